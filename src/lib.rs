@@ -1,1 +1,7 @@
-//! x
+//! Portcullis: a transparent SMTP proxy that filters.
+//!
+//! (The crate doc is completed below as the floors are built.)
+
+pub mod mail;
+pub mod reply;
+pub mod verdict;

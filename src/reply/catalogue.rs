@@ -1,0 +1,148 @@
+//! Every reply text of ours, one row each. The architecture test looks for reply texts elsewhere.
+//!
+//! Our fault or the downstream's is 4yz, the peer's 5yz; nothing here tells how we decided.
+
+use super::entry::{Enhanced as E, Entry};
+
+/// Greeting; the text is the host name and the listener's own words.
+pub const GREETING: Entry = Entry::plain(220, "ESMTP");
+/// Answer to HELO; the text is the host name.
+pub const HELO: Entry = Entry::plain(250, "Hello");
+/// Generic success.
+pub const OK: Entry = Entry::new(250, E(2, 0, 0), "Ok");
+/// MAIL taken by us, with a refusal pending until RCPT.
+pub const SENDER_OK: Entry = Entry::new(250, E(2, 1, 0), "Ok");
+/// A piece of BDAT that is not the last.
+pub const CHUNK_OK: Entry = Entry::new(250, E(2, 0, 0), "Octets received");
+/// QUIT.
+pub const BYE: Entry = Entry::new(221, E(2, 0, 0), "Bye");
+/// HELP.
+pub const HELP: Entry = Entry::new(214, E(2, 0, 0), "See RFC 5321");
+/// VRFY.
+pub const VRFY: Entry = Entry::new(252, E(2, 5, 0), "Cannot VRFY user, send some mail, I'll try my best");
+/// STARTTLS accepted.
+pub const TLS_GO_AHEAD: Entry = Entry::new(220, E(2, 0, 0), "Ready to start TLS");
+/// DATA accepted.
+pub const DATA_GO_AHEAD: Entry = Entry::plain(354, "End data with <CR><LF>.<CR><LF>");
+
+/// A command line over the bound.
+pub const LINE_TOO_LONG: Entry = Entry::new(500, E(5, 5, 2), "Line too long");
+/// Bare CR, bare LF or NUL in a command.
+pub const BARE_LINE_END: Entry = Entry::new(500, E(5, 5, 2), "Bare CR, bare LF or NUL in a command line");
+/// Bare CR or LF in message data (Postfix answers the same with 521).
+pub const BARE_NEWLINE_IN_DATA: Entry = Entry::new(550, E(5, 5, 2), "Bare CR or bare LF in message data");
+/// NUL in message data.
+pub const NUL_IN_DATA: Entry = Entry::new(550, E(5, 6, 0), "NUL in message data");
+/// A verb that we do not know.
+pub const UNKNOWN_COMMAND: Entry = Entry::new(500, E(5, 5, 2), "Command not recognized");
+/// A verb that we know and do not serve.
+pub const NOT_IMPLEMENTED: Entry = Entry::new(502, E(5, 5, 1), "Command not implemented");
+/// A command at the wrong time.
+pub const BAD_SEQUENCE: Entry = Entry::new(503, E(5, 5, 1), "Bad sequence of commands");
+/// HELO or EHLO first.
+pub const HELLO_FIRST: Entry = Entry::new(503, E(5, 5, 1), "Send HELO or EHLO first");
+/// MAIL inside a transaction.
+pub const NESTED_MAIL: Entry = Entry::new(503, E(5, 5, 1), "Nested MAIL command");
+/// RCPT, DATA or BDAT without MAIL.
+pub const MAIL_FIRST: Entry = Entry::new(503, E(5, 5, 1), "Need MAIL command");
+/// DATA or BDAT LAST without an accepted recipient.
+pub const RCPT_FIRST: Entry = Entry::new(503, E(5, 5, 1), "Need RCPT command");
+/// A second AUTH.
+pub const ALREADY_AUTHENTICATED: Entry = Entry::new(503, E(5, 5, 1), "Already authenticated");
+/// DATA after BDAT, or the other way round.
+pub const MIXED_DATA_BDAT: Entry = Entry::new(503, E(5, 5, 1), "DATA and BDAT cannot be mixed");
+/// A command after a refused BDAT other than RSET.
+pub const BDAT_BROKEN: Entry = Entry::new(503, E(5, 5, 1), "An earlier BDAT was refused, send RSET");
+/// Parameters that do not parse.
+pub const BAD_PARAMETER: Entry = Entry::new(501, E(5, 5, 4), "Syntax error in parameters");
+/// A parameter of an extension that was not offered.
+pub const PARAMETER_NOT_OFFERED: Entry =
+    Entry::new(555, E(5, 5, 4), "Parameter not recognized or not offered");
+/// An AUTH mechanism that was not offered.
+pub const MECHANISM_NOT_OFFERED: Entry = Entry::new(504, E(5, 5, 4), "Mechanism not offered");
+/// A reverse-path that does not parse.
+pub const BAD_SENDER: Entry = Entry::new(501, E(5, 1, 7), "Bad sender address syntax");
+/// A forward-path that does not parse.
+pub const BAD_RECIPIENT: Entry = Entry::new(501, E(5, 1, 3), "Bad recipient address syntax");
+/// HELO or EHLO without a name, or with one that no host has.
+pub const BAD_HELLO: Entry = Entry::new(501, E(5, 5, 2), "Syntax: EHLO hostname");
+/// 8-bit octets in a command without SMTPUTF8.
+pub const NOT_ASCII: Entry = Entry::new(553, E(5, 6, 7), "Non-ASCII address without SMTPUTF8");
+/// STARTTLS with a parameter.
+pub const BAD_STARTTLS: Entry = Entry::new(501, E(5, 5, 4), "STARTTLS takes no parameters");
+/// XCLIENT attributes that do not parse.
+pub const BAD_XCLIENT: Entry = Entry::new(501, E(5, 5, 4), "Bad XCLIENT attributes");
+/// AUTH cancelled by the client.
+pub const AUTH_CANCELLED: Entry = Entry::new(501, E(5, 7, 0), "Authentication cancelled");
+/// A line of the AUTH dialogue over 12,288 octets.
+pub const AUTH_LINE_TOO_LONG: Entry = Entry::new(500, E(5, 5, 6), "Authentication exchange line is too long");
+
+/// Relay control: a recipient that is not ours from a peer that may not relay.
+pub const RELAY_DENIED: Entry = Entry::new(550, E(5, 7, 1), "relay access denied");
+/// Relay control: an address form that could hide a route.
+pub const ROUTED_ADDRESS: Entry = Entry::new(550, E(5, 7, 1), "routed address forms are not accepted");
+/// Relay control: a recipient without a domain, other than postmaster.
+pub const UNQUALIFIED: Entry = Entry::new(550, E(5, 1, 3), "recipient address needs a domain");
+/// A recipient that is not in the list of its domain.
+pub const UNKNOWN_RECIPIENT: Entry = Entry::new(550, E(5, 1, 1), "no such recipient here");
+/// A peer address that is not one that we serve here.
+pub const ACCESS_DENIED: Entry = Entry::new(554, E(5, 7, 1), "access denied");
+/// AUTH over a connection without TLS where TLS is asked for.
+pub const ENCRYPTION_REQUIRED: Entry =
+    Entry::new(538, E(5, 7, 11), "Encryption required for requested authentication mechanism");
+/// HTTP or a TLS hello on a plain port.
+pub const FOREIGN_PROTOCOL: Entry = Entry::new(554, E(5, 5, 0), "This is an SMTP server");
+/// A command or data before we spoke.
+pub const EARLY_DATA: Entry = Entry::new(503, E(5, 5, 1), "Message data sent before our go-ahead");
+/// Mail loop.
+pub const LOOP: Entry = Entry::new(554, E(5, 4, 6), "Too many hops, this message is looping");
+/// A message over the limit.
+pub const TOO_BIG: Entry = Entry::new(552, E(5, 3, 4), "Message size exceeds fixed limit");
+/// A reject by a check without words of its own.
+pub const REJECTED: Entry = Entry::new(550, E(5, 7, 1), "message refused");
+
+/// More recipients than one transaction takes.
+pub const TOO_MANY_RECIPIENTS: Entry = Entry::new(452, E(4, 5, 3), "Too many recipients");
+/// No memory or disk for the message.
+pub const NO_SPACE: Entry = Entry::new(452, E(4, 3, 1), "Insufficient system storage");
+/// Everything of ours that went wrong without a better word.
+pub const INTERNAL: Entry = Entry::new(451, E(4, 3, 0), "Temporary failure, try again later");
+/// A scanner that cannot answer.
+pub const SCANNER_DOWN: Entry = Entry::new(451, E(4, 3, 0), "Content scan unavailable, try again later");
+/// No free downstream connection in time.
+pub const DOWNSTREAM_BUSY: Entry = Entry::new(451, E(4, 3, 2), "Mail server is busy, try again later");
+/// No downstream address answers.
+pub const DOWNSTREAM_UNREACHABLE: Entry =
+    Entry::new(451, E(4, 4, 1), "Mail server is not reachable, try again later");
+/// The downstream session ended or answered nonsense.
+pub const DOWNSTREAM_LOST: Entry =
+    Entry::new(451, E(4, 4, 2), "Connection to the mail server was lost, try again later");
+/// The downstream lacks something that was offered and used.
+pub const EXTENSION_GONE: Entry =
+    Entry::new(451, E(4, 4, 0), "A promised extension is away, try again later");
+/// The downstream refused, and its words are not shown.
+pub const DOWNSTREAM_TEMPFAIL: Entry =
+    Entry::new(451, E(4, 3, 0), "Refused by the mail server, try again later");
+/// The downstream refused for good, and its words are not shown.
+pub const DOWNSTREAM_REJECT: Entry = Entry::new(550, E(5, 0, 0), "Refused by the mail server");
+/// AUTH while no downstream answers.
+pub const AUTH_UNAVAILABLE: Entry = Entry::new(454, E(4, 7, 0), "Temporary authentication failure");
+/// A handshake that we could not begin.
+pub const TLS_UNAVAILABLE: Entry = Entry::new(454, E(4, 7, 0), "TLS not available due to local problem");
+
+/// The client said nothing for too long.
+pub const TIMEOUT: Entry = Entry::new(421, E(4, 4, 2), "Timeout, closing connection");
+/// The downstream is lost in the middle of an authenticated session.
+pub const DOWNSTREAM_LOST_CLOSING: Entry =
+    Entry::new(421, E(4, 4, 2), "Connection to the mail server was lost, closing connection");
+/// Too many errors in one session.
+pub const TOO_MANY_ERRORS: Entry = Entry::new(421, E(4, 7, 0), "Too many errors, closing connection");
+/// Too many commands without a message.
+pub const TOO_MANY_COMMANDS: Entry = Entry::new(421, E(4, 7, 0), "Too many commands, closing connection");
+/// Too many connections in all.
+pub const TOO_MANY_CONNECTIONS: Entry = Entry::new(421, E(4, 3, 2), "Too many connections, try again later");
+/// We stop, or an admin ended the session.
+pub const SHUTTING_DOWN: Entry = Entry::new(421, E(4, 3, 2), "Service shutting down, try again later");
+/// Message data that never ends.
+pub const DATA_ENDLESS: Entry =
+    Entry::new(421, E(4, 3, 4), "Message far over the size limit, closing connection");

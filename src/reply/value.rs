@@ -1,0 +1,183 @@
+//! The value: what is written on the wire, and what a log shows of it.
+
+use super::class::Class;
+use super::entry::{Enhanced, Entry};
+use crate::mail::{Id, escape};
+use std::borrow::Cow;
+
+/// One complete reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    code: u16,
+    body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Body {
+    Ours {
+        enhanced: Option<Enhanced>,
+        text: Cow<'static, str>,
+        reference: Option<Id>,
+    },
+    /// Whole lines with CRLF, written as they came; or made by us line by line (EHLO).
+    Lines(Box<[u8]>),
+}
+
+impl Reply {
+    pub(super) fn ours(entry: Entry) -> Self {
+        let body = Body::Ours { enhanced: entry.enhanced, text: Cow::Borrowed(entry.text), reference: None };
+        Self { code: entry.code, body }
+    }
+
+    /// A refusal with its reference.
+    #[must_use]
+    pub fn refusal(entry: Entry, reference: Id) -> Self {
+        let body = Body::Ours {
+            enhanced: entry.enhanced,
+            text: Cow::Borrowed(entry.text),
+            reference: Some(reference),
+        };
+        Self { code: entry.code, body }
+    }
+
+    /// The same reply with another text behind the enhanced code: an admin's own words, or a host name.
+    /// Line ends and octets outside printable ASCII become blanks, and it is cut at 400 octets, so that it
+    /// cannot break the reply.
+    #[must_use]
+    pub fn with_text(mut self, words: &str) -> Self {
+        if let Body::Ours { text, .. } = &mut self.body {
+            let clean = |c: char| if c.is_ascii_graphic() { c } else { ' ' };
+            *text = Cow::Owned(words.chars().take(400).map(clean).collect());
+        }
+        self
+    }
+
+    /// A reply of several lines made by us, each without an enhanced code: the answer to EHLO.
+    #[must_use]
+    pub fn multi(code: u16, lines: &[impl AsRef<[u8]>]) -> Self {
+        let mut out = Vec::with_capacity(lines.len() * 32);
+        for (at, line) in lines.iter().enumerate() {
+            out.extend_from_slice(&digits(code));
+            out.push(if at + 1 == lines.len() { b' ' } else { b'-' });
+            out.extend_from_slice(line.as_ref());
+            out.extend_from_slice(b"\r\n");
+        }
+        Self { code, body: Body::Lines(out.into()) }
+    }
+
+    /// A downstream's reply: `lines` are its complete lines with CRLF, already checked for form.
+    #[must_use]
+    pub fn relayed(code: u16, lines: &[u8]) -> Self {
+        Self { code, body: Body::Lines(lines.into()) }
+    }
+
+    /// The reply code.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// Its class. A code that we never make counts as temporary: nothing is lost by trying again.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        Class::of(self.code).unwrap_or(Class::Temporary)
+    }
+
+    /// Whether it is 2yz.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.class() == Class::Success
+    }
+
+    /// Whether it is 4yz or 5yz.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.class(), Class::Temporary | Class::Permanent)
+    }
+
+    /// Appends the reply as it goes on the wire.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        match &self.body {
+            Body::Lines(lines) => out.extend_from_slice(lines),
+            Body::Ours { .. } => {
+                self.write_line(out);
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    fn write_line(&self, out: &mut Vec<u8>) {
+        let Body::Ours { enhanced, text, reference } = &self.body else { return };
+        out.extend_from_slice(&digits(self.code));
+        out.push(b' ');
+        if let Some(Enhanced(class, subject, detail)) = enhanced {
+            out.extend_from_slice(format!("{class}.{subject}.{detail} ").as_bytes());
+        }
+        out.extend_from_slice(text.as_bytes());
+        if let Some(id) = reference {
+            out.extend_from_slice(format!(" [ref {id}]").as_bytes());
+        }
+    }
+
+    /// The reply as a log shows it: one line, escaped, cut.
+    #[must_use]
+    pub fn to_log(&self) -> String {
+        let mut out = Vec::with_capacity(80);
+        match &self.body {
+            Body::Lines(lines) => {
+                let line = lines.split(|&b| b == b'\n').next().unwrap_or_default();
+                out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+                if lines.iter().filter(|&&b| b == b'\n').count() > 1 {
+                    out.extend_from_slice(b" (and more lines)");
+                }
+            }
+            Body::Ours { .. } => self.write_line(&mut out),
+        }
+        escape(&out)
+    }
+}
+
+fn digits(code: u16) -> [u8; 3] {
+    let digit = |n: u16| b'0' + (n % 10) as u8;
+    [digit(code / 100), digit(code / 10), digit(code)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue;
+    use super::*;
+    use crate::mail::Scramble;
+
+    fn wire(reply: &Reply) -> String {
+        let mut out = Vec::new();
+        reply.write_to(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_ends_in_its_reference_behind_any_text() {
+        let id = Scramble::new(1).id(1);
+        let reply = catalogue::RELAY_DENIED.refusal(id);
+        assert_eq!(wire(&reply), format!("550 5.7.1 relay access denied [ref {id}]\r\n"));
+        let reply = reply.with_text("no\r\n250 yes \u{1b}[2J");
+        assert_eq!(wire(&reply), format!("550 5.7.1 no  250 yes  [2J [ref {id}]\r\n"));
+    }
+
+    #[test]
+    fn lines_are_joined_as_rfc_5321_says() {
+        assert_eq!(
+            wire(&Reply::multi(250, &["mx.example", "SIZE 1", "HELP"])),
+            "250-mx.example\r\n250-SIZE 1\r\n250 HELP\r\n"
+        );
+        assert_eq!(
+            wire(&Reply::relayed(550, b"550-5.1.1 no\r\n550 5.1.1 way\r\n")),
+            "550-5.1.1 no\r\n550 5.1.1 way\r\n"
+        );
+    }
+
+    #[test]
+    fn the_log_shows_one_line() {
+        assert_eq!(Reply::relayed(550, b"550-a\r\n550 b\r\n").to_log(), "550-a (and more lines)");
+        assert_eq!(catalogue::OK.reply().to_log(), "250 2.0.0 Ok");
+    }
+}

@@ -1,0 +1,1 @@
+//! Matchers over facts, the same everywhere: domains, networks, recipients.

@@ -1,0 +1,14 @@
+//! What checks know and what they say: facts in, findings out, and how findings become one verdict.
+//!
+//! Pure. A check that panics or answers nonsense is made a temporary error by whoever runs it; nothing in
+//! here can turn an error into a pass.
+
+mod disposition;
+mod facts;
+mod finding;
+mod merge;
+
+pub use disposition::Disposition;
+pub use facts::{Cause, Client, Direction, Fact, Facts, MessageFacts, Needs, Tls};
+pub use finding::{Effect, Finding, Folder, Source, Stage, Verdict};
+pub use merge::{decisive, merge};
