@@ -40,6 +40,15 @@ impl Reply {
         Self { code: entry.code, body }
     }
 
+    /// The same reply with a reference, where it is one of ours.
+    #[must_use]
+    pub fn with_reference(mut self, id: Id) -> Self {
+        if let Body::Ours { reference, .. } = &mut self.body {
+            *reference = Some(id);
+        }
+        self
+    }
+
     /// The same reply with another text behind the enhanced code: an admin's own words, or a host name.
     /// Line ends and octets outside printable ASCII become blanks, and it is cut at 400 octets, so that it
     /// cannot break the reply.

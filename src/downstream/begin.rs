@@ -1,0 +1,196 @@
+//! Beginning a transaction: a session, at rest or fresh, that has been told who the client is and has
+//! answered MAIL.
+
+use super::error::DownstreamError;
+use super::identity::{Introduction, Peer};
+use super::open::accepted;
+use super::pool::{Key, Pool, close};
+use super::session::Session;
+use crate::reply::Reply;
+use crate::smtp::client::Awaiting;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What a transaction wants of a session.
+pub struct Wanted<'a> {
+    /// Whom it may share it with.
+    pub key: &'a Key,
+    /// Whose mail it is.
+    pub peer: &'a Peer,
+    /// Extensions that were offered to the client and used.
+    pub needs: &'a [&'static str],
+    /// First command, then those that may go in the same write where the server takes it: MAIL and RCPTs, or
+    /// AUTH, each with CRLF.
+    pub lines: &'a [&'a [u8]],
+    /// What the first line's reply may be.
+    pub awaiting: Awaiting,
+    /// MAIL's SIZE parameter goes down only where the server offers SIZE: the same line without it.
+    pub first_without_size: Option<&'a [u8]>,
+}
+
+/// A session that has answered the first line. Where it takes pipelining, the replies to the other lines
+/// are outstanding; else they were not sent.
+pub struct Begun {
+    /// The session.
+    pub session: Session,
+    /// Its reply to the first line.
+    pub first: Reply,
+    /// How many of the lines have been sent.
+    pub sent: usize,
+}
+
+impl Pool {
+    /// Begins a transaction. A session at rest that turns out to be dead is replaced silently; so is an
+    /// address that lacks what was promised.
+    ///
+    /// # Errors
+    /// No session can be had, or the fresh one broke.
+    pub async fn begin(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+        let slot = self.slot().await?;
+        let mut slot = Some(slot);
+        while let Some(session) = self.take_resting(wanted.key) {
+            match self.on_rested(session, wanted).await {
+                Ok(begun) => return Ok(Self::with_slot(begun, &mut slot)),
+                Err(error) => tracing::debug!(%error, "a session at rest was dead"),
+            }
+        }
+        self.make_room();
+        let begun = self.on_fresh(wanted).await?;
+        Ok(Self::with_slot(begun, &mut slot))
+    }
+
+    fn with_slot(mut begun: Begun, slot: &mut Option<OwnedSemaphorePermit>) -> Begun {
+        begun.session.slot = slot.take();
+        begun
+    }
+
+    /// RSET first, always: nothing of the transaction before may be left.
+    async fn on_rested(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+        lacks(&session, wanted)?;
+        session.queue(b"RSET\r\n", Awaiting::Command);
+        self.introduce(session, wanted, 1).await
+    }
+
+    async fn on_fresh(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+        let candidates = self.addresses.candidates(tokio::time::Instant::now());
+        let mut last = None;
+        for socket in &candidates.sockets {
+            match self.on_address(*socket, wanted).await {
+                Ok(begun) => {
+                    self.end_hope(candidates.last_hope);
+                    return Ok(begun);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "downstream address failed");
+                    last = Some(error);
+                }
+            }
+        }
+        self.end_hope(candidates.last_hope);
+        Err(match last {
+            Some(error @ DownstreamError::Lacks { .. }) => error,
+            Some(error) if candidates.sockets.len() == 1 => error,
+            other => DownstreamError::Unreachable {
+                name: Arc::clone(&self.config.name),
+                last: other.map_or_else(|| "all addresses failed lately".into(), |e| e.to_string()),
+            },
+        })
+    }
+
+    fn end_hope(&self, last_hope: bool) {
+        if last_hope {
+            self.addresses.hope_ended();
+        }
+    }
+
+    async fn on_address(&self, socket: SocketAddr, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+        let from = (SocketAddr::new(wanted.peer.ip, wanted.peer.port), wanted.peer.local);
+        let session = self.open(socket, Some(from)).await?;
+        if let Err(error) = lacks(&session, wanted) {
+            close(session);
+            return Err(error);
+        }
+        self.introduce(session, wanted, 0).await
+    }
+
+    /// Says who the client is, then the lines. `outstanding` replies (to RSET) come before.
+    async fn introduce(
+        &self,
+        mut session: Session,
+        wanted: &Wanted<'_>,
+        outstanding: usize,
+    ) -> Result<Begun, DownstreamError> {
+        let pipelining = session.capabilities.has("PIPELINING");
+        let introduction = wanted.peer.introduction(self.config.identity, &session.capabilities);
+        let mut before = outstanding;
+        match introduction {
+            Introduction::None => {}
+            Introduction::Xforward(lines) => {
+                for line in &lines {
+                    session.queue(line, Awaiting::Command);
+                    before += 1;
+                    if !pipelining {
+                        self.skip(&mut session, &mut before).await?;
+                    }
+                }
+            }
+            Introduction::Xclient(line) => {
+                self.skip(&mut session, &mut before).await?;
+                session.queue(&line, Awaiting::Command);
+                before = 1;
+                self.skip(&mut session, &mut before).await?;
+                self.hello(&mut session).await?;
+            }
+        }
+        if !pipelining {
+            self.skip(&mut session, &mut before).await?;
+        }
+        self.say(session, wanted, before, pipelining).await
+    }
+
+    async fn say(
+        &self,
+        mut session: Session,
+        wanted: &Wanted<'_>,
+        mut before: usize,
+        pipelining: bool,
+    ) -> Result<Begun, DownstreamError> {
+        let mut sent = 0;
+        for (at, line) in wanted.lines.iter().enumerate() {
+            let line = match wanted.first_without_size {
+                Some(without) if at == 0 && !session.capabilities.has("SIZE") => without,
+                Some(_) | None => line,
+            };
+            session.queue(line, if at == 0 { wanted.awaiting } else { Awaiting::Command });
+            sent += 1;
+            if !pipelining {
+                break;
+            }
+        }
+        self.skip(&mut session, &mut before).await?;
+        let first = session.reply("MAIL", self.limits.command).await?;
+        session.spoiled |= first.is_refusal();
+        Ok(Begun { session, first, sent })
+    }
+
+    /// Takes the replies to RSET and to the introduction; each must be 2yz.
+    async fn skip(&self, session: &mut Session, before: &mut usize) -> Result<(), DownstreamError> {
+        while *before > 0 {
+            let reply = session.reply("RSET or the client's identity", self.limits.command).await?;
+            *before -= 1;
+            if !reply.is_success() {
+                session.client.break_off();
+                return accepted(&reply, session.address, "RSET or the client's identity");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lacks(session: &Session, wanted: &Wanted<'_>) -> Result<(), DownstreamError> {
+    match wanted.needs.iter().find(|k| !session.capabilities.has(k)) {
+        Some(keyword) => Err(DownstreamError::Lacks { address: session.address, keyword }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,27 @@
+//! The mail server behind us: reaching it, speaking with it, sharing its connections.
+//!
+//! Owner of: connections to a downstream (in use and resting), the health of its addresses, and what it
+//! offered last. Every await on the outside has a deadline. Failure: an error names the address and the
+//! step, and becomes 451 or 421 for the client; nothing here ever becomes 5xx by itself.
+
+mod address;
+mod begin;
+mod deliver;
+mod dial;
+mod error;
+mod identity;
+mod open;
+mod pool;
+mod session;
+mod stream;
+pub mod tls;
+
+pub use begin::{Begun, Wanted};
+pub use deliver::Handed;
+pub use dial::{Dial, DialFuture, TcpDial};
+pub use error::DownstreamError;
+pub use identity::Peer;
+pub use address::AddressReport;
+pub use pool::{Key, Limits, Pool, Report};
+pub use session::Session;
+pub use stream::{BoxStream, Stream, read_some, write_all};

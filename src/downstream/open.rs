@@ -1,0 +1,116 @@
+//! A fresh session: connect, PROXY header, greeting, EHLO, STARTTLS, EHLO.
+
+use super::error::DownstreamError;
+use super::pool::Pool;
+use super::session::Session;
+use super::tls::ClientTls;
+use crate::config::model::{DownstreamTls, Identity};
+use crate::reply::Reply;
+use crate::smtp::client::Awaiting;
+use crate::smtp::extension::Capabilities;
+use crate::smtp::proxy;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::time::{Instant, timeout_at};
+
+impl Pool {
+    /// Opens a session with `socket`. `from` goes into a PROXY header where that is how the downstream is
+    /// told. The health of the address is noted.
+    pub(super) async fn open(
+        &self,
+        socket: SocketAddr,
+        from: Option<(SocketAddr, SocketAddr)>,
+    ) -> Result<Session, DownstreamError> {
+        let opened = self.try_open(socket, from).await;
+        match &opened {
+            Ok(session) => self.addresses.succeeded(socket, session.tls.is_some(), &session.capabilities),
+            Err(error) => self.addresses.failed(socket, Instant::now(), error.to_string()),
+        }
+        opened
+    }
+
+    async fn try_open(
+        &self,
+        socket: SocketAddr,
+        from: Option<(SocketAddr, SocketAddr)>,
+    ) -> Result<Session, DownstreamError> {
+        let connect_by = Instant::now() + self.limits.connect;
+        let connect = |source| DownstreamError::Connect { address: socket, source };
+        let stream = match timeout_at(connect_by, self.dial.dial(socket)).await {
+            Ok(stream) => stream.map_err(connect)?,
+            Err(_elapsed) => return Err(connect(io::ErrorKind::TimedOut.into())),
+        };
+        let mut session = Session::new(Arc::clone(&self.config.name), socket, stream);
+        if self.config.identity == Identity::Proxy {
+            let header = from.map_or_else(proxy::v2_local, |(client, local)| proxy::v2(client, local));
+            session.write_body(&header, self.limits.connect).await?;
+        }
+        // Postfix's postscreen and Exchange may take their time to greet: RFC 5321 section 4.5.3.2.1.
+        accepted(&session.reply("greeting", self.limits.command).await?, socket, "the connection")?;
+        self.hello(&mut session).await?;
+        self.secure(&mut session).await?;
+        Ok(session)
+    }
+
+    /// EHLO, or HELO where the server knows no better.
+    pub(super) async fn hello(&self, session: &mut Session) -> Result<(), DownstreamError> {
+        let name = &self.config.ehlo_name;
+        let limit = self.limits.command;
+        let line = format!("EHLO {name}\r\n");
+        let reply = session.command(line.as_bytes(), Awaiting::Command, "EHLO", limit).await?;
+        if reply.is_success() {
+            session.capabilities = Arc::new(Capabilities::parse(&reply));
+            return Ok(());
+        }
+        if !matches!(reply.code(), 500 | 502) {
+            return accepted(&reply, session.address, "EHLO");
+        }
+        let line = format!("HELO {name}\r\n");
+        let reply = session.command(line.as_bytes(), Awaiting::Command, "HELO", limit).await?;
+        session.capabilities = Arc::default();
+        accepted(&reply, session.address, "HELO")
+    }
+
+    async fn secure(&self, session: &mut Session) -> Result<(), DownstreamError> {
+        let address = session.address;
+        let Some(tls) = self.tls.as_ref() else { return Ok(()) };
+        let must = match self.config.tls {
+            DownstreamTls::Off => return Ok(()),
+            DownstreamTls::Opportunistic => false,
+            DownstreamTls::Required | DownstreamTls::Pinned(_) => true,
+        };
+        if !session.capabilities.has("STARTTLS") {
+            return if must { Err(DownstreamError::NoTls { address }) } else { Ok(()) };
+        }
+        let limit = self.limits.command;
+        let reply = session.command(b"STARTTLS\r\n", Awaiting::Command, "STARTTLS", limit).await?;
+        if !reply.is_success() {
+            return if must { Err(DownstreamError::NoTls { address }) } else { Ok(()) };
+        }
+        self.handshake(session, tls).await?;
+        self.hello(session).await
+    }
+
+    async fn handshake(&self, session: &mut Session, tls: &ClientTls) -> Result<(), DownstreamError> {
+        let address = session.address;
+        let begins = session.client.handshake_begins();
+        begins.map_err(|source| DownstreamError::Protocol { address, step: "STARTTLS", source })?;
+        let Some(stream) = session.stream.take() else { return Err(DownstreamError::NoTls { address }) };
+        let handshake = Box::pin(tls.handshake(stream, address.ip()));
+        let (stream, outcome) = match timeout_at(Instant::now() + self.limits.connect, handshake).await {
+            Ok(done) => done.map_err(|source| DownstreamError::Tls { address, source })?,
+            Err(_elapsed) => return Err(DownstreamError::Timeout { address, step: "TLS handshake" }),
+        };
+        session.stream = Some(Box::new(stream));
+        session.tls = Some(Arc::new(outcome));
+        Ok(())
+    }
+}
+
+pub(super) fn accepted(reply: &Reply, address: SocketAddr, step: &'static str) -> Result<(), DownstreamError> {
+    if reply.is_success() {
+        return Ok(());
+    }
+    Err(DownstreamError::Refused { address, step, reply: reply.to_log() })
+}

@@ -1,0 +1,210 @@
+//! One session with one address: commands out, replies in, each under a deadline.
+//!
+//! A session that was dropped in the middle of an exchange, timed out or answered nonsense is never used
+//! again: its machine is broken or has replies outstanding, and the pool asks.
+
+use super::error::DownstreamError;
+use super::stream::{BoxStream, poll_read_some, read_some, write_all};
+use super::tls::Outcome;
+use crate::reply::Reply;
+use crate::smtp::client::{Awaiting, Client, ClientError};
+use crate::smtp::extension::Capabilities;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// A session after greeting, EHLO and TLS.
+pub struct Session {
+    pub(super) stream: Option<BoxStream>,
+    pub(super) client: Client,
+    /// Where it goes.
+    pub address: SocketAddr,
+    /// Name of the downstream.
+    pub name: Arc<str>,
+    /// What it offered last.
+    pub capabilities: Arc<Capabilities>,
+    /// Its TLS.
+    pub tls: Option<Arc<Outcome>>,
+    /// Messages handed over so far.
+    pub messages: u32,
+    /// It refused something, or carries credentials: no other transaction may have it.
+    pub spoiled: bool,
+    /// When it began to rest.
+    pub(super) resting_since: Instant,
+    /// Its place among `max_connections`.
+    pub(super) slot: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl Session {
+    pub(super) fn new(name: Arc<str>, address: SocketAddr, stream: BoxStream) -> Self {
+        Self {
+            stream: Some(stream),
+            client: Client::default(),
+            address,
+            name,
+            capabilities: Arc::default(),
+            tls: None,
+            messages: 0,
+            spoiled: false,
+            resting_since: Instant::now(),
+            slot: None,
+        }
+    }
+
+    /// Name and address as logs show them.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} {}", self.name, self.address)
+    }
+
+    /// Whether it may be used for another transaction.
+    #[must_use]
+    pub fn is_reusable(&self) -> bool {
+        !self.spoiled && self.client.is_usable()
+    }
+
+    /// Whether it can still be spoken to. Looks, without waiting, for octets that nobody asked for: a 421, an
+    /// end of stream, a surplus reply.
+    pub fn is_alive(&mut self) -> bool {
+        let Some(stream) = self.stream.as_deref_mut() else { return false };
+        let client = &mut self.client;
+        let mut cx = Context::from_waker(Waker::noop());
+        match poll_read_some(stream, &mut cx, &mut |octets| client.push(octets)) {
+            Poll::Pending => self.client.is_usable(),
+            Poll::Ready(Ok(_) | Err(_)) => {
+                self.client.break_off();
+                false
+            }
+        }
+    }
+
+    /// Queues a line with its CRLF; nothing is written before the next [`Session::reply`].
+    pub fn queue(&mut self, line: &[u8], awaiting: Awaiting) {
+        self.client.send(line, awaiting);
+    }
+
+    /// Writes what is queued and waits for the next reply.
+    ///
+    /// # Errors
+    /// Lost, timed out, nonsense, or 421 (`Protocol` with `Closing`). The session is dead then.
+    pub async fn reply(&mut self, step: &'static str, limit: Duration) -> Result<Reply, DownstreamError> {
+        let deadline = Instant::now() + limit;
+        let exchange = timeout_at(deadline, self.exchange());
+        match exchange.await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(failure)) => Err(self.failed(step, failure)),
+            Err(_elapsed) => {
+                self.client.break_off();
+                Err(DownstreamError::Timeout { address: self.address, step })
+            }
+        }
+    }
+
+    /// One command and its reply.
+    ///
+    /// # Errors
+    /// As [`Session::reply`].
+    pub async fn command(
+        &mut self,
+        line: &[u8],
+        awaiting: Awaiting,
+        step: &'static str,
+        limit: Duration,
+    ) -> Result<Reply, DownstreamError> {
+        self.queue(line, awaiting);
+        self.reply(step, limit).await
+    }
+
+    async fn exchange(&mut self) -> Result<Reply, Failure> {
+        self.flush().await?;
+        loop {
+            if let Some(reply) = self.client.poll()? {
+                return Ok(reply);
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Failure> {
+        let stream = self.stream.as_deref_mut().ok_or(Failure::Io(ErrorKind::NotConnected.into()))?;
+        if !self.client.output().is_empty() {
+            write_all(stream, self.client.output()).await?;
+            self.client.output().clear();
+        }
+        Ok(())
+    }
+
+    async fn fill(&mut self) -> Result<(), Failure> {
+        let stream = self.stream.as_deref_mut().ok_or(Failure::Io(ErrorKind::NotConnected.into()))?;
+        let client = &mut self.client;
+        match read_some(stream, |octets| client.push(octets)).await? {
+            0 => Err(Failure::Io(io::Error::new(ErrorKind::UnexpectedEof, "closed by the downstream"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes octets of a message as they are, each piece within `limit`.
+    ///
+    /// # Errors
+    /// Lost or timed out.
+    pub(super) async fn write_body(&mut self, octets: &[u8], limit: Duration) -> Result<(), DownstreamError> {
+        let address = self.address;
+        let Some(stream) = self.stream.as_deref_mut() else {
+            return Err(self.failed("message data", Failure::Io(ErrorKind::NotConnected.into())));
+        };
+        match timeout_at(Instant::now() + limit, write_all(stream, octets)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.failed("message data", Failure::Io(error))),
+            Err(_elapsed) => {
+                self.client.break_off();
+                Err(DownstreamError::Timeout { address, step: "message data" })
+            }
+        }
+    }
+
+    /// NOOP, to keep the session while the client takes its time.
+    ///
+    /// # Errors
+    /// As [`Session::reply`].
+    pub async fn noop(&mut self, limit: Duration) -> Result<(), DownstreamError> {
+        self.command(b"NOOP\r\n", Awaiting::Command, "NOOP", limit).await.map(|_| ())
+    }
+
+    /// Says QUIT without waiting for the answer, and closes.
+    pub async fn quit(mut self) {
+        let Some(stream) = self.stream.as_deref_mut() else { return };
+        if self.client.is_usable() {
+            // Nobody waits for this: a second is enough for a line into a socket buffer.
+            let _ = tokio::time::timeout(Duration::from_secs(1), write_all(stream, b"QUIT\r\n")).await;
+        }
+    }
+
+    fn failed(&mut self, step: &'static str, failure: Failure) -> DownstreamError {
+        self.client.break_off();
+        let address = self.address;
+        match failure {
+            Failure::Io(source) => DownstreamError::Lost { address, step, source },
+            Failure::Protocol(source) => DownstreamError::Protocol { address, step, source },
+        }
+    }
+}
+
+enum Failure {
+    Io(io::Error),
+    Protocol(ClientError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Protocol(error)
+    }
+}

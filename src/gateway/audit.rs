@@ -1,0 +1,308 @@
+//! The audit log: one JSON line per connection and per message, and nothing else of them anywhere.
+//!
+//! Lines are gathered in memory and written by one thread every few milliseconds, so that a session never
+//! waits for a disk. The buffer is bounded; lines over the bound are dropped and counted, and `status` says
+//! so. A kill loses at most the last few milliseconds of lines, never a message.
+
+use crate::config::model::AuditTarget;
+use serde::Serialize;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Most octets that wait for a slow disk.
+const WAITING_OCTETS_MAX: usize = 16 << 20;
+/// How long lines gather before they are written.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// The log. Cheap to clone.
+#[derive(Clone)]
+pub struct Audit {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    dropped: AtomicU64,
+    failed_writes: AtomicU64,
+}
+
+struct State {
+    waiting: Vec<u8>,
+    target: AuditTarget,
+    reopen: bool,
+    stop: bool,
+}
+
+/// The thread that writes; ends the log when it is closed.
+pub struct AuditWriter {
+    audit: Audit,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Audit {
+    /// Opens the log and starts its thread.
+    ///
+    /// # Errors
+    /// The file cannot be opened; the message names it.
+    pub fn open(target: AuditTarget) -> io::Result<(Self, AuditWriter)> {
+        let sink = Sink::open(&target)?;
+        let state = State { waiting: Vec::new(), target, reopen: false, stop: false };
+        let shared = Shared {
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            dropped: AtomicU64::new(0),
+            failed_writes: AtomicU64::new(0),
+        };
+        let audit = Self { shared: Arc::new(shared) };
+        let writer = audit.clone();
+        let thread = std::thread::Builder::new().name("audit".into()).spawn(move || writer.write_loop(sink))?;
+        Ok((audit.clone(), AuditWriter { audit, thread: Some(thread) }))
+    }
+
+    /// Adds a line.
+    pub fn line(&self, line: &impl Serialize) {
+        let mut state = self.state();
+        if state.waiting.len() > WAITING_OCTETS_MAX {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let was_empty = state.waiting.is_empty();
+        // Our own structures always serialise; a Vec takes every write.
+        if serde_json::to_writer(&mut state.waiting, line).is_ok() {
+            state.waiting.push(b'\n');
+        }
+        drop(state);
+        if was_empty {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Opens the file anew (SIGHUP after a rotation), perhaps another one.
+    pub fn reopen(&self, target: AuditTarget) {
+        let mut state = self.state();
+        state.target = target;
+        state.reopen = true;
+        drop(state);
+        self.shared.wake.notify_one();
+    }
+
+    /// Lines lost because the disk was too slow, and writes that failed.
+    #[must_use]
+    pub fn losses(&self) -> (u64, u64) {
+        (self.shared.dropped.load(Ordering::Relaxed), self.shared.failed_writes.load(Ordering::Relaxed))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_loop(&self, mut sink: Sink) {
+        let mut batch = Vec::new();
+        loop {
+            let (stop, reopen) = {
+                let idle = |s: &mut State| s.waiting.is_empty() && !s.stop && !s.reopen;
+                let mut state =
+                    self.shared.wake.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+                std::mem::swap(&mut batch, &mut state.waiting);
+                let reopen = std::mem::take(&mut state.reopen).then(|| state.target.clone());
+                (state.stop, reopen)
+            };
+            self.write(&mut sink, &batch);
+            batch.clear();
+            if let Some(target) = reopen {
+                match Sink::open(&target) {
+                    Ok(opened) => sink = opened,
+                    Err(error) => tracing::error!(%error, "audit log cannot be reopened, the old one goes on"),
+                }
+            }
+            if stop {
+                return;
+            }
+            std::thread::sleep(GATHER);
+        }
+    }
+
+    fn write(&self, sink: &mut Sink, batch: &[u8]) {
+        if batch.is_empty() {
+            return;
+        }
+        if let Err(error) = sink.write_all(batch) {
+            let failed = self.shared.failed_writes.fetch_add(1, Ordering::Relaxed);
+            if failed.is_power_of_two() || failed == 0 {
+                tracing::error!(%error, "audit log cannot be written");
+            }
+        }
+    }
+}
+
+impl AuditWriter {
+    /// Writes what waits and ends the thread.
+    pub fn close(&mut self) {
+        self.audit.state().stop = true;
+        self.audit.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for AuditWriter {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+enum Sink {
+    Stdout,
+    File(File),
+}
+
+impl Sink {
+    fn open(target: &AuditTarget) -> io::Result<Self> {
+        match target {
+            AuditTarget::Stdout => Ok(Self::Stdout),
+            AuditTarget::File(path) => open_file(path).map(Self::File),
+        }
+    }
+
+    fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(octets)?;
+                out.flush()
+            }
+            Self::File(file) => file.write_all(octets),
+        }
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    let named = |e: io::Error| io::Error::new(e.kind(), format!("audit log {}: {e}", PathBuf::from(path).display()));
+    OpenOptions::new().create(true).append(true).open(path).map_err(named)
+}
+
+/// One connection.
+#[derive(Debug, Serialize)]
+pub struct ConnectionLine<'a> {
+    pub(super) time: String,
+    pub(super) kind: &'static str,
+    pub(super) session: String,
+    pub(super) listener: &'a str,
+    pub(super) direction: crate::verdict::Direction,
+    pub(super) client: std::net::IpAddr,
+    pub(super) port: u16,
+    pub(super) helo: Option<String>,
+    pub(super) tls: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) messages: u32,
+    pub(super) errors: u32,
+    pub(super) seconds: f64,
+    pub(super) end: &'static str,
+    pub(super) reply: Option<&'a str>,
+}
+
+/// One message.
+#[derive(Debug, Serialize)]
+pub struct MessageLine<'a> {
+    pub(super) time: String,
+    pub(super) kind: &'static str,
+    pub(super) session: String,
+    pub(super) message: String,
+    pub(super) generation: u64,
+    pub(super) listener: &'a str,
+    pub(super) direction: crate::verdict::Direction,
+    pub(super) client: std::net::IpAddr,
+    pub(super) port: u16,
+    pub(super) helo: Option<String>,
+    pub(super) tls: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) from: String,
+    pub(super) to: Vec<RecipientLine>,
+    pub(super) size: u64,
+    pub(super) verdict: &'static str,
+    pub(super) findings: Vec<FindingLine<'a>>,
+    pub(super) downstream: Option<String>,
+    pub(super) downstream_tls: Option<String>,
+    pub(super) downstream_reply: Option<String>,
+    pub(super) reply: Option<String>,
+    pub(super) header: HeaderLine,
+    pub(super) ms: Times,
+    pub(super) note: Option<String>,
+}
+
+/// One recipient and what it was answered.
+#[derive(Debug, Serialize)]
+pub struct RecipientLine {
+    pub(super) rcpt: String,
+    pub(super) reply: String,
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+pub struct FindingLine<'a> {
+    pub(super) id: &'a str,
+    pub(super) stage: crate::verdict::Stage,
+    pub(super) verdict: &'static str,
+    pub(super) file: &'a str,
+    pub(super) line: u32,
+    pub(super) text: &'a str,
+}
+
+/// What the header says of itself, escaped and cut.
+#[derive(Debug, Default, Serialize)]
+pub struct HeaderLine {
+    pub(super) message_id: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) from: Option<String>,
+}
+
+/// Milliseconds per stage.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub struct Times {
+    pub(super) envelope: f64,
+    pub(super) data: f64,
+    pub(super) scan: f64,
+    pub(super) deliver: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_and_survive_a_rotation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.jsonl");
+        let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone())).unwrap();
+        audit.line(&serde_json::json!({"n": 1}));
+        audit.line(&serde_json::json!({"n": 2}));
+        let rotated = dir.path().join("audit.1");
+        while std::fs::read_to_string(&path).unwrap().lines().count() < 2 {
+            std::thread::yield_now();
+        }
+        std::fs::rename(&path, &rotated).unwrap();
+        audit.reopen(AuditTarget::File(path.clone()));
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        audit.line(&serde_json::json!({"n": 3}));
+        writer.close();
+        assert_eq!(std::fs::read_to_string(&rotated).unwrap(), "{\"n\":1}\n{\"n\":2}\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":3}\n");
+        assert_eq!(audit.losses(), (0, 0));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named() {
+        let target = AuditTarget::File("/nonexistent/audit.jsonl".into());
+        let Err(error) = Audit::open(target) else { panic!() };
+        assert!(error.to_string().contains("/nonexistent/audit.jsonl"), "{error}");
+    }
+}

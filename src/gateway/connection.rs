@@ -1,0 +1,109 @@
+//! The stream of a session: waiting, reading, writing, the handshake, each under its deadline.
+
+use super::session::{End, Session};
+use super::shutdown::Phase;
+use super::tls::describe;
+use crate::downstream::{poll_read_some, read_some, write_all};
+use crate::reply::catalogue;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How long a reply may take to be taken: a client that never reads is not waited for longer.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// Writes what the machine has to say, in one write.
+    pub(super) async fn flush(&mut self) -> Result<(), End> {
+        if self.server.output().is_empty() {
+            return Ok(());
+        }
+        let written = timeout(WRITE_LIMIT, write_all(&mut *self.stream, self.server.output())).await;
+        self.server.output().clear();
+        self.line_by = Instant::now() + self.generation.policy.timeouts.command;
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_gone)) => Err(End::ClosedByClient),
+            Err(_elapsed) => Err(End::Timeout),
+        }
+    }
+
+    /// Waits for more of a command line. The deadline is the line's, not the read's. Below the downstream's
+    /// idle time NOOP keeps an open transaction alive; a stop ends a session that has none.
+    pub(super) async fn wait_line(&mut self) -> Result<(), End> {
+        self.server.rest();
+        let noop_at = self.transaction.as_ref().and_then(|t| t.noop_at());
+        let wake = noop_at.map_or(self.line_by, |at| at.min(self.line_by));
+        let stoppable = self.transaction.is_none() && self.server.is_idle();
+        if stoppable && *self.stop.borrow() == Phase::Draining {
+            return self.stop_now().await;
+        }
+        let Self { stream, server, stop, .. } = self;
+        let read = tokio::select! {
+            biased;
+            read = read_some(&mut **stream, |octets| server.push(octets)) => Some(read),
+            () = sleep_until(wake) => None,
+            _ = stop.changed(), if stoppable => return self.stop_now().await,
+        };
+        match read {
+            Some(Ok(0) | Err(_)) => Err(End::ClosedByClient),
+            Some(Ok(_)) => Ok(()),
+            None if Instant::now() >= self.line_by => self.time_out().await,
+            None => {
+                Box::pin(self.keep_alive()).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn stop_now(&mut self) -> Result<(), End> {
+        self.say_and_close(catalogue::SHUTTING_DOWN);
+        self.flush().await?;
+        Err(End::Shutdown)
+    }
+
+    /// 421 4.4.2, and the end.
+    pub(super) async fn time_out(&mut self) -> Result<(), End> {
+        self.say_and_close(catalogue::TIMEOUT);
+        self.flush().await?;
+        Err(End::Timeout)
+    }
+
+    /// Whether the client is still there, without waiting. Octets that came are kept for later.
+    pub(super) fn client_is_there(&mut self) -> bool {
+        if self.server.buffered() > 0 {
+            return true;
+        }
+        let Self { stream, server, .. } = self;
+        let mut cx = Context::from_waker(Waker::noop());
+        match poll_read_some(&mut **stream, &mut cx, &mut |octets| server.push(octets)) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(n)) => n > 0,
+            Poll::Ready(Err(_)) => false,
+        }
+    }
+
+    /// The TLS handshake, on STARTTLS or from the first octet.
+    pub(super) async fn handshake(&mut self) -> Result<(), End> {
+        let Some(tls) = self.entrance.tls.as_ref() else { return Err(End::Tls) };
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls.config());
+        let (placeholder, _) = tokio::io::duplex(1);
+        let stream = std::mem::replace(&mut self.stream, Box::new(placeholder));
+        let limit = self.generation.policy.timeouts.greeting_tls;
+        let stream = match timeout(limit, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(session = %self.id, client = %self.client.ip, %error, "TLS handshake failed");
+                return Err(End::Tls);
+            }
+            Err(_elapsed) => return Err(End::Timeout),
+        };
+        self.tls = Some(Box::new(describe(stream.get_ref().1)));
+        self.stream = Box::new(stream);
+        self.server.handshake_done();
+        self.hello = None;
+        self.offer = None;
+        self.line_by = Instant::now() + self.generation.policy.timeouts.command;
+        Ok(())
+    }
+}

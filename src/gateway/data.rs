@@ -1,0 +1,231 @@
+//! Receiving a message: DATA or BDAT into a body, within size, rate and space.
+
+use super::session::{End, Session};
+use super::transaction::Transaction;
+use crate::body::{BodyError, BodyWriter};
+use crate::config::model::BareNewline;
+use crate::message::header::HeaderScan;
+use crate::reply::{Entry, catalogue};
+use crate::smtp::data::LineEnds;
+use crate::smtp::server::{BodyFacts, BodyStep, Server};
+use crate::verdict::Stage;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, sleep_until};
+
+/// Octets of message data read at once.
+const READ_OCTETS: usize = 64 * 1024;
+/// Header octets that are kept for the summary.
+const HEADER_OCTETS_MAX: usize = 64 * 1024;
+/// How long data may be slower than the minimum rate.
+const RATE_GRACE: Duration = Duration::from_secs(60);
+
+/// A message on its way in.
+pub(super) struct Incoming {
+    pub(super) writer: BodyWriter,
+    pub(super) header: HeaderScan,
+    /// Why it will be refused, if it will: what follows is consumed and not kept.
+    pub(super) problem: Option<Entry>,
+    octets: u64,
+    began: Instant,
+}
+
+impl Session {
+    /// DATA: 354 is ours, and the downstream hears nothing before the message is here.
+    pub(super) fn data(&mut self) {
+        if let Some(refusal) = self.judge(Stage::Data, None) {
+            self.answer(&refusal);
+            return;
+        }
+        let line_ends = self.line_ends();
+        self.server.go_ahead(&catalogue::DATA_GO_AHEAD.reply(), line_ends);
+    }
+
+    fn line_ends(&self) -> LineEnds {
+        let listener = &self.entrance.listener;
+        let listed = listener.normalize_from.contains(self.client.ip);
+        match listener.bare_newline {
+            BareNewline::Reject if !listed => LineEnds::Reject,
+            BareNewline::Reject | BareNewline::Normalize => LineEnds::Normalize,
+        }
+    }
+
+    /// BDAT: its octets come whatever is said.
+    pub(super) fn chunk(&mut self, octets: u64, last: bool, refuse: Option<Entry>) {
+        let most = self.generation.policy.max_message_octets;
+        let sofar = self.incoming.as_ref().map_or(0, |i| i.octets);
+        let space = self.incoming.as_ref().and_then(|i| i.problem);
+        let entry = match refuse.or(space) {
+            None if octets > most.saturating_mul(2) => Some(catalogue::DATA_ENDLESS),
+            None if sofar.saturating_add(octets) > most => Some(catalogue::TOO_BIG),
+            other => other,
+        };
+        match entry {
+            Some(entry) if entry == catalogue::DATA_ENDLESS => self.say_and_close(entry),
+            Some(entry) => {
+                self.counts.errors += u32::from(refuse.is_some());
+                let reply = entry.refusal(self.reference());
+                self.last_refusal = Some(reply.to_log().into());
+                self.incoming = None;
+                self.server.refuse_chunk(octets, reply);
+            }
+            None => {
+                let line_ends = self.line_ends();
+                self.server.accept_chunk(octets, last, line_ends);
+            }
+        }
+    }
+
+    /// Reads until the body, or this chunk of it, is complete.
+    pub(super) async fn receive(&mut self) -> Result<(), End> {
+        self.begin_incoming();
+        loop {
+            match self.take_body() {
+                BodyStep::More => {}
+                BodyStep::None | BodyStep::Skipped => return Ok(()),
+                BodyStep::ChunkEnd => {
+                    self.spill().await;
+                    self.chunk_end();
+                    return Ok(());
+                }
+                BodyStep::End(facts) => {
+                    self.spill().await;
+                    return self.complete(facts).await;
+                }
+            }
+            self.spill().await;
+            if self.is_endless() {
+                self.say_and_close(catalogue::DATA_ENDLESS);
+                return Ok(());
+            }
+            self.flush().await?;
+            self.read_data().await?;
+        }
+    }
+
+    fn begin_incoming(&mut self) {
+        if self.incoming.is_some() || self.transaction.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.data_began = Some(now);
+            transaction.times.envelope = millis(now - transaction.began);
+        }
+        self.incoming = Some(Box::new(Incoming {
+            writer: BodyWriter::new(self.gateway.budget.clone()),
+            header: HeaderScan::new(HEADER_OCTETS_MAX),
+            problem: None,
+            octets: 0,
+            began: now,
+        }));
+    }
+
+    fn take_body(&mut self) -> BodyStep {
+        let most = self.generation.policy.max_message_octets;
+        let Some(incoming) = self.incoming.as_deref_mut() else { return self.server.body(&mut |_| ()) };
+        self.server.body(&mut |octets| incoming.take(octets, most))
+    }
+
+    /// Moves the body to its file when it has outgrown memory.
+    async fn spill(&mut self) {
+        let Some(incoming) = self.incoming.as_deref_mut() else { return };
+        if incoming.problem.is_none() && incoming.writer.wants_spill() {
+            if let Err(error) = incoming.writer.spill().await {
+                incoming.failed(&error);
+            }
+        }
+    }
+
+    fn is_endless(&self) -> bool {
+        let most = self.generation.policy.max_message_octets.saturating_mul(2);
+        self.incoming.as_ref().is_some_and(|i| i.octets > most)
+    }
+
+    fn chunk_end(&mut self) {
+        match self.incoming.as_ref().and_then(|i| i.problem) {
+            // Its octets are here and cannot be kept: the transaction is dead, the next BDAT hears why.
+            Some(_) | None => self.answer(&catalogue::CHUNK_OK.reply()),
+        }
+    }
+
+    /// Reads straight into the machine's buffer, within the pause and the rate that are allowed.
+    async fn read_data(&mut self) -> Result<(), End> {
+        let timeouts = &self.generation.policy.timeouts;
+        let pause_by = Instant::now() + timeouts.data;
+        let by = match self.incoming.as_deref() {
+            Some(incoming) => {
+                let earned = Duration::from_secs(incoming.octets / timeouts.min_rate.max(1));
+                pause_by.min(incoming.began + RATE_GRACE + earned)
+            }
+            None => pause_by,
+        };
+        let noop_at = self.transaction.as_deref().and_then(Transaction::noop_at);
+        let wake = noop_at.map_or(by, |at| at.min(by));
+        let Self { stream, server, .. } = self;
+        let read = tokio::select! {
+            biased;
+            read = read_into(&mut **stream, server) => Some(read),
+            () = sleep_until(wake) => None,
+        };
+        match read {
+            Some(Ok(0) | Err(_)) => Err(End::ClosedByClient),
+            Some(Ok(_)) => Ok(()),
+            None if Instant::now() >= by => self.time_out().await,
+            None => {
+                self.keep_alive().await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn complete(&mut self, facts: BodyFacts) -> Result<(), End> {
+        let Some(incoming) = self.incoming.take() else { return Ok(()) };
+        Box::pin(self.end_of_data(*incoming, facts)).await
+    }
+}
+
+impl Incoming {
+    fn take(&mut self, octets: &[u8], most: u64) {
+        self.octets += octets.len() as u64;
+        if self.problem.is_some() {
+            return;
+        }
+        if self.octets > most {
+            self.problem = Some(catalogue::TOO_BIG);
+            return;
+        }
+        self.header.push(octets);
+        if let Err(error) = self.writer.push(octets) {
+            self.failed(&error);
+        }
+    }
+
+    fn failed(&mut self, error: &BodyError) {
+        tracing::warn!(%error, "message body cannot be kept");
+        self.problem = Some(match error {
+            BodyError::NoSpace => catalogue::NO_SPACE,
+            BodyError::Io { .. } | BodyError::Damaged => catalogue::INTERNAL,
+        });
+    }
+}
+
+async fn read_into(stream: &mut dyn crate::downstream::Stream, server: &mut Server) -> std::io::Result<usize> {
+    poll_fn(|cx| {
+        let input = server.input_mut(READ_OCTETS);
+        let before = input.len();
+        // The spare capacity is read into through a buffer on the heap that the machine owns.
+        let mut buf = ReadBuf::uninit(input.spare_capacity_mut());
+        let read = std::task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf));
+        let filled = buf.filled().len();
+        let _ = before;
+        std::task::Poll::Ready(read.map(|()| filled))
+    })
+    .await
+}
+
+pub(super) fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

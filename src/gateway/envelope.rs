@@ -1,0 +1,371 @@
+//! MAIL and RCPT: judged here, answered by the downstream.
+//!
+//! A pipelined group is taken as a whole: what we refuse is answered by us, the rest goes down in one write
+//! where the downstream takes it, and the replies come back as they are, in the client's order.
+
+use super::generation::Generation;
+use super::parameters;
+use super::session::{End, Session};
+use super::transaction::{Recipient, Target, Transaction};
+use crate::checks;
+use crate::downstream::{Begun, DownstreamError, Key, Session as Link};
+use crate::reply::{Class, Entry, Reply, catalogue};
+use crate::smtp::client::Awaiting;
+use crate::smtp::command::{Command, Mail, Rcpt};
+use crate::smtp::server::Event;
+use crate::verdict::{Facts, Stage, Verdict, decisive};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What becomes of one command of a group.
+enum Step {
+    /// Answered by us, and why it was asked if it was a recipient.
+    Answer(Reply, Option<Rcpt>),
+    /// MAIL, which opens the session with the downstream.
+    Open,
+    /// RCPT, handed down.
+    HandDown(Rcpt),
+}
+
+impl Session {
+    /// Takes `first` and whatever of the envelope is here behind it.
+    pub(super) async fn envelope(&mut self, first: Command) -> Result<(), End> {
+        let mut steps = VecDeque::new();
+        let mut next = Some(Event::Command(first));
+        while let Some(event) = next {
+            match event {
+                Event::Command(Command::Mail(mail)) => steps.push_back(self.on_mail(mail)),
+                Event::Command(Command::Rcpt(rcpt)) => steps.push_back(self.on_rcpt(rcpt, &steps)),
+                Event::Refuse(entry) => steps.push_back(self.refused(entry, None)),
+                // The machine holds everything else until the group is answered; a Drop ends the group.
+                Event::Drop(entry) => {
+                    steps.push_back(self.refused(entry, None));
+                    break;
+                }
+                Event::Command(_) | Event::AuthLine(_) | Event::Chunk { .. } => break,
+            }
+            next = self.server.poll();
+            self.counts.commands += u32::from(next.is_some());
+        }
+        self.carry_out(steps).await
+    }
+
+    fn refused(&mut self, entry: Entry, rcpt: Option<Rcpt>) -> Step {
+        self.counts.errors += u32::from(entry.code >= 500);
+        Step::Answer(entry.refusal(self.reference()), rcpt)
+    }
+
+    fn on_mail(&mut self, mail: Mail) -> Step {
+        let Some(offer) = self.offer.clone() else { return self.refused(catalogue::HELLO_FIRST, None) };
+        self.refresh();
+        let needs = match parameters::of_mail(&mail, &offer, self.authenticated) {
+            Ok(needs) => needs,
+            Err(entry) => return self.refused(entry, None),
+        };
+        let transaction = self.new_transaction(mail, needs);
+        self.transaction = Some(Box::new(transaction));
+        match self.judge(Stage::Mail, None) {
+            Some(reply) => {
+                let step = self.count_refusal(reply, None);
+                self.drop_transaction();
+                step
+            }
+            None => Step::Open,
+        }
+    }
+
+    /// A new transaction sees the newest generation (P7), in open sessions too.
+    fn refresh(&mut self) {
+        let newest = self.gateway.current.load_full();
+        if newest.number == self.generation.number {
+            return;
+        }
+        if let Some(entrance) = newest.entrance(&self.entrance.listener.name) {
+            self.entrance = Arc::clone(entrance);
+            self.client.trusted = newest.policy.trusted.contains(self.client.ip);
+            self.client.may_relay = newest.policy.relay.from.contains(self.client.ip);
+            self.generation = newest;
+        }
+    }
+
+    fn new_transaction(&self, mail: Mail, needs: Vec<&'static str>) -> Transaction {
+        let now = Instant::now();
+        Transaction {
+            id: self.gateway.ids.next(),
+            generation: Arc::<Generation>::clone(&self.generation),
+            entrance: Arc::clone(&self.entrance),
+            key: Key { generation: self.generation.number, listener: Arc::clone(&self.entrance.listener.name) },
+            mail_line: parameters::mail_line(&mail, self.authenticated),
+            mail_line_without_size: parameters::without_size(&mail, self.authenticated),
+            mail,
+            mail_reply: None,
+            recipients: Vec::new(),
+            target: Target::Downstream { link: None, replayed: false },
+            needs,
+            findings: Vec::new(),
+            began: now,
+            data_began: None,
+            last_down: now,
+            times: super::audit::Times::default(),
+            octets: 0,
+            header: None,
+            downstream: None,
+            downstream_tls: None,
+            downstream_reply: None,
+            verdict: "continue",
+            note: None,
+        }
+    }
+
+    fn on_rcpt(&mut self, rcpt: Rcpt, before: &VecDeque<Step>) -> Step {
+        let offer = self.offer.clone();
+        let (Some(transaction), Some(offer)) = (self.transaction.as_deref_mut(), offer) else {
+            return self.refused(catalogue::MAIL_FIRST, Some(rcpt));
+        };
+        match parameters::of_rcpt(&rcpt, &offer, self.authenticated) {
+            Ok(needs) => transaction.needs.extend(needs),
+            Err(entry) => return self.refused(entry, Some(rcpt)),
+        }
+        let listener = &transaction.entrance.listener;
+        let pending = before.iter().filter(|s| matches!(s, Step::HandDown(_))).count();
+        let taken = transaction.accepted().count() + pending;
+        let most = if listener.one_recipient_per_transaction { 1 } else { listener.max_recipients };
+        if taken >= most {
+            return self.refused(catalogue::TOO_MANY_RECIPIENTS, Some(rcpt));
+        }
+        match self.judge(Stage::Rcpt, Some(&rcpt)) {
+            Some(reply) => self.count_refusal(reply, Some(rcpt)),
+            None => Step::HandDown(rcpt),
+        }
+    }
+
+    fn count_refusal(&mut self, reply: Reply, rcpt: Option<Rcpt>) -> Step {
+        self.counts.errors += u32::from(reply.class() == Class::Permanent);
+        Step::Answer(reply, rcpt)
+    }
+
+    /// Asks the checks of a stage. `Some` is a refusal; findings are kept.
+    pub(super) fn judge(&mut self, stage: Stage, rcpt: Option<&Rcpt>) -> Option<Reply> {
+        let findings = {
+            let facts = self.facts(rcpt);
+            checks::run(stage, &facts, &self.generation.policy)
+        };
+        let reply = decisive(&findings).and_then(|f| refusal_of(&f.verdict)).map(|r| r.with_reference(self.reference()));
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.findings.extend(findings);
+        }
+        reply
+    }
+
+    pub(super) fn facts<'a>(&'a self, rcpt: Option<&'a Rcpt>) -> Facts<'a> {
+        let transaction = self.transaction.as_deref();
+        Facts {
+            client: &self.client,
+            listener: &self.entrance.listener.name,
+            direction: self.entrance.listener.direction,
+            hello: self.hello.as_ref().map(|h| &*h.name),
+            tls: self.tls.as_deref(),
+            user: self.user.as_deref(),
+            authenticated: self.authenticated,
+            sender: transaction.map(|t| &t.mail.path),
+            recipient: rcpt.map(|r| &r.path),
+            accepted_recipients: transaction.map_or(0, |t| t.accepted().count()),
+            declared_octets: transaction.and_then(|t| t.mail.facts.declared_octets),
+            message: None,
+        }
+    }
+
+    async fn carry_out(&mut self, mut steps: VecDeque<Step>) -> Result<(), End> {
+        let mut lines: VecDeque<Rcpt> = VecDeque::new();
+        let mut replies: VecDeque<Reply> = VecDeque::new();
+        let opens = matches!(steps.front(), Some(Step::Open));
+        if opens || steps.iter().any(|s| matches!(s, Step::HandDown(_))) {
+            lines.extend(steps.iter().filter_map(|s| match s {
+                Step::HandDown(rcpt) => Some(rcpt.clone()),
+                Step::Answer(..) | Step::Open => None,
+            }));
+            replies = self.hand_down(opens, lines.make_contiguous()).await;
+        }
+        while let Some(step) = steps.pop_front() {
+            match step {
+                Step::Answer(reply, rcpt) => {
+                    self.note_recipient(rcpt, &reply);
+                    self.answer(&reply);
+                }
+                Step::Open => {
+                    let reply = replies.pop_front().unwrap_or_else(|| catalogue::INTERNAL.reply());
+                    self.after_mail(&reply);
+                    self.answer(&reply);
+                }
+                Step::HandDown(rcpt) => {
+                    let reply = replies.pop_front().unwrap_or_else(|| catalogue::INTERNAL.reply());
+                    self.note_recipient(Some(rcpt), &reply);
+                    self.answer(&reply);
+                }
+            }
+        }
+        self.end_refused_transaction();
+        Ok(())
+    }
+
+    fn note_recipient(&mut self, rcpt: Option<Rcpt>, reply: &Reply) {
+        if let (Some(rcpt), Some(transaction)) = (rcpt, self.transaction.as_deref_mut()) {
+            // Refused recipients are kept for the audit line, and bounded.
+            if reply.is_success() || transaction.recipients.len() < 2000 {
+                transaction.recipients.push(Recipient { line: rcpt.line, path: rcpt.path, reply: reply.clone() });
+            }
+        }
+    }
+
+    fn after_mail(&mut self, reply: &Reply) {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.mail_reply = Some(reply.clone());
+        }
+    }
+
+    /// MAIL was refused: the transaction never was.
+    fn end_refused_transaction(&mut self) {
+        let refused = |t: &Transaction| t.mail_reply.as_ref().is_some_and(Reply::is_refusal);
+        if self.transaction.as_deref().is_some_and(refused) {
+            self.drop_transaction();
+        }
+    }
+
+    /// Sends MAIL (when `opens`) and `rcpts` down; one reply each, ours where the downstream has none.
+    async fn hand_down(&mut self, opens: bool, rcpts: &[Rcpt]) -> VecDeque<Reply> {
+        let mut replies = VecDeque::with_capacity(rcpts.len() + 1);
+        let mut sent = 0;
+        if opens {
+            match self.open_link(rcpts).await {
+                Ok((first, already)) => {
+                    sent = already;
+                    let refused = first.is_refusal();
+                    let first = self.shown(first);
+                    if refused {
+                        let rest = if first.class() == Class::Temporary { first.clone() } else { self.mail_first() };
+                        replies.push_back(first);
+                        replies.resize(rcpts.len() + 1, rest);
+                        self.close_link();
+                        return replies;
+                    }
+                    replies.push_back(first);
+                }
+                Err(error) => {
+                    let reply = self.downstream_failed(&error);
+                    replies.resize(rcpts.len() + 1, reply);
+                    return replies;
+                }
+            }
+        }
+        self.recipients_down(rcpts, sent, &mut replies).await;
+        replies
+    }
+
+    fn mail_first(&self) -> Reply {
+        catalogue::MAIL_FIRST.refusal(self.reference())
+    }
+
+    /// The link of the transaction answers MAIL. Returns its reply and how many RCPTs went down with it.
+    async fn open_link(&mut self, rcpts: &[Rcpt]) -> Result<(Reply, usize), DownstreamError> {
+        let lines: Vec<&[u8]> = rcpts.iter().map(|r| &*r.line).collect();
+        let Begun { session, first, sent } = self.begin(&lines).await?;
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.put_link(Box::new(session));
+        }
+        Ok((first, sent.saturating_sub(1)))
+    }
+
+    /// A failure of the downstream, logged, as the client hears it.
+    pub(super) fn downstream_failed(&mut self, error: &DownstreamError) -> Reply {
+        tracing::warn!(session = %self.id, client = %self.client.ip, %error, "downstream failed");
+        let reply = if self.authenticated && !matches!(error, DownstreamError::Lacks { .. }) {
+            catalogue::DOWNSTREAM_LOST_CLOSING.reply()
+        } else {
+            Reply::from(error)
+        };
+        reply.with_reference(self.reference())
+    }
+
+    /// RCPTs, of which `sent` are on the way already. A session that dies is replaced once.
+    async fn recipients_down(&mut self, rcpts: &[Rcpt], sent: usize, replies: &mut VecDeque<Reply>) {
+        let mut done = 0;
+        let mut sent = sent;
+        while done < rcpts.len() {
+            let left = rcpts.get(done..).unwrap_or_default();
+            match self.some_recipients_down(left, sent.saturating_sub(done), replies).await {
+                Ok(()) => return,
+                Err((answered, error)) => {
+                    done += answered;
+                    sent = done;
+                    if let Err(error) = self.recover(error).await {
+                        let reply = self.downstream_failed(&error);
+                        replies.extend(rcpts.iter().skip(done).map(|_| reply.clone()));
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn some_recipients_down(
+        &mut self,
+        rcpts: &[Rcpt],
+        sent: usize,
+        replies: &mut VecDeque<Reply>,
+    ) -> Result<(), (usize, DownstreamError)> {
+        let (limit, lost) = match self.transaction.as_deref_mut() {
+            Some(t) => (t.entrance.pool.limits().command, t.take_link()),
+            None => return Ok(()),
+        };
+        let Some(mut link) = lost else { return Err((0, self.no_link())) };
+        if sent == 0 && !link.is_alive() {
+            return Err((0, self.no_link()));
+        }
+        let pipelining = link.capabilities.has("PIPELINING");
+        let mut queued = sent;
+        for at in 0..rcpts.len() {
+            let until = if pipelining { rcpts.len() } else { at + 1 };
+            for rcpt in rcpts.iter().take(until).skip(queued) {
+                link.queue(&rcpt.line, Awaiting::Command);
+            }
+            queued = queued.max(until);
+            match link.reply("RCPT", limit).await {
+                Ok(reply) => {
+                    link.spoiled |= reply.is_refusal();
+                    replies.push_back(self.shown(reply));
+                }
+                Err(error) => return Err((at, error)),
+            }
+        }
+        self.return_link(link);
+        Ok(())
+    }
+
+    fn return_link(&mut self, link: Box<Link>) {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.put_link(link);
+        }
+    }
+
+    /// A downstream's reply as the client sees it: as it is, unless its words are to be hidden.
+    pub(super) fn shown(&self, reply: Reply) -> Reply {
+        if !reply.is_refusal() || !self.entrance.pool.config().hide_text {
+            return reply;
+        }
+        match reply.class() {
+            Class::Permanent => catalogue::DOWNSTREAM_REJECT.refusal(self.reference()),
+            Class::Temporary | Class::Success | Class::Intermediate => {
+                catalogue::DOWNSTREAM_TEMPFAIL.refusal(self.reference())
+            }
+        }
+    }
+}
+
+/// The reply of a verdict that refuses; `None` lets the stage pass.
+pub(super) fn refusal_of(verdict: &Verdict) -> Option<Reply> {
+    match verdict {
+        Verdict::TempFail(reply) | Verdict::Reject(reply) | Verdict::Disconnect(reply) => Some(reply.clone()),
+        Verdict::Continue | Verdict::Accept | Verdict::Hold | Verdict::Quarantine(_) | Verdict::Discard => None,
+    }
+}

@@ -1,0 +1,190 @@
+//! The beginning of a session: PROXY header, greeting, HELO and EHLO, STARTTLS, XCLIENT.
+
+use super::session::{End, Hello, Session};
+use crate::config::model::{AuthMode, ListenerTls};
+use crate::downstream::read_some;
+use crate::mail::unmapped;
+use crate::reply::{Reply, catalogue};
+use crate::smtp::extension::{AuthOffer, MirrorInput, Offer, mirror};
+use crate::smtp::proxy::{self, ProxyHeader};
+use crate::smtp::xclient::{self, Attr, XclientIn};
+use crate::verdict::Fact;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::time::{Instant, timeout_at};
+
+impl Session {
+    /// Everything before the client's first word.
+    pub(super) async fn welcome(&mut self) -> Result<(), End> {
+        let proxied = self.entrance.listener.proxy_protocol.contains(self.client.ip);
+        if !self.entrance.listener.proxy_protocol.is_empty() {
+            if !proxied {
+                self.say_and_close(catalogue::ACCESS_DENIED);
+                self.flush().await?;
+                return Err(End::Refused);
+            }
+            Box::pin(self.proxy_header()).await?;
+        }
+        if matches!(self.entrance.listener.tls, ListenerTls::Implicit(_)) {
+            Box::pin(self.handshake()).await?;
+        }
+        self.show();
+        self.greet();
+        self.flush().await
+    }
+
+    pub(super) fn greet(&mut self) {
+        let text = format!("{} {}", self.generation.policy.hostname, self.entrance.listener.greeting);
+        self.server.greet(&catalogue::GREETING.reply().with_text(text.trim_end()));
+    }
+
+    fn show(&mut self) {
+        let since = super::clock::unix_ms();
+        self.place.show(self.id, self.client.ip, &self.entrance.listener.name, since);
+    }
+
+    /// A listed balancer begins with its header, or is closed without a word: it speaks no SMTP itself.
+    async fn proxy_header(&mut self) -> Result<(), End> {
+        let by = Instant::now() + self.generation.policy.timeouts.greeting_tls;
+        let mut input = Vec::new();
+        loop {
+            match proxy::parse(&input) {
+                ProxyHeader::Incomplete => {}
+                ProxyHeader::Local { consumed } => {
+                    self.client.balancer = true;
+                    self.server.push(input.get(consumed..).unwrap_or_default());
+                    return Ok(());
+                }
+                ProxyHeader::Proxied { consumed, source, destination } => {
+                    self.become_client(source.ip(), source.port());
+                    self.local = destination;
+                    self.server.push(input.get(consumed..).unwrap_or_default());
+                    return Ok(());
+                }
+                ProxyHeader::Invalid(why) => {
+                    tracing::warn!(client = %self.client.ip, why, "connection of a PROXY peer without a valid header");
+                    return Err(End::Refused);
+                }
+            }
+            match timeout_at(by, read_some(&mut *self.stream, |octets| input.extend_from_slice(octets))).await {
+                Ok(Ok(n)) if n > 0 => {}
+                Ok(_) => return Err(End::ClosedByClient),
+                Err(_elapsed) => return Err(End::Timeout),
+            }
+        }
+    }
+
+    /// The client is another than the peer of the socket: every list sees the new address.
+    fn become_client(&mut self, ip: IpAddr, port: u16) {
+        let ip = unmapped(ip);
+        self.client.ip = ip;
+        self.client.port = port;
+        self.client.trusted = self.generation.policy.trusted.contains(ip);
+        self.client.may_relay = self.generation.policy.relay.from.contains(ip);
+        self.client.name = Fact::Absent;
+    }
+
+    pub(super) async fn hello(&mut self, extended: bool, name: Box<[u8]>) {
+        self.reset().await;
+        self.hello = Some(Hello { name, extended });
+        let reply = if extended {
+            let offer = Arc::new(self.mirror());
+            let reply = offer.reply();
+            self.offer = Some(offer);
+            reply
+        } else {
+            self.offer = Some(Arc::new(Offer::helo()));
+            catalogue::HELO.reply().with_text(&self.generation.policy.hostname)
+        };
+        self.answer(&reply);
+        self.server.set_extended(extended);
+    }
+
+    /// What EHLO offers now.
+    fn mirror(&self) -> Offer {
+        let listener = &self.entrance.listener;
+        let pool = &self.entrance.pool;
+        let carried = self.link.as_ref().map(|l| Arc::clone(&l.capabilities));
+        let capabilities = carried.or_else(|| pool.capabilities());
+        mirror(&MirrorInput {
+            hostname: &self.generation.policy.hostname,
+            downstream: capabilities.as_deref(),
+            own_size_max: self.generation.policy.max_message_octets,
+            client_tls: self.tls.is_some(),
+            downstream_tls: pool.is_secured(),
+            downstream_verified: pool.is_verified(),
+            downstream_loopback: pool.is_loopback(),
+            offer_starttls: matches!(listener.tls, ListenerTls::Starttls(_)),
+            auth: match listener.auth {
+                AuthMode::Off => AuthOffer::Off,
+                AuthMode::Tls => AuthOffer::Tls,
+                AuthMode::Plaintext => AuthOffer::Plaintext,
+            },
+            ntlm: listener.auth_ntlm,
+            hide: &listener.hide,
+            own_recipients_max: listener.max_recipients,
+            authenticated: self.authenticated,
+            xclient: listener.xclient.contains(self.client.ip),
+        })
+    }
+
+    pub(super) fn start_tls(&mut self) {
+        let offered = self.offer.as_ref().is_some_and(|o| o.has("STARTTLS"));
+        if offered {
+            self.answer(&catalogue::TLS_GO_AHEAD.reply());
+        } else {
+            self.refuse(catalogue::NOT_IMPLEMENTED);
+        }
+    }
+
+    /// XCLIENT, from listed peers only: the session begins anew as another client.
+    pub(super) async fn xclient(&mut self, attributes: &[u8]) {
+        if !self.entrance.listener.xclient.contains(self.client.ip) {
+            self.refuse(catalogue::UNKNOWN_COMMAND);
+            return;
+        }
+        match xclient::parse(attributes) {
+            Ok(stated) => {
+                self.reset().await;
+                self.take_identity(stated);
+                let text = format!("{} {}", self.generation.policy.hostname, self.entrance.listener.greeting);
+                self.answer(&catalogue::GREETING.reply().with_text(text.trim_end()));
+            }
+            Err(_why) => self.refuse(catalogue::BAD_XCLIENT),
+        }
+    }
+
+    fn take_identity(&mut self, stated: XclientIn) {
+        if let Some(Attr::Value(ip)) = stated.addr {
+            self.become_client(ip, self.client.port);
+        }
+        if let Some(Attr::Value(port)) = stated.port {
+            self.client.port = port;
+        }
+        if let Some(Attr::Value(name)) = stated.name {
+            self.client.name = Fact::Known(name.into());
+        }
+        self.hello = None;
+        self.offer = None;
+        if let (true, Some(Attr::Value(login))) = (self.entrance.listener.xclient_login, stated.login) {
+            self.user = Some(login.into());
+            self.authenticated = true;
+        }
+    }
+
+    /// EXPN and ETRN: for peers that may relay the downstream answers, for others nobody.
+    pub(super) async fn hand_through(&mut self, line: &[u8]) {
+        if !self.client.may_relay || self.client.balancer || self.transaction.is_some() {
+            self.refuse(catalogue::NOT_IMPLEMENTED);
+            return;
+        }
+        match self.ask_downstream(line).await {
+            Ok(reply) => self.answer(&reply),
+            Err(error) => {
+                tracing::warn!(session = %self.id, %error, "downstream failed");
+                let reply = Reply::from(&error).with_reference(self.id);
+                self.answer(&reply);
+            }
+        }
+    }
+}

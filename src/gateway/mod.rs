@@ -1,0 +1,37 @@
+//! The gateway: listeners, sessions, transactions, and their life.
+//!
+//! Owner of: sockets of clients, the policy in force, everything that one session knows. Outcomes of
+//! connections and messages are logged in `audit` only. Failure: an error inside one session ends that
+//! session with 421; a panic too; nothing of it reaches another.
+
+pub mod audit;
+mod auth;
+mod clock;
+mod connection;
+mod data;
+mod end_of_data;
+mod envelope;
+mod generation;
+mod hello;
+mod listener;
+mod live;
+mod parameters;
+mod recipients;
+mod recover;
+mod reload;
+mod runtime;
+mod session;
+mod shutdown;
+mod state;
+mod tls;
+mod transaction;
+
+pub use generation::Generation;
+pub use listener::{Bound, bind};
+pub use live::LiveReport;
+pub use reload::{ReloadReport, reload};
+pub use runtime::{Started, start};
+pub use session::{Accepted, Session};
+pub use shutdown::{Phase, drain};
+pub use state::{Gateway, Status};
+pub use tls::{ServerTls, TlsFileError};

@@ -1,0 +1,196 @@
+//! The link of a transaction over time: begun, kept alive, said again when it died, given back.
+
+use super::session::Session;
+use super::transaction::Transaction;
+use crate::downstream::{Begun, DownstreamError, Peer, Session as Link, Wanted};
+use crate::reply::Reply;
+use crate::smtp::client::Awaiting;
+use crate::verdict::Fact;
+use std::io::ErrorKind;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a NOOP may take before the session counts as dead.
+const NOOP_LIMIT: Duration = Duration::from_secs(10);
+
+impl Session {
+    /// The client, as the downstream is told of it.
+    pub(super) fn peer(&self) -> Peer {
+        Peer {
+            ip: self.client.ip,
+            port: self.client.port,
+            local: self.local,
+            name: match &self.client.name {
+                Fact::Known(name) => Some(name.clone()),
+                Fact::Absent | Fact::Unknown(_) => None,
+            },
+            helo: self.hello.as_ref().map(|h| h.name.clone()),
+            esmtp: self.hello.as_ref().is_some_and(|h| h.extended),
+            login: self.user.clone(),
+            ident: self.reference().to_string().into(),
+        }
+    }
+
+    /// Opens the transaction downstream: MAIL and, where it takes pipelining, `rcpts` behind it.
+    pub(super) async fn begin(&mut self, rcpts: &[&[u8]]) -> Result<Begun, DownstreamError> {
+        let peer = self.peer();
+        let carried = self.link.take();
+        let Some(transaction) = self.transaction.as_deref() else { return Err(self.no_link()) };
+        let mut lines: Vec<&[u8]> = Vec::with_capacity(rcpts.len() + 1);
+        lines.push(&transaction.mail_line);
+        lines.extend_from_slice(rcpts);
+        if self.authenticated {
+            // Credentials live in this one session; no other can stand in for it.
+            let Some(link) = carried else { return Err(self.no_link()) };
+            let limit = transaction.entrance.pool.limits().command;
+            return begin_on(*link, transaction, &lines, limit).await;
+        }
+        let wanted = Wanted {
+            key: &transaction.key,
+            peer: &peer,
+            needs: &transaction.needs,
+            lines: &lines,
+            awaiting: Awaiting::Command,
+            first_without_size: transaction.mail_line_without_size.as_deref(),
+        };
+        transaction.entrance.pool.begin(&wanted).await
+    }
+
+    /// There is no session any more.
+    pub(super) fn no_link(&self) -> DownstreamError {
+        let address = self.entrance.pool.config().addresses.first().map(|a| a.socket);
+        let address = address.unwrap_or_else(|| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+        DownstreamError::Lost { address, step: "waiting", source: ErrorKind::NotConnected.into() }
+    }
+
+    /// Says the envelope again on a fresh session, once; every accepted line must be accepted again.
+    pub(super) async fn recover(&mut self, cause: DownstreamError) -> Result<(), DownstreamError> {
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Err(cause) };
+        if self.authenticated || !transaction.may_replay() {
+            return Err(cause);
+        }
+        tracing::info!(session = %self.id, %cause, "downstream session died, saying the envelope again");
+        let lines: Vec<Box<[u8]>> = transaction.accepted().map(|r| r.line.clone()).collect();
+        let slices: Vec<&[u8]> = lines.iter().map(|l| &**l).collect();
+        let Begun { mut session, first, sent } = self.begin(&slices).await?;
+        let differs = DownstreamError::Differs { address: session.address };
+        if !first.is_success() {
+            return Err(differs);
+        }
+        let limit = self.entrance.pool.limits().command;
+        for (at, line) in slices.iter().enumerate() {
+            if at + 1 >= sent {
+                session.queue(line, Awaiting::Command);
+            }
+            if !session.reply("RCPT", limit).await?.is_success() {
+                return Err(differs);
+            }
+        }
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.put_link(Box::new(session));
+        }
+        Ok(())
+    }
+
+    /// NOOP below the downstream's idle time, while the client takes its time.
+    pub(super) async fn keep_alive(&mut self) {
+        let Some(transaction) = self.transaction.as_deref_mut() else { return };
+        let Some(mut link) = transaction.take_link() else { return };
+        match link.noop(NOOP_LIMIT).await {
+            Ok(()) => transaction.put_link(link),
+            // The next command finds no session and says the envelope again.
+            Err(error) => tracing::info!(session = %self.id, %error, "downstream session died while the client took its time"),
+        }
+    }
+
+    /// The transaction is over downstream: the session rests for the next, or carries its credentials on.
+    pub(super) fn close_link(&mut self) {
+        let Some(transaction) = self.transaction.as_deref_mut() else { return };
+        let Some(link) = transaction.take_link() else { return };
+        if self.authenticated {
+            self.link = Some(link);
+        } else {
+            transaction.entrance.pool.give_back(&transaction.key, *link);
+        }
+    }
+
+    /// The transaction is over before its message: said, noted, forgotten.
+    pub(super) async fn abandon(&mut self, why: &str) {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.note.get_or_insert_with(|| why.to_owned());
+        }
+        if let Some(link) = self.transaction.as_deref_mut().and_then(Transaction::take_link) {
+            self.give_back_reset(link).await;
+        }
+        self.drop_transaction();
+    }
+
+    async fn give_back_reset(&mut self, mut link: Box<Link>) {
+        if self.authenticated {
+            let limit = self.entrance.pool.limits().command;
+            let reset = link.command(b"RSET\r\n", Awaiting::Command, "RSET", limit).await;
+            if reset.as_ref().is_ok_and(Reply::is_success) {
+                self.link = Some(link);
+            }
+        } else if let Some(transaction) = self.transaction.as_deref() {
+            transaction.entrance.pool.give_back(&transaction.key, *link);
+        }
+    }
+
+    /// One line for a peer that may relay: EXPN, ETRN.
+    pub(super) async fn ask_downstream(&mut self, line: &[u8]) -> Result<Reply, DownstreamError> {
+        let peer = self.peer();
+        let key = crate::downstream::Key {
+            generation: self.generation.number,
+            listener: self.entrance.listener.name.clone(),
+        };
+        let wanted = Wanted {
+            key: &key,
+            peer: &peer,
+            needs: &[],
+            lines: &[line],
+            awaiting: Awaiting::Command,
+            first_without_size: None,
+        };
+        let Begun { session, first, .. } = self.entrance.pool.begin(&wanted).await?;
+        self.entrance.pool.give_back(&key, session);
+        Ok(self.shown(first))
+    }
+
+    /// Forgets the transaction after its audit line, if it has something to say.
+    pub(super) fn drop_transaction(&mut self) {
+        self.close_link();
+        if let Some(transaction) = self.transaction.take() {
+            self.audit_message(&transaction);
+        }
+    }
+}
+
+/// MAIL and RCPTs on the session that the client authenticated in.
+async fn begin_on(
+    mut session: Link,
+    transaction: &Transaction,
+    lines: &[&[u8]],
+    limit: Duration,
+) -> Result<Begun, DownstreamError> {
+    let address = session.address;
+    if !session.is_alive() {
+        return Err(DownstreamError::Lost { address, step: "waiting", source: ErrorKind::NotConnected.into() });
+    }
+    if let Some(keyword) = transaction.needs.iter().find(|k| !session.capabilities.has(k)) {
+        return Err(DownstreamError::Lacks { address, keyword });
+    }
+    let pipelining = session.capabilities.has("PIPELINING");
+    let sent = if pipelining { lines.len() } else { 1 };
+    for (at, line) in lines.iter().take(sent).enumerate() {
+        let without = transaction.mail_line_without_size.as_deref().filter(|_| at == 0 && !session.capabilities.has("SIZE"));
+        session.queue(without.unwrap_or(line), Awaiting::Command);
+    }
+    let first = session.reply("MAIL", limit).await?;
+    Ok(Begun { session, first, sent })
+}
+
+/// Deadline for everything between the client's end of data and ours.
+pub(super) fn after_data(transaction: &Transaction) -> Instant {
+    Instant::now() + transaction.generation.policy.timeouts.after_data
+}

@@ -1,0 +1,251 @@
+//! One session with a client: the loop, and which event goes where.
+//!
+//! The session owns its stream and its machine; what it waits with is small, what it does with a message is
+//! boxed, so that thousands of idle sessions cost little.
+
+use super::generation::{Entrance, Generation};
+use super::live::Place;
+use super::shutdown::Phase;
+use super::state::Gateway;
+use super::transaction::Transaction;
+use crate::downstream::{BoxStream, Session as Link};
+use crate::mail::Id;
+use crate::reply::{Entry, Reply, catalogue};
+use crate::smtp::command::Command;
+use crate::smtp::extension::Offer;
+use crate::smtp::server::{Event, Server};
+use crate::verdict::{Client, Tls};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// An accepted connection, before anything was said.
+pub struct Accepted {
+    /// Its stream.
+    pub stream: BoxStream,
+    /// The peer of the socket.
+    pub peer: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    /// Index of the listener.
+    pub listener: usize,
+}
+
+/// How a session ended, as the audit log says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Quit,
+    ClosedByClient,
+    Timeout,
+    Errors,
+    Shutdown,
+    Refused,
+    Protocol,
+    DownstreamLost,
+    Tls,
+}
+
+impl End {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Quit => "quit",
+            Self::ClosedByClient => "closed",
+            Self::Timeout => "timeout",
+            Self::Errors => "errors",
+            Self::Shutdown => "shutdown",
+            Self::Refused => "refused",
+            Self::Protocol => "protocol",
+            Self::DownstreamLost => "downstream-lost",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// What the client said in HELO or EHLO.
+pub(super) struct Hello {
+    pub(super) name: Box<[u8]>,
+    pub(super) extended: bool,
+}
+
+/// Counts of one session.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) messages: u32,
+    pub(super) errors: u32,
+    pub(super) commands: u32,
+}
+
+/// The session.
+pub struct Session {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) generation: Arc<Generation>,
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) stream: BoxStream,
+    pub(super) server: Server,
+    pub(super) id: Id,
+    pub(super) client: Client,
+    pub(super) local: SocketAddr,
+    pub(super) hello: Option<Hello>,
+    pub(super) tls: Option<Box<Tls>>,
+    pub(super) user: Option<Box<str>>,
+    pub(super) authenticated: bool,
+    /// The mechanism of an AUTH dialogue that is going on.
+    pub(super) auth: Option<Box<str>>,
+    pub(super) offer: Option<Arc<Offer>>,
+    /// The session that carries the client's credentials, between transactions.
+    pub(super) link: Option<Box<Link>>,
+    pub(super) transaction: Option<Box<Transaction>>,
+    pub(super) counts: Counts,
+    pub(super) began: Instant,
+    pub(super) line_by: Instant,
+    pub(super) last_refusal: Option<Box<str>>,
+    pub(super) stop: watch::Receiver<Phase>,
+    pub(super) place: Place,
+}
+
+impl Session {
+    /// Runs the session to its end and writes its audit line.
+    pub async fn run(mut self) {
+        let end = match self.serve().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        if self.transaction.is_some() {
+            Box::pin(self.abandon("the client was gone")).await;
+        }
+        if let Some(link) = self.link.take() {
+            link.quit().await;
+        }
+        self.audit_connection(end);
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
+        self.welcome().await?;
+        loop {
+            while let Some(event) = self.server.poll() {
+                self.on_event(event).await?;
+            }
+            if self.server.is_closed() {
+                return Err(self.farewell().await);
+            }
+            if self.server.awaits_handshake() {
+                self.flush().await?;
+                Box::pin(self.handshake()).await?;
+            } else if self.server.in_body() {
+                Box::pin(self.receive()).await?;
+            } else {
+                self.flush().await?;
+                self.wait_line().await?;
+            }
+        }
+    }
+
+    /// The answer that closes the machine is written; why it was closed is known from what was said.
+    async fn farewell(&mut self) -> End {
+        let end = match (&self.last_refusal, self.counts.errors) {
+            (None, _) => End::Quit,
+            (Some(text), _) if text.starts_with("421 4.7.0") => End::Errors,
+            (Some(text), _) if text.starts_with("421 4.3.2") => End::Shutdown,
+            (Some(text), _) if text.starts_with("421 4.4.2") => End::DownstreamLost,
+            (Some(_), _) => if self.server.quit_was_said() { End::Quit } else { End::Protocol },
+        };
+        if self.flush().await.is_err() {
+            return End::ClosedByClient;
+        }
+        end
+    }
+
+    async fn on_event(&mut self, event: Event) -> Result<(), End> {
+        self.line_by = Instant::now() + self.generation.policy.timeouts.command;
+        self.counts.commands += 1;
+        match event {
+            Event::Command(command) => self.on_command(command).await?,
+            Event::AuthLine(line) => Box::pin(self.auth_line(&line)).await?,
+            Event::Chunk { octets, last, refuse } => self.chunk(octets, last, refuse),
+            Event::Refuse(entry) => self.refuse(entry),
+            Event::Drop(entry) => self.refuse(entry),
+        }
+        self.check_budget();
+        Ok(())
+    }
+
+    async fn on_command(&mut self, command: Command) -> Result<(), End> {
+        match command {
+            Command::Mail(_) | Command::Rcpt(_) => Box::pin(self.envelope(command)).await?,
+            Command::Hello { extended, name } => self.hello(extended, name).await,
+            Command::Data => self.data(),
+            Command::Rset => {
+                self.reset().await;
+                self.answer(&catalogue::OK.reply());
+            }
+            Command::Noop => self.answer(&catalogue::OK.reply()),
+            Command::Help => self.answer(&catalogue::HELP.reply()),
+            Command::Vrfy => self.answer(&catalogue::VRFY.reply()),
+            Command::Quit => {
+                self.reset().await;
+                self.answer(&catalogue::BYE.reply());
+            }
+            Command::Expn(line) | Command::Etrn(line) => Box::pin(self.hand_through(&line)).await,
+            Command::Auth { mechanism, initial, line } => Box::pin(self.begin_auth(mechanism, initial, &line)).await?,
+            Command::StartTls => self.start_tls(),
+            Command::Xclient(attributes) => self.xclient(&attributes).await,
+            // The machine answers these with Refuse and Drop, and chunks with Chunk.
+            Command::Bad(entry) => self.refuse(entry),
+            Command::Bdat { .. } | Command::BadBdat | Command::Foreign => self.refuse(catalogue::BAD_SEQUENCE),
+        }
+        Ok(())
+    }
+
+    /// Answers the oldest event.
+    pub(super) fn answer(&mut self, reply: &Reply) {
+        if reply.is_refusal() {
+            self.last_refusal = Some(reply.to_log().into());
+        }
+        self.server.answer(reply);
+    }
+
+    /// Refuses what the client did wrong; it counts as an error.
+    pub(super) fn refuse(&mut self, entry: Entry) {
+        if entry.code >= 500 {
+            self.counts.errors += 1;
+        }
+        let reply = entry.refusal(self.reference());
+        self.answer(&reply);
+    }
+
+    /// What a refusal is found by: the message in progress, else the session.
+    pub(super) fn reference(&self) -> Id {
+        self.transaction.as_ref().map_or(self.id, |t| t.id)
+    }
+
+    /// Ends a session that made too many errors, or says too much without ever sending a message.
+    fn check_budget(&mut self) {
+        if self.server.is_closed() {
+            return;
+        }
+        let listener = &self.entrance.listener;
+        let entry = if self.counts.errors > listener.max_errors {
+            catalogue::TOO_MANY_ERRORS
+        } else if self.counts.commands > listener.max_commands {
+            catalogue::TOO_MANY_COMMANDS
+        } else {
+            return;
+        };
+        self.say_and_close(entry);
+    }
+
+    /// 421 and the end.
+    pub(super) fn say_and_close(&mut self, entry: Entry) {
+        let reply = entry.refusal(self.reference());
+        self.last_refusal = Some(reply.to_log().into());
+        self.server.close(&reply);
+    }
+
+    /// RSET, HELO, QUIT: the transaction is forgotten.
+    pub(super) async fn reset(&mut self) {
+        if self.transaction.is_some() {
+            Box::pin(self.abandon("the client reset the transaction")).await;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One transaction: from MAIL to its final reply, under one generation of the policy.
+
+use super::audit::Times;
+use super::generation::{Entrance, Generation};
+use crate::downstream::{Key, Session as Link};
+use crate::mail::{Id, Path};
+use crate::message::header::HeaderSummary;
+use crate::reply::Reply;
+use crate::smtp::command::Mail;
+use crate::verdict::Finding;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Where a message goes. The queue joins the downstream here.
+pub(super) enum Target {
+    /// In the client's own session: its 250 is the downstream's 250.
+    Downstream {
+        /// The session with it; `None` before it is opened and after it died.
+        link: Option<Box<Link>>,
+        /// It died once and the envelope was said again.
+        replayed: bool,
+    },
+}
+
+/// A recipient that was asked for.
+pub(super) struct Recipient {
+    /// Its line as it was sent.
+    pub(super) line: Box<[u8]>,
+    /// Its path.
+    pub(super) path: Path,
+    /// What it was answered.
+    pub(super) reply: Reply,
+}
+
+/// The transaction.
+pub(super) struct Transaction {
+    pub(super) id: Id,
+    pub(super) generation: Arc<Generation>,
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) key: Key,
+    pub(super) mail: Mail,
+    /// MAIL as it goes down.
+    pub(super) mail_line: Vec<u8>,
+    /// The same without SIZE, for a server that does not offer it.
+    pub(super) mail_line_without_size: Option<Vec<u8>>,
+    pub(super) mail_reply: Option<Reply>,
+    pub(super) recipients: Vec<Recipient>,
+    pub(super) target: Target,
+    /// Extensions that were offered and used.
+    pub(super) needs: Vec<&'static str>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) began: Instant,
+    pub(super) data_began: Option<Instant>,
+    pub(super) last_down: Instant,
+    pub(super) times: Times,
+    pub(super) octets: u64,
+    pub(super) header: Option<HeaderSummary>,
+    pub(super) downstream: Option<String>,
+    pub(super) downstream_tls: Option<String>,
+    pub(super) downstream_reply: Option<Reply>,
+    pub(super) verdict: &'static str,
+    pub(super) note: Option<String>,
+}
+
+impl Transaction {
+    /// Recipients that were accepted.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = &Recipient> {
+        self.recipients.iter().filter(|r| r.reply.is_success())
+    }
+
+    /// The session with the downstream, taken out: whoever takes it gives it back or lets it die.
+    pub(super) fn take_link(&mut self) -> Option<Box<Link>> {
+        let Target::Downstream { link, .. } = &mut self.target;
+        link.take()
+    }
+
+    /// Puts the session back.
+    pub(super) fn put_link(&mut self, session: Box<Link>) {
+        self.last_down = Instant::now();
+        self.downstream = Some(session.label());
+        self.downstream_tls = session.tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher));
+        let Target::Downstream { link, .. } = &mut self.target;
+        *link = Some(session);
+    }
+
+    /// Whether there is one.
+    pub(super) fn has_link(&self) -> bool {
+        let Target::Downstream { link, .. } = &self.target;
+        link.is_some()
+    }
+
+    /// Whether the envelope may be said again on a fresh session: once.
+    pub(super) fn may_replay(&mut self) -> bool {
+        let Target::Downstream { replayed, .. } = &mut self.target;
+        !std::mem::replace(replayed, true)
+    }
+
+    /// When NOOP is due below the downstream's idle time.
+    pub(super) fn noop_at(&self) -> Option<Instant> {
+        self.has_link().then(|| self.last_down + self.entrance.pool.config().idle_timeout / 2)
+    }
+}

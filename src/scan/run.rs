@@ -1,0 +1,102 @@
+//! Running the scanners of one message: each under the deadline, a panic caught, findings out.
+
+use super::table::{ScanVerdict, Scanner};
+use crate::body::Body;
+use crate::reply::catalogue;
+use crate::verdict::{Finding, Source, Stage, Verdict};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+use tokio::time::{Instant, timeout_at};
+
+/// Asks all scanners of `table`, one after the other.
+pub async fn scan(table: &[&dyn Scanner], body: &Body, deadline: Instant) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for scanner in table {
+        let verdict = ask(*scanner, body, deadline).await;
+        findings.extend(finding(scanner.name(), verdict));
+    }
+    findings
+}
+
+async fn ask(scanner: &dyn Scanner, body: &Body, deadline: Instant) -> ScanVerdict {
+    let guarded = async {
+        let begun = catch_unwind(AssertUnwindSafe(|| scanner.scan(body, deadline)));
+        let Ok(mut future) = begun else { return ScanVerdict::Error("the scanner panicked".into()) };
+        poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll,
+            Err(_) => Poll::Ready(ScanVerdict::Error("the scanner panicked".into())),
+        })
+        .await
+    };
+    timeout_at(deadline, guarded).await.unwrap_or(ScanVerdict::TimedOut)
+}
+
+/// What a verdict means for the message: infected is refused, everything that is not an answer is a
+/// temporary failure.
+fn finding(name: &str, verdict: ScanVerdict) -> Option<Finding> {
+    let refuse = |reason: String| {
+        let verdict = Verdict::TempFail(catalogue::SCANNER_DOWN.reply());
+        Some(Finding::new(name, Stage::Message, verdict, Source::built_in(), reason))
+    };
+    match verdict {
+        ScanVerdict::Clean => None,
+        ScanVerdict::Infected(what) => {
+            let verdict = Verdict::Reject(catalogue::REJECTED.reply());
+            Some(Finding::new(name, Stage::Message, verdict, Source::built_in(), format!("infected: {what}")))
+        }
+        ScanVerdict::TooLarge => refuse("larger than the scanner takes".into()),
+        ScanVerdict::Error(text) => refuse(format!("error: {text}")),
+        ScanVerdict::TimedOut => refuse("no answer in time".into()),
+        ScanVerdict::Unavailable(text) => refuse(format!("unavailable: {text}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::{PassEverything, ScanFuture};
+    use super::*;
+    use crate::body::{BodyWriter, Budget};
+    use std::time::Duration;
+
+    enum Scripted {
+        Says(ScanVerdict),
+        Panics,
+        PanicsLater,
+        Hangs,
+    }
+
+    impl Scanner for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+        fn scan<'a>(&'a self, _: &'a Body, _: Instant) -> ScanFuture<'a> {
+            match self {
+                Self::Says(verdict) => Box::pin(std::future::ready(verdict.clone())),
+                Self::Panics => panic!("on purpose"),
+                Self::PanicsLater => Box::pin(async { panic!("on purpose") }),
+                Self::Hangs => Box::pin(std::future::pending()),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_answer_is_an_answer() {
+        let budget = Budget::new(1 << 20, 1 << 20, std::env::temp_dir());
+        let body = BodyWriter::new(budget).finish().await.unwrap();
+        for (scanner, want) in [
+            (Scripted::Says(ScanVerdict::Clean), None),
+            (Scripted::Says(ScanVerdict::Infected("x".into())), Some("reject")),
+            (Scripted::Says(ScanVerdict::TooLarge), Some("tempfail")),
+            (Scripted::Says(ScanVerdict::Error("x".into())), Some("tempfail")),
+            (Scripted::Says(ScanVerdict::Unavailable("x".into())), Some("tempfail")),
+            (Scripted::Panics, Some("tempfail")),
+            (Scripted::PanicsLater, Some("tempfail")),
+            (Scripted::Hangs, Some("tempfail")),
+        ] {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            let findings = scan(&[&PassEverything, &scanner], &body, deadline).await;
+            assert_eq!(findings.first().map(|f| f.verdict.name()), want);
+        }
+    }
+}
