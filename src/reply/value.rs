@@ -80,6 +80,15 @@ impl Reply {
         Self { code, body: Body::Lines(lines.into()) }
     }
 
+    /// The raw lines with CRLF of a relayed reply, or of one made line by line; `None` for one of the catalogue.
+    #[must_use]
+    pub fn relayed_lines(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Lines(lines) => Some(lines),
+            Body::Ours { .. } => None,
+        }
+    }
+
     /// The reply code.
     #[must_use]
     pub fn code(&self) -> u16 {

@@ -1,0 +1,364 @@
+//! A look at the header block while the message arrives: how often it was relayed, how often by us, and
+//! what the audit line shows of it.
+//!
+//! Purpose: loop guard and audit, in one pass and little memory. State: the field in progress and the
+//! three fields that are shown. Nothing fails: a field over the bound is cut and still counted; what
+//! does not parse is not shown. After the block is over, octets are not looked at any more.
+
+use super::trace::TraceKey;
+use mail_parser::{Address, MessageParser};
+use memchr::memchr;
+
+/// A good value for [`HeaderScan::new`], in octets.
+pub const HEADER_OCTETS_MAX: usize = 64 * 1024;
+/// Most octets that are kept of one field, and the least that make sense.
+const FIELD_OCTETS_MAX: usize = 4096;
+const FIELD_OCTETS_MIN: usize = 256;
+/// Longest name of a field in octets, with blanks before its colon.
+const NAME_OCTETS_MAX: usize = 200;
+/// Most characters of a value.
+const VALUE_CHARS_MAX: usize = 200;
+/// Most candidates of our own mark that are kept; the loop guard needs 6.
+const MARKS_MAX: usize = 64;
+
+/// What the header block says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeaderSummary {
+    /// `Received:` fields.
+    pub received: u32,
+    /// Of these, ours (by their keyed mark); at most 64 are looked at.
+    pub own_marks: u32,
+    /// The first `Message-ID:` without its angle brackets, at most 200 characters.
+    pub message_id: Option<String>,
+    /// The first `Subject:`, decoded, at most 200 characters.
+    pub subject: Option<String>,
+    /// Addresses of the first `From:` with commas between them, at most 200 characters.
+    pub from: Option<String>,
+    /// Whether the whole block was seen, and none of the three fields that are shown was cut.
+    pub complete: bool,
+}
+
+/// The octets of one line or field, up to a bound.
+#[derive(Debug, Default)]
+struct Kept {
+    octets: Vec<u8>,
+    cut: bool,
+}
+
+impl Kept {
+    fn add(&mut self, octets: &[u8], max: usize) {
+        let room = max.saturating_sub(self.octets.len());
+        self.cut |= octets.len() > room;
+        self.octets.extend_from_slice(octets.get(..room).unwrap_or(octets));
+    }
+
+    fn clear(&mut self) {
+        self.octets.clear();
+        self.cut = false;
+    }
+}
+
+/// Scans the header block of one message.
+#[derive(Debug)]
+pub struct HeaderScan {
+    field_max: usize,
+    /// The line in progress, where it came in pieces.
+    line: Kept,
+    /// The field in progress: whole lines with their line ends.
+    field: Kept,
+    shown: [Option<Kept>; 3],
+    received: u32,
+    marks: Vec<([u8; 8], [u8; 10])>,
+    over: bool,
+}
+
+const SHOWN: [&[u8]; 3] = [b"message-id", b"subject", b"from"];
+
+impl HeaderScan {
+    /// A scan that keeps at most `octets_max` octets (but not below 1,280, and never more than 20 KB). Fields are counted to
+    /// the end of the block however long it is.
+    #[must_use]
+    pub fn new(octets_max: usize) -> Self {
+        Self {
+            field_max: (octets_max / 5).clamp(FIELD_OCTETS_MIN, FIELD_OCTETS_MAX),
+            line: Kept::default(),
+            field: Kept::default(),
+            shown: [None, None, None],
+            received: 0,
+            marks: Vec::new(),
+            over: false,
+        }
+    }
+
+    /// Takes the next octets of the message; does nothing after the block is over.
+    pub fn push(&mut self, octets: &[u8]) {
+        let mut rest = octets;
+        while !self.over && !rest.is_empty() {
+            let Some((line, after)) = memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1))
+            else {
+                self.line.add(rest, self.field_max);
+                return;
+            };
+            rest = after;
+            if self.line.octets.is_empty() && !self.line.cut {
+                self.take(line);
+            } else {
+                self.line.add(line, self.field_max);
+                self.take_kept_line();
+            }
+        }
+    }
+
+    /// The end of the message, or of what the caller wants seen.
+    #[must_use]
+    pub fn finish(mut self, key: &TraceKey) -> HeaderSummary {
+        if !self.over {
+            self.take_kept_line();
+            self.end_field();
+        }
+        let ours = self.marks.iter().filter(|(id, mark)| {
+            let text = |octets| std::str::from_utf8(octets).unwrap_or_default();
+            key.is_ours(text(id), text(mark))
+        });
+        let own_marks = u32::try_from(ours.count()).unwrap_or(u32::MAX);
+        let complete = self.shown.iter().flatten().all(|field| !field.cut);
+        let mut summary =
+            HeaderSummary { received: self.received, own_marks, complete, ..HeaderSummary::default() };
+        self.decode(&mut summary);
+        summary
+    }
+
+    fn take_kept_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        self.take(&line.octets);
+        if !self.over {
+            self.field.cut |= line.cut;
+            self.line.octets = line.octets;
+            self.line.clear();
+        }
+    }
+
+    /// One line with its line end.
+    fn take(&mut self, line: &[u8]) {
+        let first = line.first().copied().unwrap_or(b'\r');
+        let folded = matches!(first, b' ' | b'\t') && !self.field.octets.is_empty();
+        if folded {
+            self.field.add(line, self.field_max);
+            return;
+        }
+        self.end_field();
+        if field_name(line).is_some() {
+            self.field.add(line, self.field_max);
+        } else {
+            // The blank line, or the first line that is no field: the body begins.
+            self.over = true;
+            self.field = Kept::default();
+        }
+    }
+
+    fn end_field(&mut self) {
+        let name = field_name(&self.field.octets).unwrap_or_default().to_ascii_lowercase();
+        if name == b"received" {
+            self.received = self.received.saturating_add(1);
+            if self.marks.len() < MARKS_MAX {
+                self.marks.extend(mark_of(&self.field.octets));
+            }
+        }
+        let slots = SHOWN.iter().zip(self.shown.iter_mut());
+        if let Some((_, slot @ None)) = slots.into_iter().find(|(shown, _)| **shown == name) {
+            *slot = Some(std::mem::take(&mut self.field));
+        }
+        self.field.clear();
+    }
+
+    fn decode(&self, summary: &mut HeaderSummary) {
+        let mut block = Vec::new();
+        for field in self.shown.iter().flatten() {
+            block.extend_from_slice(&field.octets);
+            if !field.octets.ends_with(b"\n") {
+                block.extend_from_slice(b"\r\n");
+            }
+        }
+        if block.is_empty() {
+            return;
+        }
+        block.extend_from_slice(b"\r\n");
+        // Never `parse`: on hostile mail it recurses without bound. `parse_headers` is linear.
+        let Some(message) = MessageParser::default().parse_headers(&block) else { return };
+        summary.message_id = message.message_id().and_then(bounded);
+        summary.subject = message.subject().and_then(bounded);
+        summary.from = message.from().and_then(addresses);
+    }
+}
+
+/// Name of the field that a line begins, or `None` for any other line. Blanks before the colon are taken
+/// (RFC 5322 section 4.5, obsolete form).
+fn field_name(line: &[u8]) -> Option<&[u8]> {
+    let colon = memchr(b':', line.get(..NAME_OCTETS_MAX).unwrap_or(line))?;
+    let name = line.get(..colon)?.trim_ascii_end();
+    (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(name)
+}
+
+/// The words of `id ID.MARK` in a Received field, if they have the form of ours.
+fn mark_of(field: &[u8]) -> Option<([u8; 8], [u8; 10])> {
+    let mut words = field.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        if !word.eq_ignore_ascii_case(b"id") {
+            continue;
+        }
+        let text = words.next()?;
+        let text = text.strip_suffix(b";").unwrap_or(text);
+        if let Some((id, mark)) = text.split_at_checked(8)
+            && let (Ok(id), Some(Ok(mark))) = (id.try_into(), mark.strip_prefix(b".").map(TryInto::try_into))
+        {
+            return Some((id, mark));
+        }
+    }
+    None
+}
+
+fn bounded(text: &str) -> Option<String> {
+    let text: String = text.chars().take(VALUE_CHARS_MAX).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+fn addresses(from: &Address) -> Option<String> {
+    let mut out = String::new();
+    for one in from.iter() {
+        let text = one.address.as_deref().or(one.name.as_deref()).unwrap_or_default();
+        if text.is_empty() {
+            continue;
+        }
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        out.push_str(text);
+    }
+    bounded(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::Id;
+    use proptest::prelude::*;
+
+    const LONG: &str =
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    const LONGER: &str =
+        "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz: ";
+    const KEY: TraceKey = TraceKey([9; 32]);
+
+    fn scan(input: &[u8], cuts: &[usize], max: usize) -> HeaderSummary {
+        let mut scan = HeaderScan::new(max);
+        let mut rest = input;
+        for &cut in cuts {
+            let (now, later) = rest.split_at(cut.min(rest.len()));
+            scan.push(now);
+            rest = later;
+        }
+        scan.push(rest);
+        scan.finish(&KEY)
+    }
+
+    fn own(id: &str) -> String {
+        let id: Id = id.parse().unwrap();
+        format!("{id}.{}", KEY.mark(id))
+    }
+
+    #[test]
+    fn a_header_block_is_summed_up() {
+        let text = format!(
+            "Received: from a (b [192.0.2.1])\r\n\tby gate (Portcullis) with ESMTP\r\n\tid {};\r\n\tSat, 21 Nov 2026\r\n\
+             received : by x id {}\r\n\
+             RECEIVED: by x id 7F3K9QAC.0000000000\r\n\
+             X-Received: by x\r\n\
+             Subject: =?utf-8?q?gr=C3=BCn?=\r\n =?utf-8?q?_und_blau?=\r\n\
+             Subject: second\r\n\
+             From: \"A, B\" <a@b.example>, c@d.example\r\n\
+             Message-ID: <1@x.example>\r\n\
+             \r\n\
+             Received: in the body\r\nFrom: x\r\n",
+            own("7F3K9QAB"),
+            own("7F3K9QAC"),
+        );
+        let want = HeaderSummary {
+            received: 3,
+            own_marks: 2,
+            message_id: Some("1@x.example".into()),
+            subject: Some("gr\u{fc}n und blau".into()),
+            from: Some("a@b.example, c@d.example".into()),
+            complete: true,
+        };
+        for cut in 0..text.len() {
+            assert_eq!(scan(text.as_bytes(), &[cut], HEADER_OCTETS_MAX), want, "at {cut}");
+        }
+        assert_eq!(scan(text.as_bytes(), &vec![1; text.len()], HEADER_OCTETS_MAX), want);
+    }
+
+    #[test]
+    fn the_block_ends_at_the_first_line_that_is_no_field() {
+        for (text, received) in [
+            ("", 0),
+            ("\r\nReceived: x\r\n", 0),
+            ("Received: x", 1),
+            ("Received: x\r\n", 1),
+            ("Received: x\r\nhello\r\nReceived: y\r\n", 1),
+            ("Received: x\r\n folded: y\r\nReceived: z\r\n\r\n", 2),
+            ("Received: x\nReceived: y\n\nReceived: z\n", 2),
+            (" Received: x\r\n", 0),
+            ("Received\r\n", 0),
+            ("Re ceived: x\r\n", 0),
+        ] {
+            assert_eq!(scan(text.as_bytes(), &[], HEADER_OCTETS_MAX).received, received, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_endless_header_is_counted_in_bounded_memory() {
+        let long = format!("X: {}\r\n", "x".repeat(500_000));
+        let folded = format!("Y: a\r\n{}", " b\r\n".repeat(100_000));
+        let many = "Received: by x\r\n".repeat(5000);
+        let text = format!("Subject: {}\r\n{long}{folded}{many}\r\n", "s".repeat(9000));
+        let mut one = HeaderScan::new(HEADER_OCTETS_MAX);
+        for piece in text.as_bytes().chunks(1000) {
+            one.push(piece);
+            let kept = one.line.octets.len() + one.field.octets.len();
+            assert!(kept <= 2 * FIELD_OCTETS_MAX);
+        }
+        let summary = one.finish(&KEY);
+        assert_eq!((summary.received, summary.complete), (5000, false));
+        assert_eq!(summary.subject.unwrap().len(), 200);
+    }
+
+    #[test]
+    fn long_values_are_cut_and_odd_ones_left_out() {
+        let from = format!("From: {}\r\n\r\n", "a@b.example, ".repeat(200));
+        assert_eq!(scan(from.as_bytes(), &[], HEADER_OCTETS_MAX).from.unwrap().chars().count(), 200);
+        let summary = scan(b"From:\r\nSubject:\r\nMessage-ID: \r\n\r\n", &[], HEADER_OCTETS_MAX);
+        assert_eq!((summary.from, summary.subject, summary.message_id), (None, None, None));
+        assert!(summary.complete);
+    }
+
+    proptest! {
+        #[test]
+        fn splitting_changes_nothing(
+            words in proptest::collection::vec(prop_oneof![
+                Just("Received:"), Just("\r\n"), Just("\r\n "), Just("Subject:"), Just("From: a@b"), Just("x"), Just("\n"),
+                Just(" id 7F3K9QAB.0123456789"), Just("\r"), Just("gr\u{fc}n"), Just("Message-ID: <x>"),
+                Just(LONG), Just(LONGER),
+            ], 0..30),
+            cuts in proptest::collection::vec(0usize..90, 0..30),
+            max in prop_oneof![Just(50usize), Just(HEADER_OCTETS_MAX)],
+        ) {
+            let text = words.concat();
+            let whole = scan(text.as_bytes(), &[], max);
+            prop_assert_eq!(scan(text.as_bytes(), &cuts, max), whole);
+        }
+
+        #[test]
+        fn no_input_panics(input in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = scan(&input, &[], 100);
+        }
+    }
+}

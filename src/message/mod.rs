@@ -1,0 +1,4 @@
+//! What we read from a message and what we write on top of it.
+
+pub mod header;
+pub mod trace;
