@@ -1,0 +1,2 @@
+//! (Built elsewhere.)
+pub mod tls;
