@@ -1,8 +1,13 @@
-//! The budgets of all bodies together, and one body's share of them.
+//! The budgets of all bodies together, one body's share of them, and the buffers that go round.
+//!
+//! Buffers of 64 KiB are kept for the next body, up to a quarter of the memory budget: the allocator gives
+//! such memory back to the system at once, and getting it again costs more (a page fault for every 4 KiB)
+//! than everything else that is done with the octets. What is kept counts as free.
 
+use super::sealed::SEALED;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// How far one body may go over the memory budget before it must be spilled, in octets. Without it a
 /// full budget would stop a session in the middle of a read.
@@ -15,6 +20,8 @@ pub struct Budget {
     disk: Pool,
     tmp: PathBuf,
     refused: AtomicU64,
+    spare: Mutex<Vec<Vec<u8>>>,
+    max_spare: usize,
 }
 
 /// What is in use, in octets.
@@ -73,7 +80,14 @@ impl Budget {
     /// A budget of `memory` and `disk` octets; temporary files go to the folder `tmp`.
     #[must_use]
     pub fn new(memory: u64, disk: u64, tmp: PathBuf) -> Arc<Self> {
-        Arc::new(Self { memory: Pool::new(memory), disk: Pool::new(disk), tmp, refused: AtomicU64::new(0) })
+        Arc::new(Self {
+            memory: Pool::new(memory),
+            disk: Pool::new(disk),
+            tmp,
+            refused: AtomicU64::new(0),
+            spare: Mutex::new(Vec::new()),
+            max_spare: usize::try_from(memory / 4 / SEALED as u64).unwrap_or(0),
+        })
     }
 
     /// What is in use.
@@ -95,6 +109,45 @@ impl Budget {
 
     pub(super) fn tmp(&self) -> &Path {
         &self.tmp
+    }
+
+    /// An empty buffer with room for a sealed block. Counting it is the caller's.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        // Never waits: a busy or poisoned list is as good as an empty one.
+        let spare = self.spare.try_lock().ok().and_then(|mut spare| spare.pop());
+        spare.unwrap_or_else(|| Vec::with_capacity(SEALED))
+    }
+
+    /// Keeps a buffer for the next user, if it is one of [`Self::buffer`]'s and there is room.
+    pub(super) fn recycle(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() == SEALED
+            && let Ok(mut spare) = self.spare.try_lock()
+            && spare.len() < self.max_spare
+        {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
+}
+
+/// The pieces of a body in memory; recycled when dropped.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    budget: Arc<Budget>,
+    pub(super) list: Vec<Vec<u8>>,
+}
+
+impl Chunks {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, list: Vec::new() }
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        for chunk in self.list.drain(..) {
+            self.budget.recycle(chunk);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A finished body, and reading it.
 
-use super::budget::Hold;
+use super::budget::{Chunks, Hold};
 use super::error::BodyError;
 use super::sealed::{PLAIN, SEALED, Sealed};
 use std::ops::Deref;
@@ -16,7 +16,7 @@ pub struct Body {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    Memory(Vec<Vec<u8>>),
+    Memory(Chunks),
     File(Arc<Sealed>),
 }
 
@@ -43,7 +43,7 @@ impl Body {
     #[must_use]
     pub fn memory_chunks(&self) -> Option<&[Vec<u8>]> {
         match &self.content {
-            Content::Memory(chunks) => Some(chunks),
+            Content::Memory(chunks) => Some(&chunks.list),
             Content::File(_) => None,
         }
     }
@@ -94,7 +94,7 @@ impl BodyReader<'_> {
     pub async fn next(&mut self) -> Result<Option<Chunk<'_>>, BodyError> {
         match &self.body.content {
             Content::Memory(chunks) => {
-                let chunk = usize::try_from(self.at).ok().and_then(|at| chunks.get(at));
+                let chunk = usize::try_from(self.at).ok().and_then(|at| chunks.list.get(at));
                 self.at += 1;
                 Ok(chunk.map(|c| Chunk(c)))
             }
@@ -102,15 +102,16 @@ impl BodyReader<'_> {
                 let left = self.body.octets.saturating_sub(self.at * PLAIN as u64);
                 let octets = usize::try_from(left).map_or(PLAIN, |left| left.min(PLAIN));
                 if octets == 0 {
-                    self.block = Vec::new();
-                    self.hold = None;
+                    self.give_back();
                     return Ok(None);
                 }
-                self.hold.get_or_insert_with(|| {
-                    let mut hold = Hold::new(Arc::clone(self.body.hold.budget()));
+                if self.hold.is_none() {
+                    let budget = self.body.hold.budget();
+                    let mut hold = Hold::new(Arc::clone(budget));
                     hold.count_memory(SEALED as u64);
-                    hold
-                });
+                    self.hold = Some(hold);
+                    self.block = budget.buffer();
+                }
                 let (file, at) = (Arc::clone(file), self.at);
                 let mut block = std::mem::take(&mut self.block);
                 let read = tokio::task::spawn_blocking(move || {
@@ -122,5 +123,18 @@ impl BodyReader<'_> {
                 Ok(Some(Chunk(&self.block)))
             }
         }
+    }
+}
+
+impl BodyReader<'_> {
+    fn give_back(&mut self) {
+        self.body.hold.budget().recycle(std::mem::take(&mut self.block));
+        self.hold = None;
+    }
+}
+
+impl Drop for BodyReader<'_> {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }

@@ -4,7 +4,7 @@
 //! is in use; it goes to disk when it is larger and half is in use, or when the budget has no room for
 //! it. Once on disk it stays there, with one block in memory.
 
-use super::budget::{Budget, Hold};
+use super::budget::{Budget, Chunks, Hold};
 use super::content::{Body, Content};
 use super::error::BodyError;
 use super::sealed::{PLAIN, SEALED, Sealed, TAG};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Up to so many octets a body is left in memory as long as the budget has room at all.
 const SMALL: u64 = 256 * 1024;
 const FIRST_CHUNK: usize = 4 * 1024;
-const LAST_CHUNK: usize = 64 * 1024;
+const LAST_CHUNK: usize = PLAIN;
 
 /// A body that is being taken in.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct BodyWriter {
 #[derive(Debug)]
 struct Parts {
     /// In memory, in order, none empty; behind the file's octets.
-    chunks: Vec<Vec<u8>>,
+    chunks: Chunks,
     spilled: Option<Spilled>,
     hold: Hold,
 }
@@ -49,8 +49,7 @@ impl BodyWriter {
     /// An empty body. Allocates nothing before the first octet.
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Self {
-        let parts = Parts { chunks: Vec::new(), spilled: None, hold: Hold::new(budget) };
-        Self { parts, octets: 0, broken: false }
+        Self { parts: Parts::new(budget), octets: 0, broken: false }
     }
 
     /// Appends `data`, to memory; never waits. Look at [`Self::wants_spill`] after it, and push no more
@@ -126,8 +125,7 @@ impl BodyWriter {
             return Err(broken());
         }
         self.broken = true;
-        let hold = Hold::new(Arc::clone(self.parts.hold.budget()));
-        let empty = Parts { chunks: Vec::new(), spilled: None, hold };
+        let empty = Parts::new(Arc::clone(self.parts.hold.budget()));
         let mut parts = std::mem::replace(&mut self.parts, empty);
         let done = tokio::task::spawn_blocking(move || work(&mut parts).map(|()| parts)).await;
         self.parts = done.map_err(|e| BodyError::io("start writing", e.into()))??;
@@ -137,13 +135,18 @@ impl BodyWriter {
 }
 
 impl Parts {
+    fn new(budget: Arc<Budget>) -> Self {
+        Self { chunks: Chunks::new(Arc::clone(&budget)), spilled: None, hold: Hold::new(budget) }
+    }
+
     fn push(&mut self, mut data: &[u8]) -> Result<(), BodyError> {
-        let mut room = self.chunks.last().map_or(0, |last| last.capacity() - last.len());
+        let chunks = &mut self.chunks.list;
+        let mut room = chunks.last().map_or(0, |last| full(last) - last.len());
         if let Some(spilled) = &self.spilled {
             room += PLAIN.saturating_sub(spilled.block.len());
         }
         let left = data.len().saturating_sub(room);
-        let previous = self.chunks.last().map_or(0, Vec::capacity);
+        let previous = chunks.last().map_or(0, full);
         // Reserved as a whole before anything is taken, so that a refused piece is refused whole.
         let more: usize = chunk_sizes(previous, left).sum();
         if more > 0 && !self.hold.take_memory(more as u64) {
@@ -152,14 +155,17 @@ impl Parts {
         if let Some(spilled) = &mut self.spilled {
             fill(&mut spilled.block, PLAIN, &mut data);
         }
-        if let Some(last) = self.chunks.last_mut() {
-            let capacity = last.capacity();
-            fill(last, capacity, &mut data);
+        if let Some(last) = chunks.last_mut() {
+            let full = full(last);
+            fill(last, full, &mut data);
         }
         for size in chunk_sizes(previous, left) {
-            let mut chunk = Vec::with_capacity(size);
+            let mut chunk = match size {
+                LAST_CHUNK => self.hold.budget().buffer(),
+                _ => Vec::with_capacity(size),
+            };
             fill(&mut chunk, size, &mut data);
-            self.chunks.push(chunk);
+            chunks.push(chunk);
         }
         Ok(())
     }
@@ -170,13 +176,13 @@ impl Parts {
             let file = Arc::new(Sealed::create(hold.budget().tmp())?);
             // Counted though there may be no room for it: it is what frees the rest.
             hold.count_memory(SEALED as u64);
-            *spilled = Some(Spilled { file, blocks: 0, block: Vec::with_capacity(SEALED) });
+            *spilled = Some(Spilled { file, blocks: 0, block: hold.budget().buffer() });
         }
         let Some(spilled) = spilled else { return Ok(()) };
         if spilled.block.len() >= PLAIN {
             spilled.write(hold)?;
         }
-        for chunk in std::mem::take(chunks) {
+        for chunk in chunks.list.drain(..) {
             let mut data = chunk.as_slice();
             while !data.is_empty() {
                 fill(&mut spilled.block, PLAIN, &mut data);
@@ -184,6 +190,7 @@ impl Parts {
                     spilled.write(hold)?;
                 }
             }
+            hold.budget().recycle(chunk);
         }
         hold.keep_memory(SEALED as u64);
         Ok(())
@@ -196,7 +203,7 @@ impl Parts {
             if !spilled.block.is_empty() {
                 spilled.write(&mut self.hold)?;
             }
-            spilled.block = Vec::new();
+            self.hold.budget().recycle(std::mem::take(&mut spilled.block));
         }
         self.hold.keep_memory(0);
         Ok(())
@@ -225,6 +232,11 @@ fn chunk_sizes(mut previous: usize, mut left: usize) -> impl Iterator<Item = usi
             previous
         })
     })
+}
+
+/// Octets that a chunk takes: one of the recycled buffers has room for a tag besides.
+fn full(chunk: &Vec<u8>) -> usize {
+    chunk.capacity().min(LAST_CHUNK)
 }
 
 /// Moves octets from `data` to the end of `to` until that has `full`.
@@ -425,6 +437,17 @@ mod tests {
             rest.extend_from_slice(&chunk);
         }
         assert!(data.ends_with(&rest) && data.len() - rest.len() <= PLAIN);
+    }
+
+    #[tokio::test]
+    async fn large_buffers_go_round_and_never_show_old_octets() {
+        let house = house(1 << 20, 1 << 30);
+        let first = take_in(&house.budget, data(200_000).chunks(16_384)).await.unwrap();
+        let old = first.memory_chunks().unwrap().last().unwrap().as_ptr();
+        drop(first);
+        let second = take_in(&house.budget, vec![b'x'; 61_441].chunks(16_384)).await.unwrap();
+        assert_eq!(second.memory_chunks().unwrap().last().unwrap().as_ptr(), old);
+        assert_eq!(read(&second).await.unwrap(), vec![b'x'; 61_441]);
     }
 
     #[tokio::test]
