@@ -3,7 +3,20 @@
 //! (The crate doc is completed below as the floors are built.)
 
 pub mod mail;
-pub mod message;
 pub mod reply;
-pub mod smtp;
 pub mod verdict;
+
+pub mod message;
+pub mod smtp;
+
+pub mod checks;
+pub mod config;
+pub mod rules;
+
+pub mod body;
+pub mod store;
+
+pub mod downstream;
+pub mod scan;
+
+pub mod gateway;

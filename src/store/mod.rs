@@ -1,0 +1,21 @@
+//! What every service that keeps something on disk is built from: whole-or-nothing files, the state
+//! directory with its lock, key and counter, and the PEM files of TLS. Knows no table and no message.
+//!
+//! The state directory belongs to the one process that holds its [`StateLock`]. Every error says which
+//! file, which step and what to do; nothing here retries, and nothing is written half.
+
+pub mod atomic;
+mod error;
+mod folder;
+mod ids;
+mod lock;
+pub mod pem;
+mod probe;
+mod state;
+pub mod x509;
+
+pub use error::FileError;
+pub use ids::Ids;
+pub use lock::{LockError, StateLock};
+pub use probe::{ProbeError, probe_dir};
+pub use state::{StateDir, StateError};
