@@ -25,3 +25,4 @@ pub use address::AddressReport;
 pub use pool::{Key, Limits, Pool, Report};
 pub use session::Session;
 pub use stream::{BoxStream, Stream, read_some, write_all};
+pub(crate) use stream::poll_read_some;

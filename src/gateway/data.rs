@@ -9,10 +9,8 @@ use crate::reply::{Entry, catalogue};
 use crate::smtp::data::LineEnds;
 use crate::smtp::server::{BodyFacts, BodyStep, Server};
 use crate::verdict::Stage;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::ReadBuf;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep_until};
 
 /// Octets of message data read at once.
@@ -145,10 +143,8 @@ impl Session {
     }
 
     fn chunk_end(&mut self) {
-        match self.incoming.as_ref().and_then(|i| i.problem) {
-            // Its octets are here and cannot be kept: the transaction is dead, the next BDAT hears why.
-            Some(_) | None => self.answer(&catalogue::CHUNK_OK.reply()),
-        }
+        // What cannot be kept is said at the next BDAT, or at LAST.
+        self.answer(&catalogue::CHUNK_OK.reply());
     }
 
     /// Reads straight into the machine's buffer, within the pause and the rate that are allowed.
@@ -212,18 +208,8 @@ impl Incoming {
     }
 }
 
-async fn read_into(stream: &mut dyn crate::downstream::Stream, server: &mut Server) -> std::io::Result<usize> {
-    poll_fn(|cx| {
-        let input = server.input_mut(READ_OCTETS);
-        let before = input.len();
-        // The spare capacity is read into through a buffer on the heap that the machine owns.
-        let mut buf = ReadBuf::uninit(input.spare_capacity_mut());
-        let read = std::task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf));
-        let filled = buf.filled().len();
-        let _ = before;
-        std::task::Poll::Ready(read.map(|()| filled))
-    })
-    .await
+async fn read_into(mut stream: &mut dyn crate::downstream::Stream, server: &mut Server) -> std::io::Result<usize> {
+    stream.read_buf(server.input_mut(READ_OCTETS)).await
 }
 
 pub(super) fn millis(duration: Duration) -> f64 {

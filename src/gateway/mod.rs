@@ -16,7 +16,6 @@ mod hello;
 mod listener;
 mod live;
 mod parameters;
-mod recipients;
 mod recover;
 mod reload;
 mod runtime;

@@ -4,17 +4,20 @@
 //! boxed, so that thousands of idle sessions cost little.
 
 use super::generation::{Entrance, Generation};
+use super::audit::ConnectionLine;
+use super::clock::unix_ms;
+use super::data::{Incoming, millis};
 use super::live::Place;
 use super::shutdown::Phase;
 use super::state::Gateway;
 use super::transaction::Transaction;
 use crate::downstream::{BoxStream, Session as Link};
-use crate::mail::Id;
+use crate::mail::{Id, escape, rfc3339, unmapped};
 use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::extension::Offer;
 use crate::smtp::server::{Event, Server};
-use crate::verdict::{Client, Tls};
+use crate::verdict::{Client, Fact, Tls};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -96,6 +99,8 @@ pub struct Session {
     /// The session that carries the client's credentials, between transactions.
     pub(super) link: Option<Box<Link>>,
     pub(super) transaction: Option<Box<Transaction>>,
+    /// The message that is being received.
+    pub(super) incoming: Option<Box<Incoming>>,
     pub(super) counts: Counts,
     pub(super) began: Instant,
     pub(super) line_by: Instant,
@@ -105,6 +110,48 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session for an accepted connection; `None` if its listener is no more.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, accepted: Accepted, place: Place) -> Option<Self> {
+        let generation = gateway.current.load_full();
+        let entrance = Arc::clone(generation.entrances.get(accepted.listener)?);
+        let ip = unmapped(accepted.peer.ip());
+        let client = Client {
+            ip,
+            port: accepted.peer.port(),
+            name: Fact::Absent,
+            trusted: generation.policy.trusted.contains(ip),
+            may_relay: generation.policy.relay.from.contains(ip),
+            balancer: false,
+        };
+        let now = Instant::now();
+        Some(Self {
+            id: gateway.ids.next(),
+            stop: gateway.phase.subscribe(),
+            line_by: now + generation.policy.timeouts.command,
+            gateway,
+            generation,
+            entrance,
+            stream: accepted.stream,
+            server: Server::default(),
+            client,
+            local: accepted.local,
+            hello: None,
+            tls: None,
+            user: None,
+            authenticated: false,
+            auth: None,
+            offer: None,
+            link: None,
+            transaction: None,
+            incoming: None,
+            counts: Counts::default(),
+            began: now,
+            last_refusal: None,
+            place,
+        })
+    }
+
     /// Runs the session to its end and writes its audit line.
     pub async fn run(mut self) {
         let end = match self.serve().await {
@@ -247,5 +294,37 @@ impl Session {
         if self.transaction.is_some() {
             Box::pin(self.abandon("the client reset the transaction")).await;
         }
+    }
+
+    pub(super) fn helo_text(&self) -> Option<String> {
+        self.hello.as_ref().map(|h| escape(&h.name))
+    }
+
+    pub(super) fn tls_text(&self) -> Option<String> {
+        self.tls.as_ref().map(|t| format!("{} {}", t.version, t.cipher))
+    }
+
+    pub(super) fn user_text(&self) -> Option<String> {
+        self.user.as_ref().filter(|_| self.authenticated).map(|u| escape(u.as_bytes()))
+    }
+
+    fn audit_connection(&self, end: End) {
+        self.gateway.audit.line(&ConnectionLine {
+            time: rfc3339(unix_ms()),
+            kind: "connection",
+            session: self.id.to_string(),
+            listener: &self.entrance.listener.name,
+            direction: self.entrance.listener.direction,
+            client: self.client.ip,
+            port: self.client.port,
+            helo: self.helo_text(),
+            tls: self.tls_text(),
+            user: self.user_text(),
+            messages: self.counts.messages,
+            errors: self.counts.errors,
+            seconds: millis(self.began.elapsed()) / 1000.0,
+            end: end.name(),
+            reply: self.last_refusal.as_deref(),
+        });
     }
 }

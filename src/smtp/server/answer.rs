@@ -42,7 +42,7 @@ impl Server {
             }
             Waiting::Drop => self.state = State::Closed,
         }
-        if reply.code() == 421 {
+        if reply.code() == 421 || self.last {
             self.state = State::Closed;
         }
     }
@@ -52,6 +52,7 @@ impl Server {
         if self.waiting.front() == Some(&Waiting::Data) {
             self.waiting.pop_front();
             reply.write_to(&mut self.output);
+            self.framer.reset();
             self.state = State::ExpectData(Box::new(DataDecoder::new(line_ends)));
         }
     }
@@ -73,6 +74,7 @@ impl Server {
             | State::ExpectVerdict
             | State::Closed => return,
         };
+        self.framer.reset();
         self.state = State::ExpectOctets { left: octets, last, body };
     }
 
@@ -93,6 +95,7 @@ impl Server {
             | State::ExpectVerdict
             | State::Closed => AfterSkip::Reset,
         };
+        self.framer.reset();
         self.state = State::SkipOctets { left: octets, reply: Box::new(reply), then };
     }
 

@@ -21,12 +21,13 @@ pub struct Server {
     pub(super) at: usize,
     pub(super) output: Vec<u8>,
     pub(super) waiting: VecDeque<Waiting>,
-    framer: LineFramer,
+    pub(super) framer: LineFramer,
     held: Option<Command>,
     pub(super) greeted: bool,
     pub(super) extended: bool,
     pub(super) authenticated: bool,
     pub(super) quit: bool,
+    pub(super) last: bool,
 }
 
 impl Default for Server {
@@ -43,6 +44,7 @@ impl Default for Server {
             extended: false,
             authenticated: false,
             quit: false,
+            last: false,
         }
     }
 }
@@ -137,6 +139,11 @@ impl Server {
             farewell.write_to(&mut self.output);
             self.state = State::Closed;
         }
+    }
+
+    /// The next answer ends the session, whatever it says.
+    pub fn close_after_answer(&mut self) {
+        self.last = true;
     }
 
     /// The handshake is done: everything learned before it is forgotten (RFC 3207 section 4.2).

@@ -1,0 +1,288 @@
+//! The end of a message: looked at, judged, handed over, answered.
+//!
+//! The client hears 250 only after the downstream's 2yz (promise P1). From its end of data to ours runs one
+//! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
+
+use super::audit::{FindingLine, HeaderLine, MessageLine, RecipientLine};
+use super::clock::unix_ms;
+use super::data::{Incoming, millis};
+use super::recover::after_data;
+use super::session::{End, Session};
+use super::transaction::Transaction;
+use crate::body::Body;
+use crate::checks;
+use crate::downstream::{DownstreamError, Handed, Session as Link};
+use crate::mail::{escape, rfc3339};
+use crate::message::header::HeaderSummary;
+use crate::message::trace::{Trace, protocol, received};
+use crate::reply::{Entry, Reply, catalogue};
+use crate::scan::{self, SCANNERS};
+use crate::smtp::data::Violation;
+use crate::smtp::param::Body as Encoding;
+use crate::smtp::server::BodyFacts;
+use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Source, Stage, Verdict, merge};
+use tokio::time::Instant;
+
+impl Session {
+    /// The whole message is here.
+    pub(super) async fn end_of_data(&mut self, incoming: Incoming, facts: BodyFacts) -> Result<(), End> {
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Ok(()) };
+        let ended = Instant::now();
+        transaction.octets = facts.octets;
+        transaction.times.data = transaction.data_began.map_or(0.0, |began| millis(ended - began));
+        let finish_by = after_data(transaction);
+        let summary = incoming.header.finish(&self.gateway.trace_key);
+        let problem = incoming.problem.or_else(|| facts.violation.map(entry_of));
+        let body = match problem {
+            Some(entry) => Err(entry),
+            None => incoming.writer.finish().await.map_err(|error| {
+                tracing::warn!(%error, "message body cannot be kept");
+                if matches!(error, crate::body::BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }
+            }),
+        };
+        let reply = match body {
+            Err(entry) => self.refuse_message(entry, summary),
+            Ok(body) => self.decide(&body, facts, summary, finish_by).await,
+        };
+        self.conclude(&reply);
+        Ok(())
+    }
+
+    /// Refused before anybody looked: size, space, bare line ends.
+    fn refuse_message(&mut self, entry: Entry, summary: HeaderSummary) -> Reply {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            let verdict = if entry.code >= 500 { "reject" } else { "tempfail" };
+            transaction.verdict = verdict;
+            transaction.header = Some(summary);
+        }
+        entry.refusal(self.reference())
+    }
+
+    async fn decide(&mut self, body: &Body, facts: BodyFacts, summary: HeaderSummary, finish_by: Instant) -> Reply {
+        let looked = Instant::now();
+        let mut findings = self.look(body, facts, &summary).await;
+        findings.extend(scan::scan(SCANNERS, body, finish_by).await);
+        let strongest = merge(&findings);
+        let disposition = Disposition::of(strongest);
+        let name = strongest.map_or("continue", |f| f.verdict.name());
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.header = Some(summary);
+            transaction.verdict = name;
+            transaction.findings.extend(findings);
+            transaction.times.scan = millis(looked.elapsed());
+        }
+        match disposition {
+            Disposition::Deliver => self.deliver(body, finish_by).await,
+            Disposition::Refuse(reply) => reply.with_reference(self.reference()),
+            Disposition::Disconnect(reply) => {
+                let reply = reply.with_reference(self.reference());
+                self.server.close_after_answer();
+                reply
+            }
+            // Nothing in the rules can ask for these yet; what cannot be kept is not taken.
+            Disposition::Hold | Disposition::Quarantine(_) | Disposition::Discard => {
+                catalogue::INTERNAL.refusal(self.reference())
+            }
+        }
+    }
+
+    async fn look(&mut self, body: &Body, facts: BodyFacts, summary: &HeaderSummary) -> Vec<Finding> {
+        let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
+        let declared = transaction.mail.facts.body != Encoding::SevenBit || transaction.mail.facts.smtputf8;
+        let message = MessageFacts {
+            octets: body.len(),
+            received: summary.received,
+            own_marks: summary.own_marks,
+            undeclared_8bit: facts.has_8bit && !declared,
+        };
+        let mut findings = {
+            let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
+            checks::run(Stage::Message, &facts, &transaction.generation.policy)
+        };
+        if message.undeclared_8bit {
+            let reason = "8-bit data without BODY=8BITMIME";
+            findings.push(Finding::new("undeclared-8bit", Stage::Message, Verdict::Continue, Source::built_in(), reason));
+        }
+        findings
+    }
+
+    /// Our one header on top: who, from where, how, to whom, when.
+    fn trace(&self, transaction: &Transaction) -> Vec<u8> {
+        let extended = self.hello.as_ref().is_some_and(|h| h.extended);
+        let name = match &self.client.name {
+            Fact::Known(name) => Some(&**name),
+            Fact::Absent | Fact::Unknown(_) => None,
+        };
+        let mut accepted = transaction.accepted();
+        let only_recipient = match (accepted.next(), accepted.next()) {
+            (Some(only), None) => Some(&only.path),
+            (Some(_) | None, _) => None,
+        };
+        let trace = Trace {
+            helo: self.hello.as_ref().map(|h| &*h.name),
+            client_ip: self.client.ip,
+            client_name: name,
+            hostname: &transaction.generation.policy.hostname,
+            protocol: protocol(extended, self.tls.is_some(), self.authenticated, transaction.mail.facts.smtputf8),
+            tls: self.tls.as_deref(),
+            id: transaction.id,
+            only_recipient,
+            unix_ms: unix_ms(),
+        };
+        received(&trace, &self.gateway.trace_key)
+    }
+
+    /// Hands the message over. A session that died before is replaced once, with the envelope said again.
+    async fn deliver(&mut self, body: &Body, finish_by: Instant) -> Reply {
+        let began = Instant::now();
+        let reply = match self.try_deliver(body, finish_by).await {
+            Ok(reply) => reply,
+            Err(error) => self.delivery_failed(&error),
+        };
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.times.deliver = millis(began.elapsed());
+        }
+        reply
+    }
+
+    async fn try_deliver(&mut self, body: &Body, finish_by: Instant) -> Result<Reply, DownstreamError> {
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
+        let head_of = transaction.take_link();
+        let mut link = match head_of {
+            Some(mut link) => {
+                if link.is_alive() { Some(link) } else { None }
+            }
+            None => None,
+        };
+        if link.is_none() {
+            self.recover(self.no_link()).await?;
+            link = self.transaction.as_deref_mut().and_then(Transaction::take_link);
+        }
+        let Some(link) = link else { return Err(self.no_link()) };
+        match self.hand_over(link, body, finish_by).await {
+            // Nothing of the message was committed: the session died at DATA.
+            Err(error) if matches!(error.step(), Some("DATA" | "message data")) => {
+                self.recover(error).await?;
+                let again = self.transaction.as_deref_mut().and_then(Transaction::take_link);
+                let Some(link) = again else { return Err(self.no_link()) };
+                self.hand_over(link, body, finish_by).await
+            }
+            other => other,
+        }
+    }
+
+    async fn hand_over(&mut self, mut link: Box<Link>, body: &Body, finish_by: Instant) -> Result<Reply, DownstreamError> {
+        let Some(transaction) = self.transaction.as_deref() else { return Err(self.no_link()) };
+        let head = self.trace(transaction);
+        let pool = transaction.entrance.pool.clone();
+        let mut wanted = || self.client_is_there();
+        let handed = link.deliver(&head, body, pool.config().chunking, pool.limits(), finish_by, &mut wanted).await?;
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
+        let reply = match handed {
+            Handed::Reply(reply) | Handed::Refused(reply) => reply,
+            Handed::Abandoned => {
+                transaction.note = Some("the client was gone before the end of data".into());
+                return Ok(catalogue::INTERNAL.refusal(self.reference()));
+            }
+        };
+        transaction.downstream_reply = Some(reply.clone());
+        transaction.put_link(link);
+        Ok(self.shown(reply))
+    }
+
+    fn delivery_failed(&mut self, error: &DownstreamError) -> Reply {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            if error.step() == Some("the end of data") {
+                transaction.note = Some("may be delivered twice".into());
+            }
+        }
+        self.downstream_failed(error)
+    }
+
+    /// The final answer, and everything that hangs on it.
+    fn conclude(&mut self, reply: &Reply) {
+        if reply.is_success() {
+            self.counts.messages += 1;
+            self.counts.commands = 0;
+            self.gateway.counters.delivered();
+        } else {
+            self.gateway.counters.refused();
+        }
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.mail_reply = Some(reply.clone());
+            if reply.is_refusal() && transaction.verdict == "continue" {
+                transaction.verdict = if reply.code() >= 500 { "reject" } else { "tempfail" };
+            }
+        }
+        self.answer(reply);
+        self.drop_transaction();
+    }
+
+    /// The audit line of a transaction. One that came to nothing and was refused nothing has none.
+    pub(super) fn audit_message(&self, t: &Transaction) {
+        let ended = t.data_began.is_some() || t.mail_reply.as_ref().is_some_and(Reply::is_refusal);
+        let refused = t.recipients.iter().any(|r| r.reply.is_refusal());
+        if !ended && !refused && t.findings.is_empty() {
+            return;
+        }
+        let mut verdict = t.verdict;
+        if t.data_began.is_none() {
+            let last = t.recipients.iter().rev().map(|r| &r.reply).find(|r| r.is_refusal()).or(t.mail_reply.as_ref());
+            verdict = match last {
+                Some(reply) if reply.code() >= 500 => "reject",
+                Some(reply) if reply.is_refusal() => "tempfail",
+                Some(_) | None => verdict,
+            };
+        }
+        let cut = |text: &Option<String>| text.as_deref().map(|t| escape(t.as_bytes()));
+        let header = t.header.as_ref();
+        self.gateway.audit.line(&MessageLine {
+            time: rfc3339(unix_ms()),
+            kind: "message",
+            session: self.id.to_string(),
+            message: t.id.to_string(),
+            generation: t.generation.number,
+            listener: &t.entrance.listener.name,
+            direction: t.entrance.listener.direction,
+            client: self.client.ip,
+            port: self.client.port,
+            helo: self.helo_text(),
+            tls: self.tls_text(),
+            user: self.user_text(),
+            from: t.mail.path.to_string(),
+            to: t.recipients.iter().map(|r| RecipientLine { rcpt: r.path.to_string(), reply: r.reply.to_log() }).collect(),
+            size: t.octets,
+            verdict,
+            findings: t.findings.iter().map(finding_line).collect(),
+            downstream: t.downstream.clone(),
+            downstream_tls: t.downstream_tls.clone(),
+            downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
+            reply: t.mail_reply.as_ref().map(Reply::to_log),
+            header: HeaderLine {
+                message_id: header.and_then(|h| cut(&h.message_id)),
+                subject: header.and_then(|h| cut(&h.subject)),
+                from: header.and_then(|h| cut(&h.from)),
+            },
+            ms: t.times,
+            note: t.note.clone(),
+        });
+    }
+}
+
+fn finding_line(finding: &Finding) -> FindingLine<'_> {
+    FindingLine {
+        id: &finding.id,
+        stage: finding.stage,
+        verdict: finding.verdict.name(),
+        file: &finding.source.file,
+        line: finding.source.line,
+        text: &finding.reason,
+    }
+}
+
+fn entry_of(violation: Violation) -> Entry {
+    match violation {
+        Violation::BareCr | Violation::BareLf => catalogue::BARE_NEWLINE_IN_DATA,
+        Violation::Nul => catalogue::NUL_IN_DATA,
+    }
+}

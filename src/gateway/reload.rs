@@ -1,0 +1,78 @@
+//! Reload: a new generation, or the old one and the reason. Never half of one.
+
+use super::clock::unix_ms;
+use super::generation::Generation;
+use super::state::Gateway;
+use crate::config;
+use crate::rules::Problem;
+use std::sync::Arc;
+
+/// What a reload came to.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct ReloadReport {
+    /// The generation in force now.
+    pub generation: u64,
+    /// Whether it is a new one.
+    pub reloaded: bool,
+    /// Every problem, one line each, as `check` says them.
+    pub problems: Vec<String>,
+}
+
+/// Reads the rules directory and swaps the new generation in, or keeps the old one. Reopens the audit log
+/// and reads certificates anew either way the rules are good.
+pub fn reload(gateway: &Gateway) -> ReloadReport {
+    let (policy, problems) = config::load(&gateway.rules_dir);
+    let mut lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    let old = gateway.current.load_full();
+    let built = match policy {
+        None => Err(()),
+        Some(policy) => match fixed_parts_changed(&old, &policy) {
+            Some(what) => {
+                lines.push(format!("gateway.toml: error: {what} cannot change at reload; restart the gateway"));
+                Err(())
+            }
+            None => Generation::build(Arc::new(policy), Some(&old), &gateway.dial)
+                .map_err(|e| lines.push(format!("gateway.toml: error: {e}"))),
+        },
+    };
+    let reloaded = built.is_ok();
+    match built {
+        Ok(generation) => {
+            gateway.audit.reopen(generation.policy.audit.clone());
+            tracing::info!(generation = generation.number, at = unix_ms(), "rules reloaded");
+            let generation = Arc::new(generation);
+            gateway.current.store(Arc::clone(&generation));
+            retire(&old, &generation);
+        }
+        Err(()) => tracing::error!(problems = %lines.join("; "), "reload refused, the old rules stay in force"),
+    }
+    if let Ok(mut last) = gateway.last_reload_error.lock() {
+        *last = (!reloaded).then(|| lines.join("\n"));
+    }
+    ReloadReport { generation: gateway.current.load().number, reloaded, problems: lines }
+}
+
+/// Sockets and the state directory belong to the process, not to a generation.
+fn fixed_parts_changed(old: &Generation, new: &config::model::Policy) -> Option<&'static str> {
+    let same_listeners = old.policy.listeners.len() == new.listeners.len()
+        && old.policy.listeners.iter().zip(&new.listeners).all(|(a, b)| a.name == b.name && a.address == b.address);
+    if !same_listeners {
+        return Some("the listeners (names, addresses, their order)");
+    }
+    if old.policy.state_dir != new.state_dir {
+        return Some("state_dir");
+    }
+    if old.policy.user != new.user {
+        return Some("user");
+    }
+    None
+}
+
+/// Connections at rest with downstreams that are no more.
+fn retire(old: &Generation, new: &Generation) {
+    for pool in &old.pools {
+        if !new.pools.iter().any(|p| Arc::ptr_eq(p, pool)) {
+            pool.close_all();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Starting: accept loops, probes of the downstreams, and the sweep of resting connections.
+
+use super::listener::{Bound, accept_loop};
+use super::state::Gateway;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// How often resting connections and unhealthy downstreams are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What runs; aborted when it is dropped. Sessions are tasks of their own and end by draining.
+pub struct Started {
+    tasks: JoinSet<()>,
+}
+
+impl Started {
+    /// Stops accepting and sweeping at once.
+    pub fn stop(&mut self) {
+        self.tasks.abort_all();
+    }
+}
+
+/// Probes the downstreams (at most `probe_limit`), then begins to accept on `bound`.
+///
+/// # Errors
+/// A socket cannot be given to the runtime.
+pub async fn start(gateway: &Arc<Gateway>, bound: Vec<Bound>, probe_limit: Duration) -> io::Result<Started> {
+    let mut tasks = JoinSet::new();
+    probe(gateway, probe_limit).await;
+    for socket in bound {
+        let entrances = &gateway.current.load().entrances;
+        let index = entrances.iter().position(|e| e.listener.name == socket.name).unwrap_or(0);
+        socket.socket.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(socket.socket)?;
+        tasks.spawn(accept_loop(Arc::clone(gateway), index, listener));
+    }
+    tasks.spawn(sweep_loop(Arc::clone(gateway)));
+    Ok(Started { tasks })
+}
+
+/// Asks every downstream what it offers, all at once; who is slower than the limit is heard later.
+async fn probe(gateway: &Arc<Gateway>, limit: Duration) {
+    let mut probes = JoinSet::new();
+    for pool in &gateway.current.load().pools {
+        let pool = Arc::clone(pool);
+        probes.spawn(async move { pool.probe().await });
+    }
+    let all = async { while probes.join_next().await.is_some() {} };
+    if tokio::time::timeout(limit, all).await.is_err() {
+        probes.detach_all();
+    }
+}
+
+async fn sweep_loop(gateway: Arc<Gateway>) {
+    let mut every = tokio::time::interval(SWEEP);
+    loop {
+        every.tick().await;
+        let generation = gateway.current.load_full();
+        for pool in &generation.pools {
+            pool.sweep();
+            if pool.capabilities().is_none() {
+                pool.probe().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What all sessions share, and what `status` says of it.
+
+use super::audit::Audit;
+use super::generation::Generation;
+use super::live::{Live, LiveReport};
+use super::shutdown::Phase;
+use crate::body::Budget;
+use crate::downstream::{Dial, Report};
+use crate::message::trace::TraceKey;
+use crate::store::Ids;
+use arc_swap::ArcSwap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// The gateway: made once at start, shared by everything.
+pub struct Gateway {
+    /// The generation in force.
+    pub current: ArcSwap<Generation>,
+    /// Where the next session and message ids come from.
+    pub ids: Ids,
+    /// The key of our marks.
+    pub trace_key: TraceKey,
+    /// Memory and disk for message bodies.
+    pub budget: Arc<Budget>,
+    /// The audit log.
+    pub audit: Audit,
+    /// Open sessions.
+    pub live: Arc<Live>,
+    /// Messages.
+    pub counters: Counters,
+    /// Running or draining.
+    pub phase: watch::Sender<Phase>,
+    /// How downstreams are reached.
+    pub dial: Arc<dyn Dial>,
+    /// The rules directory.
+    pub rules_dir: PathBuf,
+    /// Start of the process, milliseconds since 1970.
+    pub started_unix_ms: i64,
+    /// What the last reload said, if it failed.
+    pub last_reload_error: Mutex<Option<String>>,
+}
+
+/// Counts since start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    delivered: AtomicU64,
+    refused: AtomicU64,
+    connections: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The state of a running gateway, for people and scripts.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Since when it runs, milliseconds since 1970.
+    pub started_unix_ms: i64,
+    /// Generation of the policy.
+    pub generation: u64,
+    /// `running` or `draining`.
+    pub phase: String,
+    /// What the last reload said, if it failed.
+    pub last_reload_error: Option<String>,
+    /// Sessions that are open now.
+    pub sessions: usize,
+    /// `max_connections`.
+    pub sessions_limit: usize,
+    /// Connections since start.
+    pub connections: u64,
+    /// Of these, turned away at the limit.
+    pub turned_away: u64,
+    /// Messages delivered since start.
+    pub delivered: u64,
+    /// Messages refused at their end since start.
+    pub refused: u64,
+    /// Octets of bodies in memory now, and the most ever.
+    pub memory: (u64, u64),
+    /// Octets of bodies in temporary files now, and the most ever.
+    pub disk: (u64, u64),
+    /// Audit lines lost, and writes of it that failed.
+    pub audit_losses: (u64, u64),
+    /// Listeners: name and address.
+    pub listeners: Vec<(String, String)>,
+    /// Downstreams.
+    pub downstreams: Vec<Report>,
+    /// The oldest open sessions, at most ten.
+    pub oldest: Vec<LiveReport>,
+}
+
+impl Gateway {
+    /// The state now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let generation = self.current.load();
+        let used = self.budget.used();
+        let phase = match *self.phase.borrow() {
+            Phase::Running => "running",
+            Phase::Draining => "draining",
+        };
+        let listeners = generation.entrances.iter();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            started_unix_ms: self.started_unix_ms,
+            generation: generation.number,
+            phase: phase.into(),
+            last_reload_error: self.last_reload_error.lock().map_or(None, |e| e.clone()),
+            sessions: self.live.count(),
+            sessions_limit: generation.policy.max_connections,
+            connections: self.counters.connections.load(Ordering::Relaxed),
+            turned_away: self.counters.turned_away.load(Ordering::Relaxed),
+            delivered: self.counters.delivered.load(Ordering::Relaxed),
+            refused: self.counters.refused.load(Ordering::Relaxed),
+            memory: (used.memory, used.memory_peak),
+            disk: (used.disk, used.disk_peak),
+            audit_losses: self.audit.losses(),
+            listeners: listeners.map(|e| (e.listener.name.to_string(), e.listener.address.to_string())).collect(),
+            downstreams: generation.pools.iter().map(|p| p.report()).collect(),
+            oldest: self.live.report(10),
+        }
+    }
+}
