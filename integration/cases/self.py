@@ -24,11 +24,14 @@ def test_postfix(env):
     assert got.recipient() == "alice@example.net"
     smtp_source(env, mta.address, "-m", 40, "-s", 4, "-f", "sender@example.com", "-t", "bob@example.net")
     mta.messages(41)
+    mta = env.postfix(proxy=True)
+    assert send(mta.address, prelude=b"PROXY TCP4 192.0.2.77 127.0.0.1 4711 25\r\n").code == 250
+    assert "[192.0.2.77]" in mta.messages(1)[0].fields("Received")[0]
 
 
 def test_smtp_sink(env):
     port = proc.free_port()
-    env.process("smtp-sink", Postfix.tool(env, "/usr/sbin/smtp-sink", "-c", f"127.0.0.1:{port}", "50"),
+    env.process("smtp-sink", Postfix.tool(env, "/usr/sbin/smtp-sink", "-u", "nobody", f"127.0.0.1:{port}", "50"),
                 os.path.join(env.dir, "sink.log")).ready(lambda: proc.banner(port).startswith(b"220"))
     assert send(port).code == 250
 
@@ -42,10 +45,6 @@ def test_exim(env):
         assert c.mail().code == 250
         c.quit()
     assert mta.messages(1)[0].raw.endswith(text())
-    mta = env.exim(proxy="127.0.0.1")
-    header = b"PROXY TCP4 192.0.2.77 127.0.0.1 4711 25\r\n"
-    assert send(mta.address, prelude=header).code == 250
-    assert "[192.0.2.77]" in mta.messages(1)[0].fields("Received")[0]
 
 
 def test_opensmtpd(env):

@@ -6,22 +6,26 @@ import subprocess
 
 
 class Certificate:
-    """A self-signed certificate and its key, as PEM files."""
+    """A certificate for `name` and 127.0.0.1, signed by a CA of its own, as PEM files (cert, key, ca)."""
 
     def __init__(self, folder, name="mx.example.net", stem="tls", kind="ec"):
         self.name, self.kind = name, kind
-        self.cert = os.path.join(folder, stem + ".crt")
-        self.key = os.path.join(folder, stem + ".key")
+        self.new_key = ["rsa:2048"] if kind == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        self.cert, self.key = os.path.join(folder, stem + ".crt"), os.path.join(folder, stem + ".key")
+        self.ca, self.ca_key = os.path.join(folder, stem + "-ca.crt"), os.path.join(folder, stem + "-ca.key")
+        self._request(self.ca, self.ca_key, "/CN=test CA", "basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign")
         self.make()
 
+    def _request(self, cert, key, subject, *extensions, signer=()):
+        added = [w for e in extensions for w in ("-addext", e)]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *self.new_key, "-nodes", "-days", "30", "-subj", subject, *added,
+                        *signer, "-keyout", key, "-out", cert], check=True, capture_output=True)
+
     def make(self):
-        """Makes it (again): the same files, a new key."""
-        new_key = ["rsa:2048"] if self.kind == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", *new_key, "-nodes", "-days", "30",
-             "-subj", "/CN=" + self.name, "-addext", f"subjectAltName=DNS:{self.name},IP:127.0.0.1",
-             "-addext", "basicConstraints=critical,CA:FALSE",
-             "-keyout", self.key + ".new", "-out", self.cert + ".new"], check=True, capture_output=True)
+        """Makes it (again): the same files, a new key, the same CA."""
+        self._request(self.cert + ".new", self.key + ".new", "/CN=" + self.name, f"subjectAltName=DNS:{self.name},IP:127.0.0.1",
+                      "basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth",
+                      signer=["-CA", self.ca, "-CAkey", self.ca_key])
         os.chmod(self.key + ".new", 0o644)
         os.rename(self.key + ".new", self.key)
         os.rename(self.cert + ".new", self.cert)

@@ -175,6 +175,10 @@ class Client:
     def starttls(self):
         self.must("STARTTLS", 220)
         assert not self.buffer, f"bytes after the reply to STARTTLS: {self.buffer!r}"
+        return self.wrap()
+
+    def wrap(self):
+        """The TLS handshake, now."""
         self.sock = client_context().wrap_socket(self.sock, server_hostname=self.sni)
         return self
 

@@ -60,6 +60,18 @@ class Drip:
         self.data, self.gap = data, gap
 
 
+class First:
+    """Does `value` the first `n` times in the life of the server, afterwards what a good server does."""
+
+    def __init__(self, value, n=1):
+        self.value, self.left, self.lock = value, n, threading.Lock()
+
+    def take(self, default):
+        with self.lock:
+            self.left -= 1
+            return self.value if self.left >= 0 else default
+
+
 class _Gone(Exception):
     pass
 
@@ -158,6 +170,8 @@ class Connection(threading.Thread):
         if isinstance(value, list):
             n = self.counts[key] = self.counts.get(key, -1) + 1
             value = value[n] if n < len(value) else default
+        if isinstance(value, First):
+            value = value.take(default)
         return self.perform(value, line)
 
     def perform(self, value, line):

@@ -112,6 +112,12 @@ class Mta:
             proc.wait_for(lambda: len(self.delivered_paths()) >= count, f"{count} messages in {self.name}", seconds)
         return [Delivered(p) for p in self.delivered_paths()]
 
+    def message(self, subject, seconds=30):
+        """The message with this subject; waits for it."""
+        def look():
+            return next((m for m in self.messages() if m.fields("Subject") == [subject]), None)
+        return proc.wait_for(look, f"a message {subject!r} in {self.name}", seconds)
+
     def clear(self):
         for path in self.delivered_paths():
             os.unlink(path)
@@ -128,7 +134,8 @@ class Mta:
 
 
 class Postfix(Mta):
-    """options: main={...} (main.cf), smtpd={...} (-o of the service), tls=None|"may"|"encrypt", port."""
+    """options: main={...} (main.cf), smtpd={...} (-o of the service), tls="may"|"encrypt" (with cert), proxy=True (a PROXY
+    header comes first), port."""
     layer = "postfix"
     users = {"postfix": (5001, "/var/spool/postfix"), "postdrop": (5002, "/")}
 
@@ -151,6 +158,8 @@ class Postfix(Mta):
         if self.cert:
             main.update({"smtpd_tls_cert_file": self.cert.cert, "smtpd_tls_key_file": self.cert.key, "smtpd_tls_loglevel": "1",
                          "smtpd_tls_security_level": self.options.get("tls", "may"), "smtpd_tls_received_header": "yes"})
+        if self.options.get("proxy"):
+            main["smtpd_upstream_proxy_protocol"] = "haproxy"
         main.update(self.options.get("main", {}))
         self.write("/etc/postfix/main.cf", "".join(f"{k} = {v}\n" for k, v in main.items()))
         self.write("/etc/postfix/mailboxes", "if !/^nobody-here@/\n/@/ ./\nendif\n")
@@ -174,6 +183,9 @@ postlog unix-dgram n - n - 1 postlogd
         return ("mkdir -p /var/spool/postfix /var/lib/postfix; chown postfix /var/lib/postfix; "
                 "postfix -c /etc/postfix check; exec /usr/lib/postfix/sbin/master -c /etc/postfix -d")
 
+    def greets(self):
+        return proc.listening(self.port) if self.options.get("proxy") else super().greets()
+
     @classmethod
     def tool(cls, env, *argv):
         """A command of the package (smtp-source, smtp-sink) in a root of its own."""
@@ -182,18 +194,17 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Exim(Mta):
-    """options: proxy="hosts" (hosts_proxy), auth=True (alice/secret by PLAIN and LOGIN), extra="main options", port."""
+    """options: auth=True (alice/secret by PLAIN and LOGIN), extra="main options", port."""
     layer = "exim"
     log_name = "mainlog"  # beside it paniclog and rejectlog
     users = {"Debian-exim": (5003, "/var/spool/exim4")}
 
     def script(self):
         o = self.options
-        main = [f"hosts_proxy = {o['proxy']}"] if o.get("proxy") else []
         if self.cert:
-            main += [f"tls_certificate = {self.cert.cert}", f"tls_privatekey = {self.cert.key}", "tls_advertise_hosts = *"]
+            main = [f"tls_certificate = {self.cert.cert}", f"tls_privatekey = {self.cert.key}", "tls_advertise_hosts = *"]
         else:
-            main += ["tls_advertise_hosts ="]
+            main = ["tls_advertise_hosts ="]
         main += [o.get("extra", "")]
         auth = """
 begin authenticators
@@ -265,14 +276,9 @@ begin retry
                 f"chown Debian-exim {self.dir}; "
                 f"exec /usr/sbin/exim4 -bdf -oX 127.0.0.1.{self.port} -oP {self.dir}/pid")
 
-    def greets(self):
-        if self.options.get("proxy"):
-            return proc.listening(self.port)
-        return super().greets()
-
 
 class OpenSmtpd(Mta):
-    """options: port. Its known names are alice, bob, carol, postmaster."""
+    """options: port. With a certificate it offers STARTTLS, but Debian 12's build fails in every handshake. Its known names are alice, bob, carol, postmaster."""
     layer = "opensmtpd"
     users = {"opensmtpd": (5004, "/var/lib/opensmtpd/empty"), "opensmtpq": (5005, "/var/lib/opensmtpd/empty")}
 
