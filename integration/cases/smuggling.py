@@ -7,7 +7,9 @@ from lib.client import Client, Closed, text
 
 ENDS = {"CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "LFCR": b"\n\r", "CRCR": b"\r\r", "CRCRLF": b"\r\r\n", "CRNULLF": b"\r\0\n",
         "NUL": b"\0", "CRLFNUL": b"\r\n\0", "NULCRLF": b"\0\r\n"}
-LOOKALIKES = {f"{a}.{b}": ENDS[a] + b"." + ENDS[b] for a, b in itertools.product(ENDS, ENDS) if (a, b) != ("CRLF", "CRLF")}
+LOOKALIKES = {f"{a}.{b}": ENDS[a] + b"." + ENDS[b] for a, b in itertools.product(ENDS, ENDS) 
+              # these two hold the true end and nothing bad before it
+              if (a, b) not in (("CRLF", "CRLF"), ("CRLF", "CRLFNUL"))}
 EVIL = b"MAIL FROM:<evil@example.com>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nSubject: smuggled\r\n\r\nevil\r\n.\r\nQUIT\r\n"
 HEAD = text("carrier") + b"last line"
 assert EVIL.count(b"\r\n.\r\n") == 1
@@ -108,6 +110,8 @@ def test_normalize(env):
     down = env.downstream()
     gate = env.gateway(down, listener={"bare_newline": "normalize"})
     for what, end in LOOKALIKES.items():
+        if b"\r\n.\r\n" in end:
+            continue  # the true end is in it: what follows is honestly a second transaction
         before = len(down.messages)
         replies = session(gate, HEAD + end + EVIL)
         judge(what, down, replies, refused=False)
@@ -178,9 +182,8 @@ def test_pipelined_before_354(env):
     with gate.client() as c:
         c.ehlo()
         c.send(b"MAIL FROM:<sender@example.com>\r\nRCPT TO:<alice@example.net>\r\nDATA\r\n" + HEAD + b"\n.\n" + EVIL)
-        got = [c.reply() for _ in range(3)]
-        assert [r.code for r in got[:2]] == [250, 250], got
-        c.rest()
+        assert [r.code for r in c.replies(2)] == [250, 250]
+        assert not c.rest().startswith(b"250")
     judge("early data", down, [], refused=False)
     assert not down.messages
 

@@ -13,6 +13,7 @@ A value is a text (CRLF is added, "\\n" makes several lines as they stand), byte
 (silence), a function (connection, line) -> value, or a list of these.
 """
 import base64
+import re
 import socket
 import ssl
 import struct
@@ -89,7 +90,8 @@ class Transaction:
 
     @property
     def accepted(self):
-        return self.message is not None and isinstance(self.reply, bytes) and self.reply[:1] == b"2"
+        """Whether a whole, well-formed 250 went out for it (what follows that is surplus)."""
+        return self.message is not None and bool(re.match(rb"(250-[^\r\n]{0,2000}\r\n)*250 [^\r\n]{0,2000}\r\n", self.reply or b""))
 
     def early_end(self):
         """Octets that a lenient server would have taken for the end (None in a BDAT message: no end is looked for)."""
