@@ -4,7 +4,6 @@ import os
 from lib.client import send
 
 
-
 def answers(gateway, rcpts, **kw):
     """The reply to each recipient, each in a transaction of its own."""
     got = []
