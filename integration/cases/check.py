@@ -6,7 +6,7 @@ from lib import proc
 
 # a change of the good file -> what the report must hold
 BROKEN = [
-    (("hostname = ", "hostnme = "), r"gateway\.toml:1:\d+.*hostname"),
+    (("hostname = ", "hostnme = "), r"gateway\.toml:1:\d+(.|\n)*hostname"),
     (('direction = "inbound"', 'direction = "inbond"'), r"gateway\.toml:\d+:\d+(.|\n)*inbound"),
     (('downstream = "mx"', 'downstream = "mxx"'), r"gateway\.toml:\d+:\d+(.|\n)*mxx"),
     (('[relay]', '[relays]'), r"gateway\.toml:\d+:\d+(.|\n)*relay"),

@@ -205,7 +205,7 @@ def test_all_recipients_refused(env):
 def test_client_lines_go_down_as_they_are(env):
     down = env.downstream({"keywords": [*KEYWORDS, "AUTH PLAIN"]})
     gate = env.gateway(down)
-    mail, rcpt = b"mAiL FROM:<\"odd sender\"@example.com> body=8bitmime SIZE=100 RET=HDRS", b"rcpt to:<alice@EXAMPLE.net> NOTIFY=SUCCESS,FAILURE"
+    mail, rcpt = b"mAiL FROM:<\"odd sender\"@example.com> body=8bitmime SIZE=100 RET=HDRS", b"rcpt to:<alice@EXAMPLE.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Alice+2Bx@example.net"
     with gate.client() as c:
         c.ehlo()
         c.must(mail, 250)

@@ -101,7 +101,7 @@ class Env:
         """The same, not started: only its rules folder."""
         from .gateway import Gateway
         gate = Gateway(self, downstream, **kw)
-        self.defer(gate.stop)
+        self.defer(gate.finish)
         return gate
 
     @contextlib.contextmanager

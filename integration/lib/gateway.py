@@ -94,6 +94,12 @@ class Gateway:
         finally:
             process.stop(1)
 
+    def finish(self):
+        """The end of a test: a gateway that ended badly or panicked fails it."""
+        code = self.stop()
+        assert code in (None, 0), f"portcullis ended with {code}"
+        assert "panicked at" not in self.log(), "portcullis panicked"
+
     def kill9(self):
         process, self.process = self.process, None
         return process.kill9()
