@@ -3,7 +3,7 @@ import ipaddress
 import socket
 import struct
 
-from lib.client import Client, send
+from lib.client import Client, Closed, send
 from lib.downstream import KEYWORDS
 from cases.reuse import XCLIENT, XFORWARD
 
@@ -21,7 +21,7 @@ def v2(source=None, port=4711, command=1, dest=None, tlv=b""):
 
 
 def gate(env, down, **kw):
-    return env.gateway(down, listener={"proxy_protocol": ["127.0.0.1/32"], **kw}, ready="connect")
+    return env.gateway(down, listener={"proxy_protocol": ["127.0.0.1/32"], **kw}, timeouts={"greeting_tls": "3s"}, ready="connect")
 
 
 def test_proxy_in(env):
@@ -56,8 +56,10 @@ def test_proxy_local_and_unknown(env):
     for header in (b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", v2(command=0), v2("192.0.2.9", command=0)):
         with Client(front.address, prelude=header, greet=False) as c:
             # the balancer itself: it is greeted (a health check), or closed; it is never taken for 192.0.2.9
-            got = c.rest() if not c.silent(0.2) and not c.buffer else b""
-            assert b"192.0.2.9" not in got
+            try:
+                assert c.reply().code in (220, 421)
+            except Closed:
+                pass
     # ... and never relays
     with Client(front.address, prelude=v2(command=0)) as c:
         c.ehlo()
