@@ -57,12 +57,13 @@ def judge(what, down, replies, refused=True):
 
 
 def test_control(env):
-    """The true end does begin a second transaction: the table would notice."""
+    """After the true end the same octets are commands: the table would notice."""
     down = env.downstream()
     gate = env.gateway(down)
     replies = session(gate, HEAD + b"\r\n.\r\n" + EVIL)
-    assert [r.code for r in replies][:5] == [250, 250, 250, 354, 250], replies
-    assert len(down.wait_messages(2)) == 2
+    # its DATA has octets before our 354, so there is no second message all the same
+    assert [r.code for r in replies][:3] == [250, 250, 250], replies
+    assert [l for l in down.commands("MAIL") if b"evil" in l] and len(down.messages) == 1
 
 
 def test_reject_every_lookalike(env):

@@ -33,7 +33,8 @@ def free_port():
 
     Taken below the range of ephemeral ports, so that no outgoing connection picks it before its server binds.
     """
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    start = os.getpid() * 379 % 12000  # runs beside each other keep apart
+    for port in ((start + n) % 12000 + 20000 for n in range(12000)):
         if port in _handed_out:
             continue
         _handed_out.add(port)
