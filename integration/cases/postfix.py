@@ -230,16 +230,16 @@ def test_many_messages(env):
 
 
 def test_xclient_and_xforward(env):
-    for option, want in (("smtpd_authorized_xclient_hosts", "client=unknown[127.0.0.5]"),
-                         ("smtpd_authorized_xforward_hosts", "orig_client=unknown[127.0.0.5]")):
+    for option in ("smtpd_authorized_xclient_hosts", "smtpd_authorized_xforward_hosts"):
         mta = env.postfix(main={option: "127.0.0.0/8"})
         front = env.gateway(mta)
         assert send(front.address, source="127.0.0.5", subject=option).code == 250
         assert mta.message(option)
-        mta.wait_log(want)
+        # our own connection comes from 127.0.0.1: the log has the client's address by XCLIENT or XFORWARD only
+        mta.wait_log("[127.0.0.5]")
         # the next client over a reused session is itself
         assert send(front.address, source="127.0.0.6").code == 250
-        mta.wait_log(want.replace("127.0.0.5", "127.0.0.6"))
+        mta.wait_log("[127.0.0.6]")
 
 
 def test_proxy_header_to_postfix(env):
