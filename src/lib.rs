@@ -2,10 +2,8 @@
 //!
 //! (The crate doc is completed below as the floors are built.)
 
-pub mod config;
 pub mod mail;
 pub mod reply;
-pub mod rules;
 pub mod verdict;
 
 pub mod message;
@@ -22,3 +20,7 @@ pub mod downstream;
 pub mod scan;
 
 pub mod gateway;
+
+pub mod control;
+
+pub mod cli;

@@ -39,7 +39,9 @@ mod tests {
 
     #[test]
     fn a_domain_with_a_list_has_only_these() {
-        let policy = policy("[relay]\ndomains = [\"example.net\"]\nrecipients = { \"example.net\" = [\"a\", \"b@example.net\"] }\n");
+        let policy = policy(
+            "[relay]\ndomains = [\"example.net\"]\nrecipients = { \"example.net\" = [\"a\", \"b@example.net\"] }\n",
+        );
         let client = stranger();
         for (path, refused) in [
             ("<a@example.net>", false),

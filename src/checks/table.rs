@@ -21,12 +21,8 @@ pub trait Check: Sync {
 }
 
 /// All checks, in the order in which they are asked. To add one: a file beside this one and a line here.
-pub static CHECKS: &[&dyn Check] = &[
-    &size::DeclaredSize,
-    &relay::RelayControl,
-    &recipients::KnownRecipients,
-    &hops::LoopGuard,
-];
+pub static CHECKS: &[&dyn Check] =
+    &[&size::DeclaredSize, &relay::RelayControl, &recipients::KnownRecipients, &hops::LoopGuard];
 
 /// Asks the checks of one stage. Before the message the first decisive finding ends it; at the message all
 /// are asked.

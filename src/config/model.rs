@@ -197,7 +197,7 @@ pub struct Address {
 }
 
 /// One downstream.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Downstream {
     /// Its name.
     pub name: Arc<str>,

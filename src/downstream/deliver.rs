@@ -71,7 +71,12 @@ impl Session {
         Ok(Handed::Reply(reply))
     }
 
-    async fn write_chunk(&mut self, head: &[u8], body: &Body, limit: Duration) -> Result<(), DownstreamError> {
+    async fn write_chunk(
+        &mut self,
+        head: &[u8],
+        body: &Body,
+        limit: Duration,
+    ) -> Result<(), DownstreamError> {
         let octets = head.len() as u64 + body.len();
         let mut out = Vec::with_capacity(WRITE_OCTETS.min(head.len() + 64 + body.len() as usize));
         out.extend_from_slice(format!("BDAT {octets} LAST\r\n").as_bytes());

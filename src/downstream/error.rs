@@ -111,9 +111,10 @@ impl DownstreamError {
     #[must_use]
     pub fn step(&self) -> Option<&'static str> {
         match self {
-            Self::Lost { step, .. } | Self::Timeout { step, .. } | Self::Protocol { step, .. } | Self::Refused { step, .. } => {
-                Some(step)
-            }
+            Self::Lost { step, .. }
+            | Self::Timeout { step, .. }
+            | Self::Protocol { step, .. }
+            | Self::Refused { step, .. } => Some(step),
             Self::Busy { .. }
             | Self::Unreachable { .. }
             | Self::Connect { .. }

@@ -16,13 +16,13 @@ mod session;
 mod stream;
 pub mod tls;
 
+pub use address::AddressReport;
 pub use begin::{Begun, Wanted};
 pub use deliver::Handed;
 pub use dial::{Dial, DialFuture, TcpDial};
 pub use error::DownstreamError;
 pub use identity::Peer;
-pub use address::AddressReport;
 pub use pool::{Key, Limits, Pool, Report};
 pub use session::Session;
-pub use stream::{BoxStream, Stream, read_some, write_all};
 pub(crate) use stream::poll_read_some;
+pub use stream::{BoxStream, Stream, read_some, write_all};

@@ -108,7 +108,11 @@ impl Pool {
     }
 }
 
-pub(super) fn accepted(reply: &Reply, address: SocketAddr, step: &'static str) -> Result<(), DownstreamError> {
+pub(super) fn accepted(
+    reply: &Reply,
+    address: SocketAddr,
+    step: &'static str,
+) -> Result<(), DownstreamError> {
     if reply.is_success() {
         return Ok(());
     }

@@ -66,7 +66,12 @@ pub struct Report {
 impl Pool {
     /// A downstream that nobody spoke with yet.
     #[must_use]
-    pub fn new(config: Arc<model::Downstream>, dial: Arc<dyn Dial>, tls: Option<ClientTls>, limits: Limits) -> Self {
+    pub fn new(
+        config: Arc<model::Downstream>,
+        dial: Arc<dyn Dial>,
+        tls: Option<ClientTls>,
+        limits: Limits,
+    ) -> Self {
         let addresses = Addresses::new(&config.addresses);
         let slots = Arc::new(Semaphore::new(config.max_connections));
         Self { config, addresses, dial, tls, limits, slots, resting: Mutex::default() }
@@ -117,7 +122,10 @@ impl Pool {
     /// Waits for a place among `max_connections`.
     pub(super) async fn slot(&self) -> Result<OwnedSemaphorePermit, DownstreamError> {
         let free = Arc::clone(&self.slots).acquire_owned();
-        let busy = || DownstreamError::Busy { name: Arc::clone(&self.config.name), seconds: self.limits.wait.as_secs() };
+        let busy = || DownstreamError::Busy {
+            name: Arc::clone(&self.config.name),
+            seconds: self.limits.wait.as_secs(),
+        };
         match timeout_at(Instant::now() + self.limits.wait, free).await {
             Ok(permit) => permit.map_err(|_| busy()),
             Err(_elapsed) => Err(busy()),
@@ -182,7 +190,9 @@ impl Pool {
         for socket in sockets {
             match self.open(socket, None).await {
                 Ok(session) => session.quit().await,
-                Err(error) => tracing::warn!(downstream = %self.config.name, %error, "downstream does not answer"),
+                Err(error) => {
+                    tracing::warn!(downstream = %self.config.name, %error, "downstream does not answer")
+                }
             }
         }
     }

@@ -61,7 +61,8 @@ impl Audit {
         };
         let audit = Self { shared: Arc::new(shared) };
         let writer = audit.clone();
-        let thread = std::thread::Builder::new().name("audit".into()).spawn(move || writer.write_loop(sink))?;
+        let thread =
+            std::thread::Builder::new().name("audit".into()).spawn(move || writer.write_loop(sink))?;
         Ok((audit.clone(), AuditWriter { audit, thread: Some(thread) }))
     }
 
@@ -118,7 +119,9 @@ impl Audit {
             if let Some(target) = reopen {
                 match Sink::open(&target) {
                     Ok(opened) => sink = opened,
-                    Err(error) => tracing::error!(%error, "audit log cannot be reopened, the old one goes on"),
+                    Err(error) => {
+                        tracing::error!(%error, "audit log cannot be reopened, the old one goes on")
+                    }
                 }
             }
             if stop {
@@ -184,7 +187,8 @@ impl Sink {
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
-    let named = |e: io::Error| io::Error::new(e.kind(), format!("audit log {}: {e}", PathBuf::from(path).display()));
+    let named =
+        |e: io::Error| io::Error::new(e.kind(), format!("audit log {}: {e}", PathBuf::from(path).display()));
     OpenOptions::new().create(true).append(true).open(path).map_err(named)
 }
 

@@ -26,7 +26,11 @@ impl Session {
             self.refuse(entry);
             return Ok(());
         }
-        let line = if self.link.is_some() { line.to_vec() } else { return self.first_auth(mechanism, initial, line).await };
+        let line = if self.link.is_some() {
+            line.to_vec()
+        } else {
+            return self.first_auth(mechanism, initial, line).await;
+        };
         self.auth = Some(mechanism);
         self.note_user(initial.as_deref());
         self.auth_exchange(&line).await
@@ -42,7 +46,12 @@ impl Session {
     }
 
     /// The downstream session opens at AUTH.
-    async fn first_auth(&mut self, mechanism: Box<str>, initial: Option<Box<[u8]>>, line: &[u8]) -> Result<(), End> {
+    async fn first_auth(
+        &mut self,
+        mechanism: Box<str>,
+        initial: Option<Box<[u8]>>,
+        line: &[u8],
+    ) -> Result<(), End> {
         let peer = self.peer();
         let key = Key { generation: self.generation.number, listener: self.entrance.listener.name.clone() };
         let wanted = Wanted {
@@ -123,7 +132,9 @@ impl Session {
 
     /// PLAIN and LOGIN say who it is; other mechanisms keep it to themselves.
     fn note_user(&mut self, response: Option<&[u8]>) {
-        let Some(decoded) = response.filter(|r| !r.is_empty() && *r != b"*").and_then(base64_decode) else { return };
+        let Some(decoded) = response.filter(|r| !r.is_empty() && *r != b"*").and_then(base64_decode) else {
+            return;
+        };
         let name = match self.auth.as_deref() {
             Some("PLAIN") => decoded.split(|&b| b == 0).nth(1).unwrap_or_default().to_vec(),
             Some("LOGIN") => decoded,

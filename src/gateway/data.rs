@@ -208,7 +208,10 @@ impl Incoming {
     }
 }
 
-async fn read_into(mut stream: &mut dyn crate::downstream::Stream, server: &mut Server) -> std::io::Result<usize> {
+async fn read_into(
+    stream: &mut dyn crate::downstream::Stream,
+    server: &mut Server,
+) -> std::io::Result<usize> {
     stream.read_buf(server.input_mut(READ_OCTETS)).await
 }
 

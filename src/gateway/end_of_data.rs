@@ -37,7 +37,11 @@ impl Session {
             Some(entry) => Err(entry),
             None => incoming.writer.finish().await.map_err(|error| {
                 tracing::warn!(%error, "message body cannot be kept");
-                if matches!(error, crate::body::BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }
+                if matches!(error, crate::body::BodyError::NoSpace) {
+                    catalogue::NO_SPACE
+                } else {
+                    catalogue::INTERNAL
+                }
             }),
         };
         let reply = match body {
@@ -58,7 +62,13 @@ impl Session {
         entry.refusal(self.reference())
     }
 
-    async fn decide(&mut self, body: &Body, facts: BodyFacts, summary: HeaderSummary, finish_by: Instant) -> Reply {
+    async fn decide(
+        &mut self,
+        body: &Body,
+        facts: BodyFacts,
+        summary: HeaderSummary,
+        finish_by: Instant,
+    ) -> Reply {
         let looked = Instant::now();
         let mut findings = self.look(body, facts, &summary).await;
         findings.extend(scan::scan(SCANNERS, body, finish_by).await);
@@ -101,7 +111,13 @@ impl Session {
         };
         if message.undeclared_8bit {
             let reason = "8-bit data without BODY=8BITMIME";
-            findings.push(Finding::new("undeclared-8bit", Stage::Message, Verdict::Continue, Source::built_in(), reason));
+            findings.push(Finding::new(
+                "undeclared-8bit",
+                Stage::Message,
+                Verdict::Continue,
+                Source::built_in(),
+                reason,
+            ));
         }
         findings
     }
@@ -123,7 +139,12 @@ impl Session {
             client_ip: self.client.ip,
             client_name: name,
             hostname: &transaction.generation.policy.hostname,
-            protocol: protocol(extended, self.tls.is_some(), self.authenticated, transaction.mail.facts.smtputf8),
+            protocol: protocol(
+                extended,
+                self.tls.is_some(),
+                self.authenticated,
+                transaction.mail.facts.smtputf8,
+            ),
             tls: self.tls.as_deref(),
             id: transaction.id,
             only_recipient,
@@ -150,7 +171,11 @@ impl Session {
         let head_of = transaction.take_link();
         let mut link = match head_of {
             Some(mut link) => {
-                if link.is_alive() { Some(link) } else { None }
+                if link.is_alive() {
+                    Some(link)
+                } else {
+                    None
+                }
             }
             None => None,
         };
@@ -171,12 +196,18 @@ impl Session {
         }
     }
 
-    async fn hand_over(&mut self, mut link: Box<Link>, body: &Body, finish_by: Instant) -> Result<Reply, DownstreamError> {
+    async fn hand_over(
+        &mut self,
+        mut link: Box<Link>,
+        body: &Body,
+        finish_by: Instant,
+    ) -> Result<Reply, DownstreamError> {
         let Some(transaction) = self.transaction.as_deref() else { return Err(self.no_link()) };
         let head = self.trace(transaction);
         let pool = transaction.entrance.pool.clone();
         let mut wanted = || self.client_is_there();
-        let handed = link.deliver(&head, body, pool.config().chunking, pool.limits(), finish_by, &mut wanted).await?;
+        let handed =
+            link.deliver(&head, body, pool.config().chunking, pool.limits(), finish_by, &mut wanted).await?;
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
         let reply = match handed {
             Handed::Reply(reply) | Handed::Refused(reply) => reply,
@@ -227,7 +258,13 @@ impl Session {
         }
         let mut verdict = t.verdict;
         if t.data_began.is_none() {
-            let last = t.recipients.iter().rev().map(|r| &r.reply).find(|r| r.is_refusal()).or(t.mail_reply.as_ref());
+            let last = t
+                .recipients
+                .iter()
+                .rev()
+                .map(|r| &r.reply)
+                .find(|r| r.is_refusal())
+                .or(t.mail_reply.as_ref());
             verdict = match last {
                 Some(reply) if reply.code() >= 500 => "reject",
                 Some(reply) if reply.is_refusal() => "tempfail",
@@ -250,7 +287,11 @@ impl Session {
             tls: self.tls_text(),
             user: self.user_text(),
             from: t.mail.path.to_string(),
-            to: t.recipients.iter().map(|r| RecipientLine { rcpt: r.path.to_string(), reply: r.reply.to_log() }).collect(),
+            to: t
+                .recipients
+                .iter()
+                .map(|r| RecipientLine { rcpt: r.path.to_string(), reply: r.reply.to_log() })
+                .collect(),
             size: t.octets,
             verdict,
             findings: t.findings.iter().map(finding_line).collect(),

@@ -95,7 +95,10 @@ impl Session {
             id: self.gateway.ids.next(),
             generation: Arc::<Generation>::clone(&self.generation),
             entrance: Arc::clone(&self.entrance),
-            key: Key { generation: self.generation.number, listener: Arc::clone(&self.entrance.listener.name) },
+            key: Key {
+                generation: self.generation.number,
+                listener: Arc::clone(&self.entrance.listener.name),
+            },
             mail_line: parameters::mail_line(&mail, self.authenticated),
             mail_line_without_size: parameters::without_size(&mail, self.authenticated),
             mail,
@@ -151,7 +154,9 @@ impl Session {
             let facts = self.facts(rcpt);
             checks::run(stage, &facts, &self.generation.policy)
         };
-        let reply = decisive(&findings).and_then(|f| refusal_of(&f.verdict)).map(|r| r.with_reference(self.reference()));
+        let reply = decisive(&findings)
+            .and_then(|f| refusal_of(&f.verdict))
+            .map(|r| r.with_reference(self.reference()));
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.findings.extend(findings);
         }
@@ -213,7 +218,11 @@ impl Session {
         if let (Some(rcpt), Some(transaction)) = (rcpt, self.transaction.as_deref_mut()) {
             // Refused recipients are kept for the audit line, and bounded.
             if reply.is_success() || transaction.recipients.len() < 2000 {
-                transaction.recipients.push(Recipient { line: rcpt.line, path: rcpt.path, reply: reply.clone() });
+                transaction.recipients.push(Recipient {
+                    line: rcpt.line,
+                    path: rcpt.path,
+                    reply: reply.clone(),
+                });
             }
         }
     }
@@ -243,7 +252,8 @@ impl Session {
                     let refused = first.is_refusal();
                     let first = self.shown(first);
                     if refused {
-                        let rest = if first.class() == Class::Temporary { first.clone() } else { self.mail_first() };
+                        let rest =
+                            if first.class() == Class::Temporary { first.clone() } else { self.mail_first() };
                         replies.push_back(first);
                         replies.resize(rcpts.len() + 1, rest);
                         self.close_link();
@@ -366,6 +376,8 @@ impl Session {
 pub(super) fn refusal_of(verdict: &Verdict) -> Option<Reply> {
     match verdict {
         Verdict::TempFail(reply) | Verdict::Reject(reply) | Verdict::Disconnect(reply) => Some(reply.clone()),
-        Verdict::Continue | Verdict::Accept | Verdict::Hold | Verdict::Quarantine(_) | Verdict::Discard => None,
+        Verdict::Continue | Verdict::Accept | Verdict::Hold | Verdict::Quarantine(_) | Verdict::Discard => {
+            None
+        }
     }
 }

@@ -74,7 +74,12 @@ impl Generation {
             let kept = before.and_then(|b| b.pool_like(config, &limits));
             pools.push(match kept {
                 Some(pool) => pool,
-                None => Arc::new(Pool::new(Arc::clone(config), Arc::clone(dial), client_tls(config)?, limits.clone())),
+                None => Arc::new(Pool::new(
+                    Arc::clone(config),
+                    Arc::clone(dial),
+                    client_tls(config)?,
+                    limits.clone(),
+                )),
             });
         }
         let mut entrances = Vec::with_capacity(policy.listeners.len());
@@ -85,7 +90,11 @@ impl Generation {
                 downstream: Arc::clone(&listener.downstream),
             })?;
             let tls = server_tls(listener)?;
-            entrances.push(Arc::new(Entrance { listener: Arc::clone(listener), pool: Arc::clone(pool), tls }));
+            entrances.push(Arc::new(Entrance {
+                listener: Arc::clone(listener),
+                pool: Arc::clone(pool),
+                tls,
+            }));
         }
         Ok(Self { number: before.map_or(1, |b| b.number + 1), policy, pools, entrances })
     }

@@ -66,7 +66,8 @@ impl Session {
                     return Err(End::Refused);
                 }
             }
-            match timeout_at(by, read_some(&mut *self.stream, |octets| input.extend_from_slice(octets))).await {
+            match timeout_at(by, read_some(&mut *self.stream, |octets| input.extend_from_slice(octets))).await
+            {
                 Ok(Ok(n)) if n > 0 => {}
                 Ok(_) => return Err(End::ClosedByClient),
                 Err(_elapsed) => return Err(End::Timeout),
@@ -155,18 +156,18 @@ impl Session {
     }
 
     fn take_identity(&mut self, stated: XclientIn) {
-        if let Some(Attr::Value(ip)) = stated.addr {
+        if let Some(Attr::Known(ip)) = stated.addr {
             self.become_client(ip, self.client.port);
         }
-        if let Some(Attr::Value(port)) = stated.port {
+        if let Some(Attr::Known(port)) = stated.port {
             self.client.port = port;
         }
-        if let Some(Attr::Value(name)) = stated.name {
+        if let Some(Attr::Known(name)) = stated.name {
             self.client.name = Fact::Known(name.into());
         }
         self.hello = None;
         self.offer = None;
-        if let (true, Some(Attr::Value(login))) = (self.entrance.listener.xclient_login, stated.login) {
+        if let (true, Some(Attr::Known(login))) = (self.entrance.listener.xclient_login, stated.login) {
             self.user = Some(login.into());
             self.authenticated = true;
         }

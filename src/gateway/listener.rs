@@ -37,9 +37,14 @@ pub fn bind(listener: &Listener) -> io::Result<Bound> {
             ErrorKind::AddrNotAvailable => "; this machine has no such address",
             _ => "",
         };
-        io::Error::new(e.kind(), format!("listener \"{}\": cannot bind {}: {e}{hint}", listener.name, listener.address))
+        io::Error::new(
+            e.kind(),
+            format!("listener \"{}\": cannot bind {}: {e}{hint}", listener.name, listener.address),
+        )
     };
-    bind_socket(listener.address).map(|socket| Bound { name: Arc::clone(&listener.name), socket }).map_err(named)
+    bind_socket(listener.address)
+        .map(|socket| Bound { name: Arc::clone(&listener.name), socket })
+        .map_err(named)
 }
 
 fn bind_socket(address: SocketAddr) -> io::Result<StdListener> {
@@ -77,7 +82,10 @@ pub(super) async fn accept_loop(gateway: Arc<Gateway>, index: usize, socket: Tcp
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused | ErrorKind::Interrupted
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
     )
 }
 

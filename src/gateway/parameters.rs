@@ -61,4 +61,3 @@ pub(super) fn without_size(mail: &Mail, authenticated: bool) -> Option<Vec<u8>> 
         _ => None,
     }
 }
-

@@ -99,7 +99,9 @@ impl Session {
         match link.noop(NOOP_LIMIT).await {
             Ok(()) => transaction.put_link(link),
             // The next command finds no session and says the envelope again.
-            Err(error) => tracing::info!(session = %self.id, %error, "downstream session died while the client took its time"),
+            Err(error) => {
+                tracing::info!(session = %self.id, %error, "downstream session died while the client took its time")
+            }
         }
     }
 
@@ -175,7 +177,11 @@ async fn begin_on(
 ) -> Result<Begun, DownstreamError> {
     let address = session.address;
     if !session.is_alive() {
-        return Err(DownstreamError::Lost { address, step: "waiting", source: ErrorKind::NotConnected.into() });
+        return Err(DownstreamError::Lost {
+            address,
+            step: "waiting",
+            source: ErrorKind::NotConnected.into(),
+        });
     }
     if let Some(keyword) = transaction.needs.iter().find(|k| !session.capabilities.has(k)) {
         return Err(DownstreamError::Lacks { address, keyword });
@@ -183,7 +189,10 @@ async fn begin_on(
     let pipelining = session.capabilities.has("PIPELINING");
     let sent = if pipelining { lines.len() } else { 1 };
     for (at, line) in lines.iter().take(sent).enumerate() {
-        let without = transaction.mail_line_without_size.as_deref().filter(|_| at == 0 && !session.capabilities.has("SIZE"));
+        let without = transaction
+            .mail_line_without_size
+            .as_deref()
+            .filter(|_| at == 0 && !session.capabilities.has("SIZE"));
         session.queue(without.unwrap_or(line), Awaiting::Command);
     }
     let first = session.reply("MAIL", limit).await?;

@@ -28,7 +28,9 @@ pub fn reload(gateway: &Gateway) -> ReloadReport {
         None => Err(()),
         Some(policy) => match fixed_parts_changed(&old, &policy) {
             Some(what) => {
-                lines.push(format!("gateway.toml: error: {what} cannot change at reload; restart the gateway"));
+                lines.push(format!(
+                    "gateway.toml: error: {what} cannot change at reload; restart the gateway"
+                ));
                 Err(())
             }
             None => Generation::build(Arc::new(policy), Some(&old), &gateway.dial)
@@ -44,7 +46,9 @@ pub fn reload(gateway: &Gateway) -> ReloadReport {
             gateway.current.store(Arc::clone(&generation));
             retire(&old, &generation);
         }
-        Err(()) => tracing::error!(problems = %lines.join("; "), "reload refused, the old rules stay in force"),
+        Err(()) => {
+            tracing::error!(problems = %lines.join("; "), "reload refused, the old rules stay in force")
+        }
     }
     if let Ok(mut last) = gateway.last_reload_error.lock() {
         *last = (!reloaded).then(|| lines.join("\n"));
@@ -55,7 +59,12 @@ pub fn reload(gateway: &Gateway) -> ReloadReport {
 /// Sockets and the state directory belong to the process, not to a generation.
 fn fixed_parts_changed(old: &Generation, new: &config::model::Policy) -> Option<&'static str> {
     let same_listeners = old.policy.listeners.len() == new.listeners.len()
-        && old.policy.listeners.iter().zip(&new.listeners).all(|(a, b)| a.name == b.name && a.address == b.address);
+        && old
+            .policy
+            .listeners
+            .iter()
+            .zip(&new.listeners)
+            .all(|(a, b)| a.name == b.name && a.address == b.address);
     if !same_listeners {
         return Some("the listeners (names, addresses, their order)");
     }

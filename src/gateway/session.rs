@@ -3,10 +3,10 @@
 //! The session owns its stream and its machine; what it waits with is small, what it does with a message is
 //! boxed, so that thousands of idle sessions cost little.
 
-use super::generation::{Entrance, Generation};
 use super::audit::ConnectionLine;
 use super::clock::unix_ms;
 use super::data::{Incoming, millis};
+use super::generation::{Entrance, Generation};
 use super::live::Place;
 use super::shutdown::Phase;
 use super::state::Gateway;
@@ -195,7 +195,13 @@ impl Session {
             (Some(text), _) if text.starts_with("421 4.7.0") => End::Errors,
             (Some(text), _) if text.starts_with("421 4.3.2") => End::Shutdown,
             (Some(text), _) if text.starts_with("421 4.4.2") => End::DownstreamLost,
-            (Some(_), _) => if self.server.quit_was_said() { End::Quit } else { End::Protocol },
+            (Some(_), _) => {
+                if self.server.quit_was_said() {
+                    End::Quit
+                } else {
+                    End::Protocol
+                }
+            }
         };
         if self.flush().await.is_err() {
             return End::ClosedByClient;
@@ -234,12 +240,16 @@ impl Session {
                 self.answer(&catalogue::BYE.reply());
             }
             Command::Expn(line) | Command::Etrn(line) => Box::pin(self.hand_through(&line)).await,
-            Command::Auth { mechanism, initial, line } => Box::pin(self.begin_auth(mechanism, initial, &line)).await?,
+            Command::Auth { mechanism, initial, line } => {
+                Box::pin(self.begin_auth(mechanism, initial, &line)).await?
+            }
             Command::StartTls => self.start_tls(),
             Command::Xclient(attributes) => self.xclient(&attributes).await,
             // The machine answers these with Refuse and Drop, and chunks with Chunk.
             Command::Bad(entry) => self.refuse(entry),
-            Command::Bdat { .. } | Command::BadBdat | Command::Foreign => self.refuse(catalogue::BAD_SEQUENCE),
+            Command::Bdat { .. } | Command::BadBdat | Command::Foreign => {
+                self.refuse(catalogue::BAD_SEQUENCE)
+            }
         }
         Ok(())
     }

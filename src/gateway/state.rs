@@ -137,7 +137,9 @@ impl Gateway {
             memory: (used.memory, used.memory_peak),
             disk: (used.disk, used.disk_peak),
             audit_losses: self.audit.losses(),
-            listeners: listeners.map(|e| (e.listener.name.to_string(), e.listener.address.to_string())).collect(),
+            listeners: listeners
+                .map(|e| (e.listener.name.to_string(), e.listener.address.to_string()))
+                .collect(),
             downstreams: generation.pools.iter().map(|p| p.report()).collect(),
             oldest: self.live.report(10),
         }

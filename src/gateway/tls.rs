@@ -3,7 +3,8 @@
 //! A connection keeps the certificate that it began with. A reload that fails changes nothing.
 
 use crate::downstream::tls as common;
-use crate::store::pem::{self, TlsFileError};
+use crate::store::pem;
+pub use crate::store::pem::TlsFileError;
 use crate::store::x509;
 use crate::verdict::Tls;
 use arc_swap::ArcSwap;

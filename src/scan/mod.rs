@@ -7,4 +7,4 @@ mod run;
 mod table;
 
 pub use run::scan;
-pub use table::{ScanFuture, ScanVerdict, Scanner, SCANNERS};
+pub use table::{SCANNERS, ScanFuture, ScanVerdict, Scanner};

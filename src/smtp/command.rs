@@ -158,7 +158,9 @@ fn classify(raw: &[u8], rest: &[u8]) -> Command {
             | Request::Bdat { .. }
             | Request::Auth { .. },
         ) => Command::Bad(catalogue::NOT_IMPLEMENTED),
-        Err(smtp_proto::Error::SyntaxError { syntax }) if syntax.starts_with("EHLO") || syntax.starts_with("HELO") => {
+        Err(smtp_proto::Error::SyntaxError { syntax })
+            if syntax.starts_with("EHLO") || syntax.starts_with("HELO") =>
+        {
             Command::Bad(catalogue::BAD_HELLO)
         }
         Err(smtp_proto::Error::SyntaxError { .. }) => Command::Bad(catalogue::BAD_PARAMETER),
@@ -167,7 +169,8 @@ fn classify(raw: &[u8], rest: &[u8]) -> Command {
 }
 
 fn hello(extended: bool, name: &[u8]) -> Command {
-    let good = !name.is_empty() && name.len() <= HELLO_OCTETS_MAX && name.iter().all(|b| (32..127).contains(b));
+    let good =
+        !name.is_empty() && name.len() <= HELLO_OCTETS_MAX && name.iter().all(|b| (32..127).contains(b));
     if good { Command::Hello { extended, name: name.into() } } else { Command::Bad(catalogue::BAD_HELLO) }
 }
 
@@ -240,7 +243,9 @@ fn parse_bdat(rest: &[u8]) -> Command {
     let last = words.next();
     match (octets, last, words.next()) {
         (Some(octets), None, None) => Command::Bdat { octets, last: false },
-        (Some(octets), Some(word), None) if word.eq_ignore_ascii_case(b"LAST") => Command::Bdat { octets, last: true },
+        (Some(octets), Some(word), None) if word.eq_ignore_ascii_case(b"LAST") => {
+            Command::Bdat { octets, last: true }
+        }
         (_, _, _) => Command::BadBdat,
     }
 }
@@ -263,7 +268,8 @@ fn parse_auth(rest: &[u8], raw: &[u8]) -> Command {
 
 /// A request line of HTTP: `GET / HTTP/1.1`. Somebody's browser or a cross-protocol attack.
 fn is_http(verb: &[u8], rest: &[u8]) -> bool {
-    const METHODS: [&[u8]; 8] = [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"DELETE", b"PATCH"];
+    const METHODS: [&[u8]; 8] =
+        [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"DELETE", b"PATCH"];
     METHODS.iter().any(|m| verb.eq_ignore_ascii_case(m)) && !rest.is_empty()
 }
 
@@ -277,8 +283,14 @@ mod tests {
 
     #[test]
     fn verbs_in_any_case() {
-        assert_eq!(parse("eHlO mx.example"), Command::Hello { extended: true, name: (*b"mx.example").into() });
-        assert_eq!(parse("HELO [192.0.2.1]"), Command::Hello { extended: false, name: (*b"[192.0.2.1]").into() });
+        assert_eq!(
+            parse("eHlO mx.example"),
+            Command::Hello { extended: true, name: (*b"mx.example").into() }
+        );
+        assert_eq!(
+            parse("HELO [192.0.2.1]"),
+            Command::Hello { extended: false, name: (*b"[192.0.2.1]").into() }
+        );
         for (line, want) in [
             ("data", Command::Data),
             ("RSET", Command::Rset),
@@ -336,14 +348,18 @@ mod tests {
         assert_eq!(parse("BDAT 0 LAST"), Command::Bdat { octets: 0, last: true });
         assert_eq!(parse("bdat 86 last"), Command::Bdat { octets: 86, last: true });
         assert_eq!(parse("BDAT 1000"), Command::Bdat { octets: 1000, last: false });
-        for line in ["BDAT", "BDAT x", "BDAT -1", "BDAT 1 FIRST", "BDAT 1 LAST x", "BDAT 999999999999999999991"] {
+        for line in
+            ["BDAT", "BDAT x", "BDAT -1", "BDAT 1 FIRST", "BDAT 1 LAST x", "BDAT 999999999999999999991"]
+        {
             assert_eq!(parse(line), Command::BadBdat, "{line}");
         }
     }
 
     #[test]
     fn a_claimed_identity_is_the_only_thing_that_is_ever_edited() {
-        let Command::Mail(mail) = parse("MAIL FROM:<a@b.example> SIZE=1 auth=boss@b.example RET=HDRS") else { panic!() };
+        let Command::Mail(mail) = parse("MAIL FROM:<a@b.example> SIZE=1 auth=boss@b.example RET=HDRS") else {
+            panic!()
+        };
         assert_eq!(mail.line_without_identity(), b"MAIL FROM:<a@b.example> SIZE=1 AUTH=<> RET=HDRS\r\n");
         let Command::Mail(mail) = parse("MAIL FROM: <a@b.example>  SIZE=1") else { panic!() };
         assert_eq!(mail.line_without_identity(), b"MAIL FROM: <a@b.example>  SIZE=1\r\n");

@@ -3,9 +3,7 @@
 //! The keywords are tokenised here, so that one that was never offered can be refused whatever it is;
 //! the values that decisions need are read by smtp-proto. The line itself goes on as it came.
 
-use smtp_proto::{
-    MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_REQUIRETLS, MAIL_SMTPUTF8, Request,
-};
+use smtp_proto::{MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_REQUIRETLS, MAIL_SMTPUTF8, Request};
 use std::ops::Range;
 
 /// Most parameters on one line; a line of 2,048 octets could carry 700.
@@ -215,11 +213,23 @@ mod tests {
     #[test]
     fn what_does_not_parse_is_refused() {
         for rest in [
-            " SIZE=", " SIZE=x", " SIZE=99999999999999999999", " SIZE", " BODY=9BIT", " =x", " A=1 A=2", "SIZE=1", " A=\x01", " SMTPUTF8=1",
+            " SIZE=",
+            " SIZE=x",
+            " SIZE=99999999999999999999",
+            " SIZE",
+            " BODY=9BIT",
+            " =x",
+            " A=1 A=2",
+            "SIZE=1",
+            " A=\x01",
+            " SMTPUTF8=1",
         ] {
             assert_eq!(facts(rest), Err(ParameterError), "{rest:?}");
         }
-        assert_eq!(facts(" SIZE=9999999999999999999").unwrap().declared_octets, Some(9_999_999_999_999_999_999));
+        assert_eq!(
+            facts(" SIZE=9999999999999999999").unwrap().declared_octets,
+            Some(9_999_999_999_999_999_999)
+        );
     }
 
     #[test]

@@ -52,7 +52,12 @@ pub struct Client {
 
 impl Default for Client {
     fn default() -> Self {
-        Self { input: Vec::new(), output: Vec::new(), awaiting: VecDeque::from([Awaiting::Greeting]), broken: false }
+        Self {
+            input: Vec::new(),
+            output: Vec::new(),
+            awaiting: VecDeque::from([Awaiting::Greeting]),
+            broken: false,
+        }
     }
 }
 
@@ -115,7 +120,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::Surplus`].
     pub fn handshake_begins(&mut self) -> Result<(), ClientError> {
-        if self.input.is_empty() && self.awaiting.is_empty() { Ok(()) } else { self.fail(ClientError::Surplus) }
+        if self.input.is_empty() && self.awaiting.is_empty() {
+            Ok(())
+        } else {
+            self.fail(ClientError::Surplus)
+        }
     }
 
     /// Whether nothing is outstanding, nothing is left over and nothing went wrong: the only state in which a

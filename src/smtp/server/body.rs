@@ -68,7 +68,13 @@ impl Server {
         }
     }
 
-    fn octets(&mut self, left: u64, last: bool, mut body: Box<BodyCheck>, sink: &mut dyn FnMut(&[u8])) -> BodyStep {
+    fn octets(
+        &mut self,
+        left: u64,
+        last: bool,
+        mut body: Box<BodyCheck>,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> BodyStep {
         let start = self.at;
         let taken = self.take(left);
         body.push(self.input.get(start..self.at).unwrap_or_default(), sink);

@@ -93,7 +93,9 @@ impl Server {
     fn rcpt(&mut self, command: Command) -> Event {
         let ascii = matches!(&command, Command::Rcpt(rcpt) if rcpt.is_ascii());
         match self.state {
-            State::ExpectRcpt(envelope) if !ascii && !envelope.smtputf8 => self.refuse_with(catalogue::NOT_ASCII),
+            State::ExpectRcpt(envelope) if !ascii && !envelope.smtputf8 => {
+                self.refuse_with(catalogue::NOT_ASCII)
+            }
             State::ExpectRcpt(_) => self.let_pass(command, Waiting::Rcpt),
             State::ExpectHello => self.refuse_with(catalogue::HELLO_FIRST),
             State::ExpectMail => self.refuse_with(catalogue::MAIL_FIRST),

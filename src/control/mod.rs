@@ -1,0 +1,1 @@
+//! The local socket through which the command line speaks with the running gateway.
