@@ -207,7 +207,7 @@ impl Session {
     /// Says QUIT without waiting for the answer, and closes.
     pub async fn quit(mut self) {
         let Some(stream) = self.stream.as_deref_mut() else { return };
-        if self.client.is_usable() {
+        if !self.client.is_broken() {
             // Nobody waits for this: a second is enough for a line into a socket buffer.
             let _ = tokio::time::timeout(Duration::from_secs(1), write_all(stream, b"QUIT\r\n")).await;
         }
