@@ -72,7 +72,7 @@ pub struct Trace<'a> {
 #[must_use]
 pub fn received(trace: &Trace, key: &TraceKey) -> Vec<u8> {
     let literal = literal(trace.client_ip);
-    let mut out = Folded::default();
+    let mut out = Folded { out: String::with_capacity(512), column: 0 };
     out.word("Received: from");
     out.word(&trace.helo.map_or_else(|| literal.clone(), hello_token));
     match trace.client_name.and_then(|name| Domain::parse(name.as_bytes()).ok()) {
