@@ -220,6 +220,9 @@ fn mark_of(field: &[u8]) -> Option<([u8; 8], [u8; 10])> {
 }
 
 fn bounded(text: &str) -> Option<String> {
+    if text.len() <= VALUE_CHARS_MAX {
+        return (!text.is_empty()).then(|| text.to_owned());
+    }
     let text: String = text.chars().take(VALUE_CHARS_MAX).collect();
     (!text.is_empty()).then_some(text)
 }
