@@ -58,10 +58,14 @@ pub(super) fn hand_over(path: &Path, user: &User) -> nix::Result<()> {
     nix::unistd::chown(path, Some(user.uid), Some(user.gid))
 }
 
-/// Raises the limit of open files to what `connections` need: two each, and some. Returns the limit that
-/// holds.
+/// Open files that `connections` need: two each, and some.
+pub(super) fn open_files_wanted(connections: usize) -> u64 {
+    connections as u64 * 2 + 256
+}
+
+/// Raises the limit of open files to what `connections` need. Returns the limit that holds.
 pub(super) fn raise_open_files(connections: usize) -> u64 {
-    let wanted = connections as u64 * 2 + 256;
+    let wanted = open_files_wanted(connections);
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
     if soft >= wanted {
         return soft;

@@ -25,7 +25,7 @@ mod state;
 mod tls;
 mod transaction;
 
-pub use generation::Generation;
+pub use generation::{Generation, make_pool};
 pub use listener::{Bound, bind};
 pub use live::LiveReport;
 pub use reload::{ReloadReport, reload};
