@@ -48,7 +48,7 @@ pub(super) struct Daemon {
 /// A sentence for people.
 pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Error>> {
     let open_files = privileges::raise_open_files(policy.max_connections);
-    if open_files < privileges::open_files_wanted(policy.max_connections) {
+    if open_files < privileges::open_files_needed(policy.max_connections) {
         tracing::warn!(
             open_files,
             max_connections = policy.max_connections,

@@ -17,7 +17,8 @@ pub(super) struct Options {
 
 /// Runs the verb.
 pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
-    let asked = state_dir::find(rules).and_then(|dir| ask(&dir, &Request::Reload).map_err(|e| e.to_string()));
+    let asked =
+        state_dir::find(rules).and_then(|dir| ask(&dir, &Request::Reload {}).map_err(|e| e.to_string()));
     let report = match asked {
         Ok(Answer::Reload(report)) => report,
         Ok(Answer::Status(_) | Answer::Error(_)) => {

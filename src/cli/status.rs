@@ -20,7 +20,8 @@ pub(super) struct Options {
 
 /// Runs the verb.
 pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
-    let asked = state_dir::find(rules).and_then(|dir| ask(&dir, &Request::Status).map_err(|e| e.to_string()));
+    let asked =
+        state_dir::find(rules).and_then(|dir| ask(&dir, &Request::Status {}).map_err(|e| e.to_string()));
     match asked {
         Ok(Answer::Status(status)) if options.json => out::json(&status),
         Ok(Answer::Status(status)) => {

@@ -75,8 +75,8 @@ pub enum ControlError {
 pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
     let path = state_dir.join(SOCKET);
     let limit = match request {
-        Request::Status => STATUS_LIMIT,
-        Request::Reload => RELOAD_LIMIT,
+        Request::Status {} => STATUS_LIMIT,
+        Request::Reload {} => RELOAD_LIMIT,
     };
     let stream = reach(state_dir, SOCKET, |p| UnixStream::connect(p)).map_err(|e| unreachable(&path, e))?;
     let line = exchange(&stream, request, limit).map_err(|source| match source.kind() {
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn who_is_not_there_is_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let none = ask(dir.path(), &Request::Status).unwrap_err();
+        let none = ask(dir.path(), &Request::Status {}).unwrap_err();
         assert!(none.to_string().starts_with("the gateway does not run: no socket at "), "{none}");
         let _stale = std::os::unix::net::UnixListener::bind(dir.path().join(SOCKET)).map(drop);
-        let stale = ask(dir.path(), &Request::Status).unwrap_err();
+        let stale = ask(dir.path(), &Request::Status {}).unwrap_err();
         assert!(matches!(stale, ControlError::Stale(_)), "{stale}");
     }
 
@@ -148,7 +148,7 @@ mod tests {
                 stream.write_all(says).unwrap();
                 request[..got].to_vec()
             });
-            let error = ask(dir.path(), &Request::Reload).unwrap_err().to_string();
+            let error = ask(dir.path(), &Request::Reload {}).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
             assert_eq!(server.join().unwrap(), b"{\"request\":\"reload\"}\n");
         }

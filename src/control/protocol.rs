@@ -9,14 +9,15 @@ pub(super) const REQUEST_OCTETS_MAX: usize = 64 * 1024;
 /// Longest answer line in octets that a client takes.
 pub(super) const ANSWER_OCTETS_MAX: u64 = 16 << 20;
 
-/// What is asked: `{"request":"status"}`.
+/// What is asked: `{"request":"status"}`. An option that this version does not know is refused: it may say
+/// not to do something. (With braces, for serde looks for unknown fields only there.)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
     /// How the gateway is.
-    Status,
+    Status {},
     /// Read the rules again.
-    Reload,
+    Reload {},
 }
 
 /// What is answered: `{"status":{…}}`.
@@ -38,8 +39,8 @@ mod tests {
     #[test]
     fn requests_read_as_scripts_write_them() {
         for (text, want) in [
-            (r#"{"request":"status"}"#, Some(Request::Status)),
-            (r#"{ "request" : "reload" }"#, Some(Request::Reload)),
+            (r#"{"request":"status"}"#, Some(Request::Status {})),
+            (r#"{ "request" : "reload" }"#, Some(Request::Reload {})),
             (r#"{"request":"kick"}"#, None),
             (r#"{"request":"status","more":1}"#, None),
             ("status", None),
@@ -47,6 +48,6 @@ mod tests {
         ] {
             assert_eq!(serde_json::from_str::<Request>(text).ok(), want, "{text}");
         }
-        assert_eq!(serde_json::to_string(&Request::Status).unwrap(), r#"{"request":"status"}"#);
+        assert_eq!(serde_json::to_string(&Request::Status {}).unwrap(), r#"{"request":"status"}"#);
     }
 }

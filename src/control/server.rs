@@ -100,8 +100,8 @@ async fn read_request(stream: &mut UnixStream) -> Result<Request, String> {
 
 async fn answer(request: Request, gateway: &Gateway, reloads: &Reloads) -> Answer {
     match request {
-        Request::Status => Answer::Status(Box::new(gateway.status())),
-        Request::Reload => {
+        Request::Status {} => Answer::Status(Box::new(gateway.status())),
+        Request::Reload {} => {
             let (tell, told) = oneshot::channel();
             let stopping = || Answer::Error("the gateway is stopping; nothing was reloaded".into());
             if reloads.send(tell).await.is_err() {
@@ -131,8 +131,8 @@ mod tests {
 
     #[tokio::test]
     async fn one_bounded_line_is_a_request() {
-        assert_eq!(read(b"{\"request\":\"status\"}\n").await, Ok(Request::Status));
-        assert_eq!(read(b"{\"request\":\"reload\"}\nmore").await, Ok(Request::Reload));
+        assert_eq!(read(b"{\"request\":\"status\"}\n").await, Ok(Request::Status {}));
+        assert_eq!(read(b"{\"request\":\"reload\"}\nmore").await, Ok(Request::Reload {}));
         for (octets, says) in [
             (&b"{\"request\":\"status\"}"[..], "ended inside"),
             (b"", "ended inside"),

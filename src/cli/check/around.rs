@@ -19,7 +19,7 @@ pub(super) struct Around {
 impl Around {
     /// Looks, without touching the lock: a daemon that starts at this moment must get it.
     pub(super) fn look(state_dir: &Path) -> Self {
-        let (status, trouble) = match ask(state_dir, &Request::Status) {
+        let (status, trouble) = match ask(state_dir, &Request::Status {}) {
             Ok(Answer::Status(status)) => (Some(status), None),
             Ok(Answer::Reload(_) | Answer::Error(_)) => {
                 (None, Some("the gateway gave an answer to another question".to_owned()))

@@ -58,20 +58,20 @@ fn address(report: &mut Report, listener: &Listener, around: &Around) {
 
 /// The limit of open files against `max_connections`.
 pub(super) fn open_files(report: &mut Report, policy: &Policy, around: &Around) {
-    let wanted = privileges::open_files_wanted(policy.max_connections);
+    let needed = privileges::open_files_needed(policy.max_connections);
     let running = around.pid().and_then(|pid| fs::read_to_string(format!("/proc/{pid}/limits")).ok());
     let (limit, whose) = match running.as_deref().and_then(soft_limit) {
         Some(limit) => (limit, "of the running gateway"),
         None => (privileges::raise_open_files(policy.max_connections), "as started here"),
     };
-    if limit >= wanted {
+    if limit >= needed {
         report.ok(format!(
-            "limit of open files {whose}: {limit}, max_connections = {} needs {wanted}",
+            "limit of open files {whose}: {limit}, max_connections = {} needs {needed}",
             policy.max_connections
         ));
     } else {
         report.warning(format!(
-            "limit of open files {whose}: {limit}, but max_connections = {} needs {wanted}; raise it (LimitNOFILE= of the systemd unit, ulimit -n), or lower max_connections",
+            "limit of open files {whose}: {limit}, but max_connections = {} needs {needed}; raise it (LimitNOFILE= of the systemd unit, ulimit -n), or lower max_connections",
             policy.max_connections
         ));
     }

@@ -101,6 +101,8 @@ fn adapted(listen: SocketAddr, behind: SocketAddr) -> Result<String, String> {
     for (old, new) in [
         ("\nstate_dir = \"/var/lib/portcullis\"\n", "\nstate_dir = \"../state\"\n".to_owned()),
         ("\nmax_message_size = \"50M\"\n", "\nmax_message_size = \"1M\"\n".to_owned()),
+        // So that an ordinary user's limit of open files will do.
+        ("\n# max_connections = 10000\n", "\nmax_connections = 100\n".to_owned()),
         ("\naddress = \"0.0.0.0:25\"\n", format!("\naddress = \"{listen}\"\n")),
         ("\naddresses = [\"10.0.0.5:25\"]\n", format!("\naddresses = [\"{behind}\"]\n")),
         ("\n# level = \"info\"\n", "\nlevel = \"warn\"\n".to_owned()),

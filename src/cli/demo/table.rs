@@ -24,26 +24,29 @@ impl Row {
     }
 }
 
-/// By the reply that the client heard: the references of messages in the audit log.
+/// By the reply that the client heard: the reference in the audit log, the message's or else the session's.
 pub(super) async fn references(audit: &Path) -> HashMap<String, String> {
     tokio::time::sleep(AUDIT_WAIT).await;
     let audit = audit.to_owned();
     let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(audit)).await;
     let text = read.map_err(io::Error::other).flatten().unwrap_or_default();
-    text.lines().filter_map(reference).collect()
+    let mut all = HashMap::new();
+    for (reply, id) in text.lines().filter_map(reference) {
+        all.entry(reply).or_insert(id);
+    }
+    all
 }
 
 fn reference(line: &str) -> Option<(String, String)> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let text = |key: &str| line.get(key).and_then(|v| v.as_str()).map(str::to_owned);
-    (text("kind")? == "message").then_some(())?;
-    Some((text("reply")?, text("message")?))
+    Some((text("reply")?, text("message").or_else(|| text("session"))?))
 }
 
 /// The table.
 pub(super) fn text(rows: &[Row], references: &HashMap<String, String>, paint: Paint) -> String {
     let mut out = String::new();
-    let title = format!("  {:<28} {:<10} {:<13} {}", "sample", "reference", "became", "reply");
+    let title = format!("  {:<28} {:<10} {:<14} {}", "sample", "reference", "became", "reply");
     let _ = writeln!(out, "{}", paint.ink(Ink::Title, title.trim_end()));
     for row in rows {
         let title = row.sample.title;
@@ -56,13 +59,14 @@ pub(super) fn text(rows: &[Row], references: &HashMap<String, String>, paint: Pa
         };
         let (words, own) = split(&reply);
         let reference = own.or_else(|| references.get(&reply).map(String::as_str)).unwrap_or("-");
-        let became = match words.rsplit_once("kept as ") {
-            Some((_, file)) => format!("mail/{file}"),
-            None => "refused".to_owned(),
+        let became = match (words.rsplit_once("kept as "), own) {
+            (Some((_, file)), _) => format!("mail/{file}"),
+            (None, Some(_)) => "refused here".to_owned(),
+            (None, None) => "refused behind".to_owned(),
         };
         let mark = if row.as_expected() { " ".to_owned() } else { paint.ink(Ink::Bad, "!") };
         let ink = if words.starts_with('2') { Ink::Good } else { Ink::Warn };
-        let became = paint.ink(ink, &format!("{became:<13}"));
+        let became = paint.ink(ink, &format!("{became:<14}"));
         let _ = writeln!(out, "{mark} {title:<28} {reference:<10} {became} {words}");
     }
     let odd = rows.iter().filter(|row| !row.as_expected()).count();
@@ -93,7 +97,8 @@ mod tests {
         assert_eq!(split("250 2.0.0 Ok"), ("250 2.0.0 Ok", None));
         let line = r#"{"kind":"message","message":"7F3K9QAB","reply":"250 2.0.0 Ok"}"#;
         assert_eq!(reference(line), Some(("250 2.0.0 Ok".into(), "7F3K9QAB".into())));
-        assert_eq!(reference(r#"{"kind":"connection","message":"x","reply":"250"}"#), None);
+        let line = r#"{"kind":"connection","session":"7F3K9QAC","reply":"550 no"}"#;
+        assert_eq!(reference(line), Some(("550 no".into(), "7F3K9QAC".into())));
         assert_eq!(reference("{"), None);
     }
 }
