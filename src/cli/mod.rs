@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod daemon;
 mod demo;
+mod exit;
 mod logging;
 mod out;
 mod privileges;
@@ -16,11 +17,6 @@ mod status;
 mod systemd;
 
 use std::process::ExitCode;
-
-/// Refused by a check, or by the surroundings.
-const REFUSED: u8 = 2;
-/// The daemon cannot be reached.
-const UNREACHABLE: u8 = 3;
 
 /// Parses the arguments and runs the verb.
 #[must_use]

@@ -43,6 +43,12 @@ impl Paint {
         Self(wanted && std::io::stdout().is_terminal())
     }
 
+    /// No colours.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self(false)
+    }
+
     /// The words in their colour.
     pub(super) fn ink(self, ink: Ink, words: &str) -> String {
         if !self.0 {

@@ -1,7 +1,8 @@
 //! `portcullis reload`: the running gateway reads its rules again, or says why it keeps the old ones.
 
+use super::exit::{REFUSED, UNREACHABLE};
 use super::out::{self, Ink, Paint};
-use super::{REFUSED, UNREACHABLE, state_dir};
+use super::state_dir;
 use crate::control::{Answer, Request, ask};
 use crate::gateway::ReloadReport;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! `portcullis run`: the gateway in the foreground.
 
-use super::{REFUSED, daemon, logging};
+use super::exit::REFUSED;
+use super::{daemon, logging};
 use crate::config;
 use std::path::Path;
 use std::process::ExitCode;

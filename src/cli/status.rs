@@ -1,10 +1,11 @@
 //! `portcullis status`: how the running gateway is.
 
+use super::exit::UNREACHABLE;
 use super::out::{self, Ink, Paint, count, duration, octets};
-use super::{UNREACHABLE, state_dir};
+use super::state_dir;
 use crate::control::{Answer, Request, ask};
 use crate::downstream::{AddressReport, Report};
-use crate::gateway::Status;
+use crate::gateway::{AuditLosses, ListenerReport, Status};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -44,8 +45,8 @@ fn text(status: &Status, now: i64, paint: Paint) -> String {
     let mut out = String::new();
     head(&mut out, status, now, paint);
     title(&mut out, paint, "listeners");
-    for (name, address) in &status.listeners {
-        let _ = writeln!(out, "  {name:<12} {address}");
+    for ListenerReport { name, address } in &status.listeners {
+        row(&mut out, name, &address.to_string());
     }
     title(&mut out, paint, "downstreams");
     for downstream in &status.downstreams {
@@ -102,15 +103,15 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
         "bodies",
         &format!(
             "{} in memory (most ever {}), {} on disk (most ever {})",
-            octets(memory.0),
-            octets(memory.1),
-            octets(disk.0),
-            octets(disk.1)
+            octets(memory.now),
+            octets(memory.peak),
+            octets(disk.now),
+            octets(disk.peak)
         ),
     );
     match status.audit_losses {
-        (0, 0) => row(out, "audit", "complete"),
-        (lines, writes) => {
+        AuditLosses { lines: 0, writes: 0 } => row(out, "audit", "complete"),
+        AuditLosses { lines, writes } => {
             let words = format!("INCOMPLETE: {lines} lines lost, {writes} writes failed; look at the disk");
             row(out, "audit", &paint.ink(Ink::Bad, &words));
         }
@@ -139,4 +140,40 @@ fn downstream(out: &mut String, report: &Report, paint: Paint) {
 
 fn seconds(since_ms: i64, now_ms: i64) -> u64 {
     u64::try_from((now_ms - since_ms) / 1000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_stands_out() {
+        let status = r#"{"version":"0.1.0","pid":7,"started_unix_ms":0,"generation":3,"phase":"draining",
+            "last_reload_error":"gateway.toml:1:1: error: no\ngateway.toml:2:1: error: nor this","sessions":2,
+            "sessions_limit":10,"connections":1,"turned_away":4,"delivered":5,"refused":6,
+            "memory":{"now":0,"peak":2048},"disk":{"now":0,"peak":0},"audit_losses":{"lines":8,"writes":9},
+            "listeners":[{"name":"in","address":"[::]:25"}],
+            "downstreams":[{"name":"mx","in_use":1,"resting":0,"limit":1,
+                "addresses":[{"address":"10.0.0.5:25","healthy":true,"last_error":null},
+                             {"address":"10.0.0.6:25","healthy":false,"last_error":"it is away"}]}],
+            "oldest":[{"session":"7F3K9QAB","client":"192.0.2.1","listener":"in","since_unix_ms":1000}]}"#;
+        let status: Status = serde_json::from_str(status).unwrap();
+        let text = text(&status, 90_061_000, Paint::none());
+        for words in [
+            "process 7\n",
+            "draining for 1 d 1 h, since 1970-01-01T00:00:00",
+            "\n    gateway.toml:2:1: error: nor this\n",
+            "2 of 10 open; 1 connection since",
+            "4 connections at the limit",
+            "most ever 2.0 KiB",
+            "INCOMPLETE: 8 lines lost, 9 writes failed",
+            "in           [::]:25\n",
+            "1 connection of 1 in use",
+            "10.0.0.5:25            healthy\n",
+            "10.0.0.6:25            FAILED: it is away\n",
+            "7F3K9QAB     192.0.2.1                on in, for 1 d 1 h\n",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
 }

@@ -1,8 +1,7 @@
 //! The command's side: blocking, with deadlines, and errors that say what to do.
 
-use super::SOCKET;
 use super::protocol::{ANSWER_OCTETS_MAX, Answer, Request};
-use super::socket::reach;
+use super::socket::{SOCKET, reach};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -117,7 +116,7 @@ fn exchange(stream: &UnixStream, request: &Request, limit: Duration) -> io::Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::ControlSocket;
+    use super::super::socket::ControlSocket;
     use super::*;
 
     #[test]

@@ -13,6 +13,3 @@ pub use client::{ControlError, ask};
 pub use protocol::{Answer, Request};
 pub use server::{Reloads, serve};
 pub use socket::ControlSocket;
-
-/// Name of the socket in the state directory.
-pub const SOCKET: &str = "control.sock";

@@ -1,6 +1,5 @@
 //! The socket as a file: made with its mode before it has its name, removed at the end.
 
-use super::SOCKET;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -8,6 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+/// Name of the socket in the state directory.
+pub(super) const SOCKET: &str = "control.sock";
 /// Read and write for owner and group: connecting needs the right to write (unix(7)).
 const MODE: u32 = 0o660;
 /// Longest path that the address of a socket holds, in octets (unix(7): 108 with its NUL).

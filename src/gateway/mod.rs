@@ -32,5 +32,5 @@ pub use reload::{ReloadReport, reload};
 pub use runtime::{Started, start};
 pub use session::{Accepted, Session};
 pub use shutdown::{Phase, drain};
-pub use state::{Counters, Gateway, Status};
+pub use state::{Amount, AuditLosses, Counters, Gateway, ListenerReport, Status};
 pub use tls::{ServerTls, TlsFileError};

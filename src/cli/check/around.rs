@@ -45,11 +45,10 @@ impl Around {
         if let Some(trouble) = &self.trouble {
             report.warning(trouble.as_str());
         }
-        if let Some(error) = self.status.as_ref().and_then(|s| s.last_reload_error.as_ref()) {
-            report.warning(format!(
-                "its last reload was refused, it runs with older rules than these: {}",
-                error.replace('\n', "; ")
-            ));
+        if self.status.as_ref().is_some_and(|s| s.last_reload_error.is_some()) {
+            report.warning(
+                "its last reload was refused: it runs with older rules (`portcullis status` says why); if these here are good, `portcullis reload`",
+            );
         }
     }
 
@@ -60,8 +59,7 @@ impl Around {
 
     /// The addresses that it listens on.
     pub(super) fn listens_on(&self) -> impl Iterator<Item = SocketAddr> {
-        let listeners = self.status.iter().flat_map(|s| &s.listeners);
-        listeners.filter_map(|(_, address)| address.parse().ok())
+        self.status.iter().flat_map(|s| &s.listeners).map(|listener| listener.address)
     }
 }
 

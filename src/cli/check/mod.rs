@@ -17,7 +17,7 @@ mod own;
 mod relay;
 mod report;
 
-use super::REFUSED;
+use super::exit::REFUSED;
 use super::out::{Paint, count};
 use super::privileges::{self, PrivilegeError};
 use crate::config::{self, model::Policy};

@@ -7,8 +7,9 @@ mod sender;
 mod stage;
 mod table;
 
+use super::exit::REFUSED;
 use super::out::{self, Ink, Paint};
-use super::{REFUSED, daemon, logging};
+use super::{daemon, logging};
 use crate::config;
 use sample::SAMPLES;
 use stage::Stage;
@@ -45,7 +46,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
     }
 }
 
-/// Whether all samples went as expected.
+/// Whether all samples went as expected; without `--once` that is shown, and the end is a good one.
 fn play(options: &Options) -> Result<bool, Box<dyn Error>> {
     let (stage, behind) = Stage::set(options.listen, options.dir.as_deref())?;
     let (policy, problems) = config::load(&stage.rules());
@@ -70,7 +71,7 @@ fn play(options: &Options) -> Result<bool, Box<dyn Error>> {
     };
     daemon.serve(runtime, Box::pin(samples))?;
     out::print(&closing(&stage));
-    Ok(good)
+    Ok(good || !once)
 }
 
 fn opening(stage: &Stage, paint: Paint) -> String {
@@ -98,12 +99,13 @@ fn invitation(stage: &Stage, paint: Paint) -> String {
     let (ip, port) = (stage.listen.ip(), stage.listen.port());
     let rules = stage.rules();
     let rules = rules.display();
+    let program = std::env::args().next().unwrap_or_else(|| "portcullis".into());
     format!(
         "\n{}\n  \
          swaks --server {ip} --port {port} --from you@example.com --to alice@example.net --header 'Subject: my own mail' --body 'Hello!'\n\n\
          Any name at example.net is taken, unknown@example.net is refused by the mail server behind.\n\
-         See what the gateway says of itself:   portcullis status --rules {rules}\n\
-         Change its rules and take them over:   portcullis reload --rules {rules}\n\
+         See what the gateway says of itself:   {program} status --rules {rules}\n\
+         Change its rules and take them over:   {program} reload --rules {rules}\n\
          Every connection and message, as JSON: {}\n\
          Ctrl-C ends the demo.\n",
         paint.ink(Ink::Title, "Now send your own mail:"),
