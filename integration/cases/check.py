@@ -109,6 +109,17 @@ def test_as_its_user(env):
     assert "chown -R nobody" in done.stdout, said(done)
 
 
+def test_key_that_a_reload_could_not_read(env):
+    cert = env.cert()
+    rules = env.rules(env.downstream(KNOWS), user="nobody",
+                      listener={"tls": "starttls", "certificate": cert.cert, "key": cert.key})
+    os.chmod(rules.dir, 0o755)
+    assert rules.check("--strict").returncode == 0, said(rules.check())
+    os.chmod(cert.key, 0o600)
+    done = rules.check()
+    assert done.returncode == 0 and "reload" in done.stdout and cert.key in done.stdout, said(done)
+
+
 def test_port_in_use(env):
     rules = env.rules(env.downstream(KNOWS))
     with socket.create_server(("127.0.0.1", rules.port)):

@@ -36,7 +36,12 @@ pub(super) fn prepare(report: &mut Report, policy: &Policy) -> Prepared {
         let heard = Overhear::default();
         let dial: Arc<dyn Dial> = Arc::new(heard.clone());
         match make_pool(config, &timeouts, &dial) {
-            Ok(pool) => pools.push((pool, heard)),
+            Ok(pool) => {
+                if let Some(ca) = &config.ca {
+                    report.ok(format!("downstream \"{}\": ca {}", config.name, ca.display()));
+                }
+                pools.push((pool, heard));
+            }
             Err(error) => report.error(error.to_string()),
         }
     }

@@ -6,18 +6,18 @@ use crate::cli::privileges;
 use crate::config::model::{Listener, ListenerTls, Policy};
 use crate::gateway::{ServerTls, bind};
 use jiff::Timestamp;
+use nix::unistd::User;
 use std::fs;
 use std::io::ErrorKind;
 
 /// Certificates that do not load keep the gateway from starting: errors.
 pub(super) fn certificates(report: &mut Report, policy: &Policy) {
-    let mut titled = false;
+    report.section("certificates");
     for listener in &policy.listeners {
-        let (ListenerTls::Starttls(files) | ListenerTls::Implicit(files)) = &listener.tls else { continue };
-        if !titled {
-            report.section("certificates");
-            titled = true;
-        }
+        let (ListenerTls::Starttls(files) | ListenerTls::Implicit(files)) = &listener.tls else {
+            report.note(format!("listener \"{}\": `tls` is off, clients send mail in clear", listener.name));
+            continue;
+        };
         let name = &listener.name;
         match ServerTls::load(&files.certificate, &files.key) {
             Err(error) => report.error(format!("listener \"{name}\": {error}")),
@@ -25,6 +25,31 @@ pub(super) fn certificates(report: &mut Report, policy: &Policy) {
                 Some(warning) => report.warning(format!("listener \"{name}\": {warning}")),
                 None => report.ok(format!("listener \"{name}\": {}", files.certificate.display())),
             },
+        }
+    }
+}
+
+/// What a reload reads again, by then as the user that the gateway has become.
+pub(super) fn readable(report: &mut Report, policy: &Policy, user: &User) {
+    let mut files = vec![policy.rules_dir.join("gateway.toml")];
+    for listener in &policy.listeners {
+        if let ListenerTls::Starttls(pair) | ListenerTls::Implicit(pair) = &listener.tls {
+            files.extend([pair.certificate.clone(), pair.key.clone()]);
+        }
+    }
+    files.extend(policy.downstreams.iter().filter_map(|d| d.ca.clone()));
+    files.sort();
+    files.dedup();
+    for file in files {
+        // One that is missing was told before.
+        if let Err(error) = fs::File::open(&file)
+            && error.kind() == ErrorKind::PermissionDenied
+        {
+            report.warning(format!(
+                "{}: user \"{}\" cannot read it ({error}); the start can, a reload could not: give that user or its group the right to read",
+                file.display(),
+                user.name
+            ));
         }
     }
 }

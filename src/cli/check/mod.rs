@@ -42,7 +42,8 @@ pub(super) struct Options {
 pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
     let paint = (!options.json).then(Paint::of_stdout);
     let mut report = Report::new(options.strict, paint);
-    report.section(&format!("rules in {}", rules.display()));
+    let shown = std::path::absolute(rules).unwrap_or_else(|_| rules.to_owned());
+    report.section(&format!("rules in {}", shown.display()));
     let (policy, problems) = config::load(rules);
     problems.iter().for_each(|problem| report.problem(problem));
     match policy {
@@ -67,17 +68,17 @@ fn surroundings(report: &mut Report, policy: &Policy) {
     around.tell(report);
     let user = run_time_user(report, policy);
     listeners::certificates(report, policy);
+    let downstreams = dialogue::prepare(report, policy);
     listeners::addresses(report, policy, &around);
     listeners::open_files(report, policy, &around);
-    // Before the rights go: a certificate of an authority may be root's as well.
-    let downstreams = dialogue::prepare(report, policy);
-    report.section("folders");
+    report.section("files and folders");
     folders::as_started(report, policy, user.as_ref());
-    if let Some(user) = &user
-        && let Err(error) = privileges::become_user(user)
-    {
-        report.warning(error.to_string());
-        return;
+    if let Some(user) = &user {
+        if let Err(error) = privileges::become_user(user) {
+            report.warning(error.to_string());
+            return;
+        }
+        listeners::readable(report, policy, user);
     }
     folders::as_run(report, policy, user.as_ref());
     dialogue::run(report, policy, &around, downstreams);

@@ -26,104 +26,96 @@ const FOREIGN: [&str; 5] = [
 pub(super) fn check(report: &mut Report, policy: &Policy) {
     report.section("open relay");
     let recipients = recipients(policy);
-    let mut bad = false;
-    for listener in &policy.listeners {
-        let tell = Judged { policy, listener, recipients: &recipients };
-        bad |= tell.nobody(report) | tell.parts(report) | tell.loopback(report);
-    }
-    if !bad {
+    let judge = Judge { policy, recipients: &recipients };
+    let found = [judge.domains(), judge.nobody().or_else(|| judge.parts())];
+    let loopback = judge.loopback();
+    if found.iter().all(Option::is_none) && loopback.is_none() {
         report.ok(format!(
             "no: strangers reach only relay.domains ({} clients and {} forms of address tried)",
             NOBODY.len() + parts().count(),
             recipients.len()
         ));
     }
+    found.into_iter().flatten().for_each(|words| report.error(words));
+    loopback.into_iter().for_each(|words| report.warning(words));
 }
 
-struct Judged<'a> {
+struct Judge<'a> {
     policy: &'a Policy,
-    listener: &'a Listener,
     recipients: &'a [String],
 }
 
-impl Judged<'_> {
-    fn nobody(&self, report: &mut Report) -> bool {
-        let Some((ip, recipient)) =
-            NOBODY.iter().filter_map(|ip| ip.parse().ok()).find_map(|ip| Some((ip, self.accepted(ip)?)))
-        else {
-            return false;
-        };
-        let setting = if self.policy.relay.from.contains(ip) {
-            "relay.from: list only your own networks there"
-        } else {
-            "relay.domains: list only your own domains there"
-        };
-        report.error(format!(
-            "this is an open relay: on listener \"{}\" a stranger at {ip} may send to {recipient}; because of {setting}",
-            self.listener.name
-        ));
-        true
+impl Judge<'_> {
+    /// What a client gets that no setting favours.
+    fn domains(&self) -> Option<String> {
+        let (listener, recipient) = self.accepted(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), false)?;
+        Some(format!(
+            "this is an open relay: on listener \"{listener}\" anybody may send to {recipient}; because of relay.domains: list only your own domains there"
+        ))
     }
 
-    fn parts(&self, report: &mut Report) -> bool {
-        let all = parts().count();
+    fn nobody(&self) -> Option<String> {
+        let listed = |ip: &IpAddr| self.policy.relay.from.contains(*ip);
+        let ip = NOBODY.iter().filter_map(|ip| ip.parse().ok()).find(listed)?;
+        let (listener, recipient) = self.accepted(ip, true)?;
+        Some(format!(
+            "this is an open relay: on listener \"{listener}\" a stranger at {ip} may send to {recipient}; because of relay.from: list only your own networks there"
+        ))
+    }
+
+    fn parts(&self) -> Option<String> {
         let listed = parts().filter(|ip| self.policy.relay.from.contains(*ip));
-        let open = listed.filter(|ip| self.accepted(*ip).is_some()).count();
-        if open <= PARTS_MAX {
-            return false;
-        }
-        report.error(format!(
-            "this is an open relay: on listener \"{}\" clients in {open} of {all} parts of the Internet may send anywhere; because of relay.from: list only your own networks there",
-            self.listener.name
-        ));
-        true
+        let open: Vec<_> = listed.filter_map(|ip| self.accepted(ip, true)).collect();
+        let (listener, _) = open.first().filter(|_| open.len() > PARTS_MAX)?;
+        Some(format!(
+            "this is an open relay: on listener \"{listener}\" clients in {} of {} parts of the Internet may send anywhere; because of relay.from: list only your own networks there",
+            open.len(),
+            parts().count()
+        ))
     }
 
     /// Loopback is whoever comes through a forwarding on this machine: a TCP proxy, a tunnel, a container.
-    fn loopback(&self, report: &mut Report) -> bool {
+    fn loopback(&self) -> Option<String> {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        if !self.policy.relay.from.contains(loopback) || self.accepted(loopback).is_none() {
-            return false;
+        if !self.policy.relay.from.contains(loopback) {
+            return None;
         }
-        report.warning(format!(
-            "listener \"{}\": loopback is in relay.from, so all that comes through a proxy, tunnel or container port on this machine may send anywhere; take it out if there is such a thing",
-            self.listener.name
-        ));
-        true
+        let (listener, _) = self.accepted(loopback, true)?;
+        Some(format!(
+            "listener \"{listener}\": loopback is in relay.from, so all that comes through a proxy, tunnel or container port on this machine may send anywhere; take it out if there is such a thing"
+        ))
     }
 
-    /// The first foreign recipient that a stranger at `ip` gets accepted.
-    fn accepted(&self, ip: IpAddr) -> Option<&str> {
-        let client = Client {
-            ip,
-            port: 4711,
-            name: Fact::Absent,
-            trusted: self.policy.trusted.contains(ip),
-            may_relay: self.policy.relay.from.contains(ip),
-            balancer: false,
+    /// The first listener and foreign recipient that a client at `ip` gets accepted.
+    fn accepted(&self, ip: IpAddr, may_relay: bool) -> Option<(&str, &str)> {
+        let trusted = self.policy.trusted.contains(ip);
+        let client = Client { ip, port: 4711, name: Fact::Absent, trusted, may_relay, balancer: false };
+        self.policy.listeners.iter().find_map(|listener| {
+            let takes = |text: &&String| self.takes(listener, &client, text);
+            self.recipients.iter().find(takes).map(|text| (&*listener.name, text.as_str()))
+        })
+    }
+
+    fn takes(&self, listener: &Listener, client: &Client, recipient: &str) -> bool {
+        let Ok((path, _)) = Path::parse(recipient.as_bytes()) else { return false };
+        let facts = Facts {
+            client,
+            listener: &listener.name,
+            direction: listener.direction,
+            hello: Some(b"stranger.example"),
+            tls: None,
+            user: None,
+            authenticated: false,
+            sender: None,
+            recipient: Some(&path),
+            accepted_recipients: 0,
+            declared_octets: None,
+            message: None,
         };
-        let refused = |text: &&String| {
-            let Ok((path, _)) = Path::parse(text.as_bytes()) else { return true };
-            let facts = Facts {
-                client: &client,
-                listener: &self.listener.name,
-                direction: self.listener.direction,
-                hello: Some(b"stranger.example"),
-                tls: None,
-                user: None,
-                authenticated: false,
-                sender: None,
-                recipient: Some(&path),
-                accepted_recipients: 0,
-                declared_octets: None,
-                message: None,
-            };
-            let findings = checks::run(Stage::Rcpt, &facts, self.policy);
-            findings.iter().any(|f| {
-                matches!(f.verdict, Verdict::Reject(_) | Verdict::Disconnect(_) | Verdict::TempFail(_))
-            })
-        };
-        self.recipients.iter().find(|r| !refused(r)).map(String::as_str)
+        let findings = checks::run(Stage::Rcpt, &facts, self.policy);
+        !findings
+            .iter()
+            .any(|f| matches!(f.verdict, Verdict::Reject(_) | Verdict::Disconnect(_) | Verdict::TempFail(_)))
     }
 }
 
@@ -172,27 +164,24 @@ mod tests {
 
     #[test]
     fn the_settings_that_open_the_relay_are_found() {
-        for (relay, errors, nobody, parts, loopback) in [
-            ("domains = [\"example.net\"]", "none", false, false, false),
+        for (relay, want) in [
+            ("", [false; 4]),
+            ("from = [\"10.0.0.0/8\", \"8.0.0.0/7\"]", [false; 4]),
+            ("from = [\"127.0.0.1\"]", [false, false, false, true]),
+            ("from = [\"0.0.0.0/1\"]", [false, false, true, true]),
+            ("from = [\"128.0.0.0/1\"]", [false, true, true, false]),
+            ("from = [\"2000::/3\"]", [false, true, false, false]),
             (
-                "domains = [\"example.net\"]\nfrom = [\"10.0.0.0/8\", \"8.0.0.0/7\"]",
-                "own",
-                false,
-                false,
-                false,
+                "domains = [\"example.net\", \".com\"]\nfrom = [\"198.51.100.0/24\"]",
+                [true, true, false, false],
             ),
-            ("domains = [\"example.net\"]\nfrom = [\"127.0.0.1\"]", "loopback", false, false, true),
-            ("domains = [\"example.net\"]\nfrom = [\"0.0.0.0/1\"]", "half", false, true, true),
-            ("domains = [\"example.net\"]\nfrom = [\"128.0.0.0/1\"]", "upper", true, true, false),
-            ("domains = [\"example.net\"]\nfrom = [\"2000::/3\"]", "v6", true, false, false),
-            ("domains = [\"example.net\", \".com\"]", "com", true, false, false),
         ] {
-            let policy = policy(relay);
+            let domains = if relay.contains("domains") { "" } else { "domains = [\"example.net\"]\n" };
+            let policy = policy(&format!("{domains}{relay}"));
             let recipients = recipients(&policy);
-            let judged = Judged { policy: &policy, listener: &policy.listeners[0], recipients: &recipients };
-            let mut report = Report::new(false, None);
-            let got = (judged.nobody(&mut report), judged.parts(&mut report), judged.loopback(&mut report));
-            assert_eq!(got, (nobody, parts, loopback), "{errors}");
+            let judge = Judge { policy: &policy, recipients: &recipients };
+            let got = [judge.domains(), judge.nobody(), judge.parts(), judge.loopback()];
+            assert_eq!(got.map(|words| words.is_some()), want, "{relay}");
         }
     }
 
