@@ -25,6 +25,9 @@ pub struct Wanted<'a> {
     pub lines: &'a [&'a [u8]],
     /// What the first line's reply may be.
     pub awaiting: Awaiting,
+    /// What is said must not be overheard: credentials, REQUIRETLS. The session is in TLS, or never leaves
+    /// this machine.
+    pub secured: bool,
     /// MAIL's SIZE parameter goes down only where the server offers SIZE: the same line without it.
     pub first_without_size: Option<&'a [u8]>,
 }
@@ -60,16 +63,35 @@ impl Pool {
         Ok(Self::with_slot(begun, &mut slot))
     }
 
+    /// The next message of the client whose last message this session carried: no RSET, since nobody else was
+    /// there in between, and no XCLIENT again. XFORWARD holds for one message and is said again.
+    ///
+    /// # Errors
+    /// The session is dead, or lacks what this message needs; nothing is lost, another one serves.
+    pub async fn go_on(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+        if !session.is_alive() {
+            return Err(session.surplus());
+        }
+        lacks(&session, wanted)?;
+        if session.introduced {
+            let pipelining = session.capabilities.has("PIPELINING");
+            return self.say(session, wanted, 0, pipelining).await;
+        }
+        self.introduce(session, wanted).await
+    }
+
     fn with_slot(mut begun: Begun, slot: &mut Option<OwnedSemaphorePermit>) -> Begun {
         begun.session.slot = slot.take();
         begun
     }
 
-    /// RSET first, always: nothing of the transaction before may be left.
+    /// RSET was said when the session went to rest; its reply, and nothing else, must be here before anything
+    /// is asked.
     async fn on_rested(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         lacks(&session, wanted)?;
-        session.queue(b"RSET\r\n", Awaiting::Command);
-        self.introduce(session, wanted, 1).await
+        let mut outstanding = session.client.outstanding();
+        self.skip(&mut session, &mut outstanding).await?;
+        self.introduce(session, wanted).await
     }
 
     async fn on_fresh(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
@@ -111,19 +133,14 @@ impl Pool {
             close(session);
             return Err(error);
         }
-        self.introduce(session, wanted, 0).await
+        self.introduce(session, wanted).await
     }
 
-    /// Says who the client is, then the lines. `outstanding` replies (to RSET) come before.
-    async fn introduce(
-        &self,
-        mut session: Session,
-        wanted: &Wanted<'_>,
-        outstanding: usize,
-    ) -> Result<Begun, DownstreamError> {
+    /// Says who the client is, then the lines.
+    async fn introduce(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         let pipelining = session.capabilities.has("PIPELINING");
         let introduction = wanted.peer.introduction(self.config.identity, &session.capabilities);
-        let mut before = outstanding;
+        let mut before = 0;
         match introduction {
             Introduction::None => {}
             Introduction::Xforward(lines) => {
@@ -136,11 +153,11 @@ impl Pool {
                 }
             }
             Introduction::Xclient(line) => {
-                self.skip(&mut session, &mut before).await?;
                 session.queue(&line, Awaiting::Command);
                 before = 1;
                 self.skip(&mut session, &mut before).await?;
                 self.hello(&mut session).await?;
+                session.introduced = true;
             }
         }
         if !pipelining {
@@ -189,6 +206,9 @@ impl Pool {
 }
 
 fn lacks(session: &Session, wanted: &Wanted<'_>) -> Result<(), DownstreamError> {
+    if wanted.secured && session.tls.is_none() && !session.address.ip().is_loopback() {
+        return Err(DownstreamError::NoTls { address: session.address });
+    }
     match wanted.needs.iter().find(|k| !session.capabilities.has(k)) {
         Some(keyword) => Err(DownstreamError::Lacks { address: session.address, keyword }),
         None => Ok(()),

@@ -11,10 +11,14 @@ use crate::smtp::client::{Awaiting, Client, ClientError};
 use crate::smtp::extension::Capabilities;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// How long a server that broke off may take to say why.
+const PARTING_LIMIT: Duration = Duration::from_secs(2);
 
 /// A session after greeting, EHLO and TLS.
 pub struct Session {
@@ -32,6 +36,8 @@ pub struct Session {
     pub messages: u32,
     /// It refused something, or carries credentials: no other transaction may have it.
     pub spoiled: bool,
+    /// XCLIENT told it of the client that it serves now.
+    pub(super) introduced: bool,
     /// When it began to rest.
     pub(super) resting_since: Instant,
     /// Its place among `max_connections`.
@@ -49,15 +55,10 @@ impl Session {
             tls: None,
             messages: 0,
             spoiled: false,
+            introduced: false,
             resting_since: Instant::now(),
             slot: None,
         }
-    }
-
-    /// Name and address as logs show them.
-    #[must_use]
-    pub fn label(&self) -> String {
-        format!("{} {}", self.name, self.address)
     }
 
     /// Whether it may be used for another transaction.
@@ -78,6 +79,34 @@ impl Session {
                 self.client.break_off();
                 false
             }
+        }
+    }
+
+    /// Says RSET without waiting for anything. False: the session is not to be used again.
+    pub(super) fn say_reset(&mut self) -> bool {
+        self.client.send(b"RSET\r\n", Awaiting::Command);
+        let Some(stream) = self.stream.as_deref_mut() else { return false };
+        let mut cx = Context::from_waker(Waker::noop());
+        let written = Pin::new(&mut *stream).poll_write(&mut cx, self.client.output());
+        let all = matches!(written, Poll::Ready(Ok(n)) if n == self.client.output().len());
+        let flushed = Pin::new(stream).poll_flush(&mut cx);
+        self.client.output().clear();
+        all && matches!(flushed, Poll::Ready(Ok(())))
+    }
+
+    /// After a rest: whether nothing came but the reply to RSET, and that was 2yz or is still on the way.
+    pub(super) fn woke_up(&mut self) -> bool {
+        let Some(stream) = self.stream.as_deref_mut() else { return false };
+        let client = &mut self.client;
+        let mut cx = Context::from_waker(Waker::noop());
+        match poll_read_some(stream, &mut cx, &mut |octets| client.push(octets)) {
+            Poll::Ready(Ok(0) | Err(_)) => return false,
+            Poll::Ready(Ok(_)) | Poll::Pending => {}
+        }
+        match self.client.poll() {
+            Ok(Some(reply)) => reply.is_success() && self.client.is_usable(),
+            Ok(None) => self.client.awaits_only(1),
+            Err(_) => false,
         }
     }
 
@@ -129,6 +158,9 @@ impl Session {
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
+        if self.client.is_broken() {
+            return Err(Failure::Protocol(ClientError::Surplus));
+        }
         let stream = self.stream.as_deref_mut().ok_or(Failure::Io(ErrorKind::NotConnected.into()))?;
         if !self.client.output().is_empty() {
             write_all(stream, self.client.output()).await?;
@@ -165,6 +197,22 @@ impl Session {
         }
     }
 
+    /// After a write of message data failed: what the server said before it closed, if it refused the message.
+    pub(super) async fn parting_reply(&mut self) -> Option<Reply> {
+        let by = Instant::now() + PARTING_LIMIT;
+        loop {
+            if let Some(reply) = self.client.parting_reply() {
+                return Some(reply).filter(Reply::is_refusal);
+            }
+            let stream = self.stream.as_deref_mut()?;
+            let client = &mut self.client;
+            let read = timeout_at(by, read_some(stream, |octets| client.push(octets))).await;
+            if !matches!(read, Ok(Ok(n)) if n > 0) {
+                return None;
+            }
+        }
+    }
+
     /// NOOP, to keep the session while the client takes its time.
     ///
     /// # Errors
@@ -176,10 +224,15 @@ impl Session {
     /// Says QUIT without waiting for the answer, and closes.
     pub async fn quit(mut self) {
         let Some(stream) = self.stream.as_deref_mut() else { return };
-        if self.client.is_usable() {
+        if !self.client.is_broken() {
             // Nobody waits for this: a second is enough for a line into a socket buffer.
             let _ = tokio::time::timeout(Duration::from_secs(1), write_all(stream, b"QUIT\r\n")).await;
         }
+    }
+
+    /// Octets were there that nothing asked for.
+    pub(super) fn surplus(&mut self) -> DownstreamError {
+        self.failed("DATA", Failure::Protocol(ClientError::Surplus))
     }
 
     fn failed(&mut self, step: &'static str, failure: Failure) -> DownstreamError {

@@ -20,6 +20,7 @@ impl Session {
         initial: Option<Box<[u8]>>,
         line: &[u8],
     ) -> Result<(), End> {
+        self.unpark();
         let offered = self.offer.as_ref().is_some_and(|o| o.auth_has(&mechanism));
         if !offered {
             let entry = self.why_not_offered();
@@ -60,6 +61,7 @@ impl Session {
             needs: &["AUTH"],
             lines: &[line],
             awaiting: Awaiting::Auth,
+            secured: true,
             first_without_size: None,
         };
         match self.entrance.pool.begin(&wanted).await {
@@ -117,6 +119,7 @@ impl Session {
             334 => {}
             235 => {
                 self.authenticated = true;
+                self.bound = true;
                 self.auth = None;
                 self.counts.commands = 0;
             }

@@ -7,6 +7,7 @@ use crate::reply::Reply;
 use crate::smtp::client::Awaiting;
 use crate::verdict::Fact;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -35,11 +36,12 @@ impl Session {
     pub(super) async fn begin(&mut self, rcpts: &[&[u8]]) -> Result<Begun, DownstreamError> {
         let peer = self.peer();
         let carried = self.link.take();
+        let parked = self.parked.take();
         let Some(transaction) = self.transaction.as_deref() else { return Err(self.no_link()) };
         let mut lines: Vec<&[u8]> = Vec::with_capacity(rcpts.len() + 1);
         lines.push(&transaction.mail_line);
         lines.extend_from_slice(rcpts);
-        if self.authenticated {
+        if self.bound {
             // Credentials live in this one session; no other can stand in for it.
             let Some(link) = carried else { return Err(self.no_link()) };
             let limit = transaction.entrance.pool.limits().command;
@@ -51,9 +53,11 @@ impl Session {
             needs: &transaction.needs,
             lines: &lines,
             awaiting: Awaiting::Command,
+            secured: transaction.needs.contains(&"REQUIRETLS"),
             first_without_size: transaction.mail_line_without_size.as_deref(),
         };
-        transaction.entrance.pool.begin(&wanted).await
+        let pool = Arc::clone(&transaction.entrance.pool);
+        self.begin_pooled(parked, &pool, &wanted).await
     }
 
     /// There is no session any more.
@@ -66,7 +70,7 @@ impl Session {
     /// Says the envelope again on a fresh session, once; every accepted line must be accepted again.
     pub(super) async fn recover(&mut self, cause: DownstreamError) -> Result<(), DownstreamError> {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(cause) };
-        if self.authenticated || !transaction.may_replay() {
+        if self.bound || !transaction.may_replay() {
             return Err(cause);
         }
         tracing::info!(session = %self.id, %cause, "downstream session died, saying the envelope again");
@@ -107,13 +111,13 @@ impl Session {
 
     /// The transaction is over downstream: the session rests for the next, or carries its credentials on.
     pub(super) fn close_link(&mut self) {
-        let Some(transaction) = self.transaction.as_deref_mut() else { return };
-        let Some(link) = transaction.take_link() else { return };
-        if self.authenticated {
-            self.link = Some(link);
-        } else {
-            transaction.entrance.pool.give_back(&transaction.key, *link);
+        let Some(mut transaction) = self.transaction.take() else { return };
+        match transaction.take_link() {
+            Some(link) if self.bound => self.link = Some(link),
+            Some(link) => self.park(&transaction, link),
+            None => {}
         }
+        self.transaction = Some(transaction);
     }
 
     /// The transaction is over before its message: said, noted, forgotten.
@@ -128,7 +132,7 @@ impl Session {
     }
 
     async fn give_back_reset(&mut self, mut link: Box<Link>) {
-        if self.authenticated {
+        if self.bound {
             let limit = self.entrance.pool.limits().command;
             let reset = link.command(b"RSET\r\n", Awaiting::Command, "RSET", limit).await;
             if reset.as_ref().is_ok_and(Reply::is_success) {
@@ -152,6 +156,7 @@ impl Session {
             needs: &[],
             lines: &[line],
             awaiting: Awaiting::Command,
+            secured: false,
             first_without_size: None,
         };
         let Begun { session, first, .. } = self.entrance.pool.begin(&wanted).await?;
@@ -162,6 +167,8 @@ impl Session {
     /// Forgets the transaction after its audit line, if it has something to say.
     pub(super) fn drop_transaction(&mut self) {
         self.close_link();
+        // Chunks of a message that was reset must never begin the next one.
+        self.incoming = None;
         if let Some(transaction) = self.transaction.take() {
             self.audit_message(&transaction);
         }

@@ -2,12 +2,14 @@
 
 use super::audit::Times;
 use super::generation::{Entrance, Generation};
+use crate::downstream::tls::Outcome;
 use crate::downstream::{Key, Session as Link};
 use crate::mail::{Id, Path};
 use crate::message::header::HeaderSummary;
 use crate::reply::Reply;
 use crate::smtp::command::Mail;
 use crate::verdict::Finding;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -44,6 +46,8 @@ pub(super) struct Transaction {
     /// The same without SIZE, for a server that does not offer it.
     pub(super) mail_line_without_size: Option<Vec<u8>>,
     pub(super) mail_reply: Option<Reply>,
+    /// The answer to the whole message.
+    pub(super) final_reply: Option<Reply>,
     pub(super) recipients: Vec<Recipient>,
     pub(super) target: Target,
     /// Extensions that were offered and used.
@@ -55,8 +59,8 @@ pub(super) struct Transaction {
     pub(super) times: Times,
     pub(super) octets: u64,
     pub(super) header: Option<HeaderSummary>,
-    pub(super) downstream: Option<String>,
-    pub(super) downstream_tls: Option<String>,
+    pub(super) downstream: Option<(Arc<str>, SocketAddr)>,
+    pub(super) downstream_tls: Option<Arc<Outcome>>,
     pub(super) downstream_reply: Option<Reply>,
     pub(super) verdict: &'static str,
     pub(super) note: Option<String>,
@@ -68,6 +72,12 @@ impl Transaction {
         self.recipients.iter().filter(|r| r.reply.is_success())
     }
 
+    /// The last refusal before the message: of a recipient, else of MAIL.
+    pub(super) fn last_refusal(&self) -> Option<&Reply> {
+        let recipients = self.recipients.iter().rev().map(|r| &r.reply);
+        recipients.chain(&self.mail_reply).find(|r| r.is_refusal())
+    }
+
     /// The session with the downstream, taken out: whoever takes it gives it back or lets it die.
     pub(super) fn take_link(&mut self) -> Option<Box<Link>> {
         let Target::Downstream { link, .. } = &mut self.target;
@@ -77,8 +87,8 @@ impl Transaction {
     /// Puts the session back.
     pub(super) fn put_link(&mut self, session: Box<Link>) {
         self.last_down = Instant::now();
-        self.downstream = Some(session.label());
-        self.downstream_tls = session.tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher));
+        self.downstream = Some((Arc::clone(&session.name), session.address));
+        self.downstream_tls.clone_from(&session.tls);
         let Target::Downstream { link, .. } = &mut self.target;
         *link = Some(session);
     }

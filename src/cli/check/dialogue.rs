@@ -149,6 +149,9 @@ impl Probe<'_> {
         let Some(outcome) = &session.tls else {
             match self.config.tls {
                 DownstreamTls::Off => report.note(format!("{socket}: no TLS, as `tls = \"off\"` says")),
+                _ if session.capabilities.has("STARTTLS") => report.warning(format!(
+                    "{socket}: offers STARTTLS, but the handshake fails, so mail goes to it in clear; see its log, or set tls = \"off\" to save the attempts"
+                )),
                 _ if socket.ip().is_loopback() => {
                     report.ok(format!("{socket}: offers no TLS, which loopback does not need"));
                 }

@@ -64,13 +64,28 @@ impl Default for Client {
 impl Client {
     /// Queues a line, with its CRLF, and awaits a reply to it.
     pub fn send(&mut self, line: &[u8], awaiting: Awaiting) {
+        self.look_for_surplus();
         self.output.extend_from_slice(line);
         self.awaiting.push_back(awaiting);
     }
 
     /// Awaits a reply to something that the caller writes itself: a body, a PROXY header's greeting.
     pub fn expect(&mut self, awaiting: Awaiting) {
+        self.look_for_surplus();
         self.awaiting.push_back(awaiting);
+    }
+
+    /// Octets that are here before anything was asked would be taken for the answer to what is asked now.
+    fn look_for_surplus(&mut self) {
+        if self.awaiting.is_empty() && !self.input.is_empty() {
+            self.broken = true;
+        }
+    }
+
+    /// Whether the machine was broken off: nothing more may be written.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// What is to be written; the caller clears it when it is written.
@@ -89,6 +104,9 @@ impl Client {
     /// [`ClientError`]; the machine is broken from then on, except that `Closing` still is a reply to the
     /// command that it answers.
     pub fn poll(&mut self) -> Result<Option<Reply>, ClientError> {
+        if self.broken {
+            return Err(ClientError::Surplus);
+        }
         if self.input.is_empty() {
             return Ok(None);
         }
@@ -114,6 +132,14 @@ impl Client {
         Err(error)
     }
 
+    /// A complete reply that came while we were writing a body: a server may refuse in the middle (RFC 5321
+    /// section 4.2.5 asks it to wait, RFC 3030 does not) and close. The machine is broken all the same.
+    pub fn parting_reply(&mut self) -> Option<Reply> {
+        self.broken = true;
+        let (_, reply) = response::parse(&self.input).ok().flatten()?;
+        Some(reply)
+    }
+
     /// After STARTTLS was accepted. Octets that came in clear behind the reply are an injection
     /// (CVE-2021-38371 and its kind): the machine breaks.
     ///
@@ -132,6 +158,12 @@ impl Client {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         !self.broken && self.awaiting.is_empty() && self.input.is_empty() && self.output.is_empty()
+    }
+
+    /// Whether nothing is wrong, nothing is left over, and just so many replies are outstanding.
+    #[must_use]
+    pub fn awaits_only(&self, replies: usize) -> bool {
+        !self.broken && self.output.is_empty() && self.awaiting.len() == replies
     }
 
     /// How many replies are outstanding.
@@ -202,6 +234,18 @@ mod tests {
         client.push(b"250 ok\r\n250 surplus\r\n");
         assert_eq!(client.poll().unwrap().unwrap().code(), 250);
         assert!(!client.is_usable());
+        assert_eq!(client.poll(), Err(ClientError::Surplus));
+    }
+
+    #[test]
+    fn a_surplus_reply_never_answers_the_next_command() {
+        let mut client = greeted();
+        client.send(b"RCPT TO:<a@b>\r\n", Awaiting::Command);
+        client.output().clear();
+        client.push(b"250 ok\r\n550 surplus\r\n");
+        assert_eq!(client.poll().unwrap().unwrap().code(), 250);
+        client.send(b"DATA\r\n", Awaiting::GoAhead);
+        assert!(client.is_broken());
         assert_eq!(client.poll(), Err(ClientError::Surplus));
     }
 
