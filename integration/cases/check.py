@@ -5,6 +5,7 @@ import re
 import socket
 
 from lib import proc
+from lib.downstream import Close
 
 # a change of the good file -> what the report must hold
 BROKEN = [
@@ -76,6 +77,37 @@ def test_pin_to_paste(env):
     rules.downstreams[0].update(pins=["sha256:" + "0" * 64])
     done = rules.write().check()
     assert "warning" in done.stdout and cert.spki_pin() in done.stdout, said(done)
+
+
+# a downstream that is odd -> what the report must say of it
+ODD = {
+    "TLS that fails": ({"keywords": ["PIPELINING", "STARTTLS"], "STARTTLS": Close(b"220 go on\r\n")}, r"handshake fails"),
+    "our own name": ({"banner": "220 mx.example.net ESMTP"}, r"our own hostname"),
+    "refuses us": ({"banner": "554 5.7.1 go away"}, r"554 5\.7\.1 go away.*does it let our address in"),
+    "nonsense": ({"banner": "SSH-2.0-OpenSSH_9.6"}, r"greeting"),
+    "HELO only": ({"EHLO": "502 5.5.1 what"}, r"no extensions"),
+    "no bounces": ({"MAIL": "550 5.7.1 not from you"}, r"refuses the sender <>.*not from you"),
+    "defers": ({"RCPT": "451 4.7.1 greylisted"}, r"temporary refusal: 451 4\.7\.1 greylisted"),
+    "takes us down": ({"RCPT": Close()}, r"connection lost during RCPT"),
+}
+
+
+def test_odd_downstreams(env):
+    wrong = []
+    for name, (script, want) in ODD.items():
+        down = env.downstream({**KNOWS, **script})
+        done = env.rules(down).check()
+        if done.returncode != 0 or not re.search(want, done.stdout):
+            wrong.append(f"{name}: exit {done.returncode}, expected {want} in\n{said(done)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_identity(env):
+    rules = env.rules(env.downstream({**KNOWS, "keywords": ["PIPELINING", "XCLIENT NAME ADDR"]}))
+    assert "by XCLIENT" in rules.check("--strict").stdout
+    rules.downstreams[0]["identity"] = "xforward"
+    done = rules.write().check()
+    assert re.search(r"warning .*XFORWARD", done.stdout), said(done)
 
 
 def test_json(env):
