@@ -54,9 +54,10 @@
 //! 9. **Delivered**, [`downstream::Session::deliver`]: our `Received:` header ([`message::trace`]) and the body, by
 //!    BDAT or DATA, inside the budget `after_data`. Right before the end of data the client must still be there.
 //!    Then the downstream has `downstream_data_reply` for its answer.
-//! 10. **Answered**: the downstream's reply as it came, or ours from [`reply::catalogue`] with its reference. The
-//!     downstream session is reset and rests for the next transaction of the same listener and generation, if
-//!     nothing about it was special.
+//! 10. **Answered**: the downstream's reply as it came, or ours from [`reply::catalogue`] with its reference. If nothing
+//!     about the downstream session was special, it waits a moment for the next message of the same client
+//!     (`gateway::park`); then it is reset and rests in the pool for transactions of the same listener and
+//!     generation.
 //! 11. **Audited**, [`gateway::audit`]: one line for the message, and at the session's end one for the connection.
 //!     Outcomes are logged nowhere else.
 //!
