@@ -78,6 +78,7 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
         audit,
         live: Arc::default(),
         counters: gateway::Counters::default(),
+        fold: gateway::Fold::default(),
         phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
         dial,
         rules_dir: std::path::absolute(rules)?,

@@ -229,6 +229,16 @@ pub struct ConnectionLine<'a> {
     pub(super) reply: Option<&'a str>,
 }
 
+/// Connections that were refused at the door, folded.
+#[derive(Debug, Serialize)]
+pub struct RefusedLine<'a> {
+    pub(super) time: String,
+    pub(super) kind: &'static str,
+    pub(super) client: std::net::IpAddr,
+    pub(super) count: u64,
+    pub(super) reply: &'a str,
+}
+
 /// One message.
 #[derive(Debug, Serialize)]
 pub struct MessageLine<'a> {

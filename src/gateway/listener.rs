@@ -1,13 +1,16 @@
 //! Listeners: bound before privileges are dropped, then one accept loop each.
 
+use super::audit::RefusedLine;
+use super::clock::unix_ms;
 use super::session::{Accepted, Session};
 use super::shutdown::Phase;
 use super::state::Gateway;
 use crate::config::model::Listener;
+use crate::mail::{rfc3339, unmapped};
 use crate::reply::catalogue;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -93,7 +96,7 @@ fn admit(gateway: &Arc<Gateway>, index: usize, stream: TcpStream, peer: SocketAd
     gateway.counters.connected();
     let max = gateway.current.load().policy.max_connections;
     let Some(place) = gateway.live.enter(max) else {
-        turn_away(gateway, &stream);
+        turn_away(gateway, &stream, unmapped(peer.ip()));
         return;
     };
     let Ok(local) = stream.local_addr() else { return };
@@ -103,9 +106,25 @@ fn admit(gateway: &Arc<Gateway>, index: usize, stream: TcpStream, peer: SocketAd
 }
 
 /// 421 into the socket's buffer, without waiting: a client that does not take it is closed all the same.
-fn turn_away(gateway: &Gateway, stream: &TcpStream) {
+fn turn_away(gateway: &Gateway, stream: &TcpStream, client: IpAddr) {
     gateway.counters.turned_away();
     let mut line = Vec::new();
-    catalogue::TOO_MANY_CONNECTIONS.refusal(gateway.ids.next()).write_to(&mut line);
+    let reply = catalogue::TOO_MANY_CONNECTIONS.refusal(gateway.ids.next());
+    reply.write_to(&mut line);
+    if let Some((client, count)) = gateway.fold.count(client) {
+        tell_refused(gateway, client, count);
+    }
     let _ = stream.try_write(&line);
+}
+
+/// The audit line of refusals at the door.
+pub(super) fn tell_refused(gateway: &Gateway, client: IpAddr, count: u64) {
+    let reply = catalogue::TOO_MANY_CONNECTIONS.reply().to_log();
+    gateway.audit.line(&RefusedLine {
+        time: rfc3339(unix_ms()),
+        kind: "refused",
+        client,
+        count,
+        reply: &reply,
+    });
 }

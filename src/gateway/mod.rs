@@ -11,6 +11,7 @@ mod connection;
 mod data;
 mod end_of_data;
 mod envelope;
+mod fold;
 mod generation;
 mod hello;
 mod listener;
@@ -26,6 +27,7 @@ mod state;
 mod tls;
 mod transaction;
 
+pub use fold::Fold;
 pub use generation::{Generation, make_pool};
 pub use listener::{Bound, bind};
 pub use live::LiveReport;

@@ -1,6 +1,6 @@
 //! Starting: accept loops, probes of the downstreams, and the sweep of resting connections.
 
-use super::listener::{Bound, accept_loop};
+use super::listener::{Bound, accept_loop, tell_refused};
 use super::state::Gateway;
 use std::io;
 use std::sync::Arc;
@@ -60,6 +60,9 @@ async fn sweep_loop(gateway: Arc<Gateway>) {
     let mut every = tokio::time::interval(SWEEP);
     loop {
         every.tick().await;
+        for (client, count) in gateway.fold.sweep() {
+            tell_refused(&gateway, client, count);
+        }
         let generation = gateway.current.load_full();
         for pool in &generation.pools {
             pool.sweep();

@@ -1,6 +1,7 @@
 //! What all sessions share, and what `status` says of it.
 
 use super::audit::Audit;
+use super::fold::Fold;
 use super::generation::Generation;
 use super::live::{Live, LiveReport};
 use super::shutdown::Phase;
@@ -31,6 +32,8 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// Messages.
     pub counters: Counters,
+    /// Refusals at the door.
+    pub fold: Fold,
     /// Running or draining.
     pub phase: watch::Sender<Phase>,
     /// How downstreams are reached.
