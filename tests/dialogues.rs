@@ -26,7 +26,8 @@ use crate::harness::{Downstream, Harness, Keys, Mode, drain, paused};
 use portcullis::gateway::Phase;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
@@ -360,10 +361,21 @@ fn shown(who: char, octets: &[u8]) -> Vec<String> {
             Some(text) => (':', text),
             None => ('|', line),
         };
-        let text = normal(&escaped(text));
-        out.push(format!("{who}{mark} {}", shortened(&text)).trim_end_matches(' ').to_owned());
+        let mut text = shortened(&normal(&escaped(text)));
+        if text.ends_with(' ') {
+            text.truncate(text.len() - 1);
+            text.push_str("\\x20");
+        }
+        let line = format!("{who}{mark} {text}").trim_end_matches(' ').to_owned();
+        out.push(line);
     }
-    out
+    // Many equal lines are counted.
+    let runs = out.chunk_by(|a, b| a == b);
+    runs.flat_map(|run| match run {
+        [line, ..] if run.len() > 4 => vec![format!("{line} <{} times>", run.len())],
+        _ => run.to_vec(),
+    })
+    .collect()
 }
 
 fn escaped(octets: &[u8]) -> String {
@@ -416,45 +428,73 @@ fn shortened(text: &str) -> String {
     format!("{}<…{} in all…>{}", &text[..40], text.len(), &text[text.len() - 20..])
 }
 
+/// Dialogues that the gateway does not hold to yet, each with what is wrong. Empty is the aim; one that
+/// holds must leave the list.
+const KNOWN: &[(&str, &str)] = &[];
+
+/// Runs one; gives what it should be and what it was.
+fn run(dialogue: &Dialogue) -> Result<(), (String, String)> {
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        paused(async { Run::start(dialogue).await.all().await })
+    }));
+    let want = dialogue.rewritten(&dialogue.lines);
+    let got = match ran {
+        Ok(lines) => dialogue.rewritten(&lines),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
+            return Err((want, format!("(panicked: {})", text.unwrap_or_default())));
+        }
+    };
+    if want == got { Ok(()) } else { Err((want, got)) }
+}
+
 #[test]
 fn golden_dialogues() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let only = std::env::var("DIALOGUE").unwrap_or_default();
-    let mut failed = Vec::new();
-    for (path, dialogue) in all() {
-        if !dialogue.name.contains(&only) {
-            continue;
+    let all: Vec<_> = all().into_iter().filter(|(_, d)| d.name.contains(&only)).collect();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    // Most of the time of each is waiting for the disk of its state directory.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some((path, dialogue)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let known = KNOWN.iter().find(|(name, _)| *name == dialogue.name);
+                    let why = match (run(dialogue), known) {
+                        (Ok(()), None) | (Err(_), Some(_)) => continue,
+                        (Ok(()), Some(_)) => "it holds: take it from KNOWN".to_owned(),
+                        (Err((_, got)), None) if update && !got.starts_with("(panicked") => {
+                            std::fs::write(path, &got).unwrap();
+                            continue;
+                        }
+                        (Err((want, got)), None) => difference(&want, &got),
+                    };
+                    failed.lock().unwrap().push((dialogue.name.clone(), why));
+                }
+            });
         }
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            paused(async { Run::start(&dialogue).await.all().await })
-        }));
-        let Ok(lines) = ran else {
-            failed.push(dialogue.name.clone());
-            continue;
-        };
-        let want = dialogue.rewritten(&dialogue.lines);
-        let got = dialogue.rewritten(&lines);
-        if want != got && update {
-            std::fs::write(&path, &got).unwrap();
-        } else if want != got {
-            println!("=== {} differs; the file has (-), the gateway said (+):", dialogue.name);
-            print_difference(&want, &got);
-            failed.push(dialogue.name.clone());
-        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort();
+    for (name, why) in &failed {
+        println!("=== {name}: the file has (-), the gateway said (+):\n{why}");
     }
-    assert!(failed.is_empty(), "{} dialogues failed: {}", failed.len(), failed.join(", "));
+    let names: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(failed.is_empty(), "{} dialogues failed: {}", failed.len(), names.join(", "));
 }
 
-fn print_difference(want: &str, got: &str) {
+fn difference(want: &str, got: &str) -> String {
     let (want, got): (Vec<&str>, Vec<&str>) = (want.lines().collect(), got.lines().collect());
     let same = want.iter().zip(&got).take_while(|(a, b)| a == b).count();
     let rest = (want.len().min(got.len())) - same;
     let tail = want.iter().rev().zip(got.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    for line in &want[same.saturating_sub(3)..same] {
-        println!("  {line}");
-    }
-    want[same..want.len() - tail].iter().for_each(|l| println!("- {l}"));
-    got[same..got.len() - tail].iter().for_each(|l| println!("+ {l}"));
+    let mut out: Vec<String> = Vec::new();
+    out.extend(want[same.saturating_sub(3)..same].iter().map(|line| format!("  {line}")));
+    out.extend(want[same..want.len() - tail].iter().map(|line| format!("- {line}")));
+    out.extend(got[same..got.len() - tail].iter().map(|line| format!("+ {line}")));
+    out.join("\n")
 }
 
 #[test]
