@@ -299,9 +299,11 @@ def test_loop_guard(env):
 
 
 def test_a_real_loop_ends(env):
-    """The gateway behind itself: our own mark ends it."""
+    """Two gateways, each behind the other (one behind itself is refused at start): our own mark ends it."""
     front = env.rules("127.0.0.1:1")
-    front.downstreams[0]["addresses"] = [front.address]
+    back = env.rules(front.address)
+    front.downstreams[0]["addresses"] = [back.address]
+    back.write().start()
     front.write().start()
     try:
         got = send(front.address, timeout=60)

@@ -80,7 +80,7 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     let gateway = Gateway {
         current: ArcSwap::from_pointee(generation),
         ids: state.ids(),
-        trace_key: TraceKey(state.trace_key()),
+        trace_key: TraceKey::new(state.trace_key()),
         budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
         audit,
         live: Arc::default(),

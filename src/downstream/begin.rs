@@ -25,6 +25,9 @@ pub struct Wanted<'a> {
     pub lines: &'a [&'a [u8]],
     /// What the first line's reply may be.
     pub awaiting: Awaiting,
+    /// What is said must not be overheard: credentials, REQUIRETLS. The session is in TLS, or never leaves
+    /// this machine.
+    pub secured: bool,
     /// MAIL's SIZE parameter goes down only where the server offers SIZE: the same line without it.
     pub first_without_size: Option<&'a [u8]>,
 }
@@ -65,11 +68,11 @@ impl Pool {
         begun
     }
 
-    /// RSET first, always: nothing of the transaction before may be left.
-    async fn on_rested(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+    /// RSET was said when the session went to rest; its reply may still be on the way.
+    async fn on_rested(&self, session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         lacks(&session, wanted)?;
-        session.queue(b"RSET\r\n", Awaiting::Command);
-        self.introduce(session, wanted, 1).await
+        let outstanding = session.client.outstanding();
+        self.introduce(session, wanted, outstanding).await
     }
 
     async fn on_fresh(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
@@ -189,6 +192,9 @@ impl Pool {
 }
 
 fn lacks(session: &Session, wanted: &Wanted<'_>) -> Result<(), DownstreamError> {
+    if wanted.secured && session.tls.is_none() && !session.address.ip().is_loopback() {
+        return Err(DownstreamError::NoTls { address: session.address });
+    }
     match wanted.needs.iter().find(|k| !session.capabilities.has(k)) {
         Some(keyword) => Err(DownstreamError::Lacks { address: session.address, keyword }),
         None => Ok(()),

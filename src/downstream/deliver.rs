@@ -41,6 +41,9 @@ impl Session {
         finish_by: Instant,
         still_wanted: &mut (dyn FnMut() -> bool + Send),
     ) -> Result<Handed, DownstreamError> {
+        if !self.client.is_usable() {
+            return Err(self.surplus());
+        }
         let limit = |most: Duration| finish_by.saturating_duration_since(Instant::now()).min(most);
         if chunking && self.capabilities.has("CHUNKING") {
             if !still_wanted() {

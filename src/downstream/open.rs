@@ -14,6 +14,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
+/// Step name of the TLS handshake.
+const HANDSHAKE: &str = "TLS handshake";
+
 impl Pool {
     /// Opens a session with `socket`. `from` goes into a PROXY header where that is how the downstream is
     /// told. The health of the address is noted.
@@ -22,7 +25,13 @@ impl Pool {
         socket: SocketAddr,
         from: Option<(SocketAddr, SocketAddr)>,
     ) -> Result<Session, DownstreamError> {
-        let opened = self.try_open(socket, from).await;
+        let opened = match self.try_open(socket, from, true).await {
+            Err(error) if self.may_go_without_tls(&error) => {
+                tracing::warn!(%error, "TLS handshake failed, going on without TLS as tls = \"opportunistic\" allows");
+                self.try_open(socket, from, false).await
+            }
+            other => other,
+        };
         match &opened {
             Ok(session) => self.addresses.succeeded(socket, session.tls.is_some(), &session.capabilities),
             Err(error) => self.addresses.failed(socket, Instant::now(), error.to_string()),
@@ -30,10 +39,22 @@ impl Pool {
         opened
     }
 
+    /// A server that offers STARTTLS and cannot do it. Credentials never go that way: whoever needs TLS says
+    /// so in [`super::Wanted::secured`].
+    fn may_go_without_tls(&self, error: &DownstreamError) -> bool {
+        let at_handshake = match error {
+            DownstreamError::Tls { .. } => true,
+            DownstreamError::Timeout { step, .. } => *step == HANDSHAKE,
+            _ => false,
+        };
+        at_handshake && self.config.tls == DownstreamTls::Opportunistic
+    }
+
     async fn try_open(
         &self,
         socket: SocketAddr,
         from: Option<(SocketAddr, SocketAddr)>,
+        with_tls: bool,
     ) -> Result<Session, DownstreamError> {
         let connect_by = Instant::now() + self.limits.connect;
         let connect = |source| DownstreamError::Connect { address: socket, source };
@@ -49,7 +70,9 @@ impl Pool {
         // Postfix's postscreen and Exchange may take their time to greet: RFC 5321 section 4.5.3.2.1.
         accepted(&session.reply("greeting", self.limits.command).await?, socket, "the connection")?;
         self.hello(&mut session).await?;
-        self.secure(&mut session).await?;
+        if with_tls {
+            self.secure(&mut session).await?;
+        }
         Ok(session)
     }
 
@@ -100,7 +123,7 @@ impl Pool {
         let handshake = Box::pin(tls.handshake(stream, address.ip()));
         let (stream, outcome) = match timeout_at(Instant::now() + self.limits.connect, handshake).await {
             Ok(done) => done.map_err(|source| DownstreamError::Tls { address, source })?,
-            Err(_elapsed) => return Err(DownstreamError::Timeout { address, step: "TLS handshake" }),
+            Err(_elapsed) => return Err(DownstreamError::Timeout { address, step: HANDSHAKE }),
         };
         session.stream = Some(Box::new(stream));
         session.tls = Some(Arc::new(outcome));

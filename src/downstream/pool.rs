@@ -140,7 +140,7 @@ impl Pool {
                 let at = resting.iter().rposition(|(k, _)| k == key)?;
                 resting.remove(at).1
             };
-            if session.resting_since.elapsed() < self.rest_max() && session.is_alive() {
+            if session.resting_since.elapsed() < self.rest_max() && session.woke_up() {
                 return Some(session);
             }
         }
@@ -160,6 +160,12 @@ impl Pool {
         session.slot = None;
         let shared = self.config.reuse && self.config.identity != Identity::Proxy;
         if !shared || !session.is_reusable() || session.messages >= self.config.max_messages_per_connection {
+            close(session);
+            return;
+        }
+        // RSET now and not before the next MAIL: its reply is then never mistaken for MAIL's, whatever else the
+        // server says, and it costs nobody a wait.
+        if !session.say_reset() {
             close(session);
             return;
         }

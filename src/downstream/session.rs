@@ -11,6 +11,7 @@ use crate::smtp::client::{Awaiting, Client, ClientError};
 use crate::smtp::extension::Capabilities;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -81,6 +82,33 @@ impl Session {
         }
     }
 
+    /// Says RSET without waiting for anything. False: the session is not to be used again.
+    pub(super) fn say_reset(&mut self) -> bool {
+        self.client.send(b"RSET\r\n", Awaiting::Command);
+        let Some(stream) = self.stream.as_deref_mut() else { return false };
+        let mut cx = Context::from_waker(Waker::noop());
+        let written = Pin::new(&mut *stream).poll_write(&mut cx, self.client.output());
+        let all = matches!(written, Poll::Ready(Ok(n)) if n == self.client.output().len());
+        let flushed = Pin::new(stream).poll_flush(&mut cx);
+        self.client.output().clear();
+        all && matches!(flushed, Poll::Ready(Ok(())))
+    }
+
+    /// After a rest: whether nothing came but the reply to RSET, and that was 2yz or is still on the way.
+    pub(super) fn woke_up(&mut self) -> bool {
+        let Some(stream) = self.stream.as_deref_mut() else { return false };
+        let client = &mut self.client;
+        let mut cx = Context::from_waker(Waker::noop());
+        match poll_read_some(stream, &mut cx, &mut |octets| client.push(octets)) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(n)) if n > 0 => {
+                let reset = matches!(self.client.poll(), Ok(Some(reply)) if reply.is_success());
+                reset && self.client.is_usable()
+            }
+            Poll::Ready(Ok(_) | Err(_)) => false,
+        }
+    }
+
     /// Queues a line with its CRLF; nothing is written before the next [`Session::reply`].
     pub fn queue(&mut self, line: &[u8], awaiting: Awaiting) {
         self.client.send(line, awaiting);
@@ -129,6 +157,9 @@ impl Session {
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
+        if self.client.is_broken() {
+            return Err(Failure::Protocol(ClientError::Surplus));
+        }
         let stream = self.stream.as_deref_mut().ok_or(Failure::Io(ErrorKind::NotConnected.into()))?;
         if !self.client.output().is_empty() {
             write_all(stream, self.client.output()).await?;
@@ -176,10 +207,15 @@ impl Session {
     /// Says QUIT without waiting for the answer, and closes.
     pub async fn quit(mut self) {
         let Some(stream) = self.stream.as_deref_mut() else { return };
-        if self.client.is_usable() {
+        if !self.client.is_broken() {
             // Nobody waits for this: a second is enough for a line into a socket buffer.
             let _ = tokio::time::timeout(Duration::from_secs(1), write_all(stream, b"QUIT\r\n")).await;
         }
+    }
+
+    /// Octets were there that nothing asked for.
+    pub(super) fn surplus(&mut self) -> DownstreamError {
+        self.failed("DATA", Failure::Protocol(ClientError::Surplus))
     }
 
     fn failed(&mut self, step: &'static str, failure: Failure) -> DownstreamError {

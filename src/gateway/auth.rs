@@ -60,6 +60,7 @@ impl Session {
             needs: &["AUTH"],
             lines: &[line],
             awaiting: Awaiting::Auth,
+            secured: true,
             first_without_size: None,
         };
         match self.entrance.pool.begin(&wanted).await {
@@ -117,6 +118,7 @@ impl Session {
             334 => {}
             235 => {
                 self.authenticated = true;
+                self.bound = true;
                 self.auth = None;
                 self.counts.commands = 0;
             }

@@ -4,6 +4,7 @@ use super::session::{End, Session};
 use super::transaction::Transaction;
 use crate::body::{BodyError, BodyWriter};
 use crate::config::model::BareNewline;
+use crate::downstream::Stream;
 use crate::message::header::HeaderScan;
 use crate::reply::{Entry, catalogue};
 use crate::smtp::data::LineEnds;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep_until};
 
-/// Octets of message data read at once.
+/// Octets of message data read at once: a small message fits the first, a large one earns the second.
+const READ_OCTETS_FIRST: usize = 8 * 1024;
 const READ_OCTETS: usize = 64 * 1024;
 /// Header octets that are kept for the summary.
 const HEADER_OCTETS_MAX: usize = 64 * 1024;
@@ -159,13 +161,17 @@ impl Session {
             }
             None => pause_by,
         };
+        let spare = match self.incoming.as_deref() {
+            Some(incoming) if incoming.octets >= READ_OCTETS_FIRST as u64 => READ_OCTETS,
+            Some(_) | None => READ_OCTETS_FIRST,
+        };
         loop {
             let noop_at = self.transaction.as_deref().and_then(Transaction::noop_at);
             let wake = noop_at.map_or(by, |at| at.min(by));
             let Self { stream, server, .. } = self;
             let read = tokio::select! {
                 biased;
-                read = read_into(&mut **stream, server) => Some(read),
+                read = read_into(&mut **stream, server, spare) => Some(read),
                 () = sleep_until(wake) => None,
             };
             match read {
@@ -208,11 +214,8 @@ impl Incoming {
     }
 }
 
-async fn read_into(
-    stream: &mut dyn crate::downstream::Stream,
-    server: &mut Server,
-) -> std::io::Result<usize> {
-    stream.read_buf(server.input_mut(READ_OCTETS)).await
+async fn read_into(stream: &mut dyn Stream, server: &mut Server, spare: usize) -> std::io::Result<usize> {
+    stream.read_buf(server.input_mut(spare)).await
 }
 
 pub(super) fn millis(duration: Duration) -> f64 {

@@ -44,6 +44,10 @@ impl Session {
                 }
             }),
         };
+        if facts.violation.is_some() {
+            // What followed the bare CR, LF or NUL may have been meant as commands by whoever sent it.
+            self.server.close_after_answer();
+        }
         let reply = match body {
             Err(entry) => self.refuse_message(entry, summary),
             Ok(body) => self.decide(&body, facts, summary, finish_by).await,

@@ -289,7 +289,7 @@ impl Session {
     /// A failure of the downstream, logged, as the client hears it.
     pub(super) fn downstream_failed(&mut self, error: &DownstreamError) -> Reply {
         tracing::warn!(session = %self.id, client = %self.client.ip, %error, "downstream failed");
-        let reply = if self.authenticated && !matches!(error, DownstreamError::Lacks { .. }) {
+        let reply = if self.bound && !matches!(error, DownstreamError::Lacks { .. }) {
             catalogue::DOWNSTREAM_LOST_CLOSING.reply()
         } else {
             Reply::from(error)

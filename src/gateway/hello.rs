@@ -16,15 +16,10 @@ use tokio::time::{Instant, timeout_at};
 impl Session {
     /// Everything before the client's first word.
     pub(super) async fn welcome(&mut self) -> Result<(), End> {
-        let proxied = self.entrance.listener.proxy_protocol.contains(self.client.ip);
-        if !self.entrance.listener.proxy_protocol.is_empty() {
-            if !proxied {
-                self.say_and_close(catalogue::ACCESS_DENIED);
-                self.flush().await?;
-                return Err(End::Refused);
-            }
+        if self.entrance.listener.proxy_protocol.contains(self.client.ip) {
             Box::pin(self.proxy_header()).await?;
         }
+        self.may_xclient = self.entrance.listener.xclient.contains(self.client.ip);
         if matches!(self.entrance.listener.tls, ListenerTls::Implicit(_)) {
             Box::pin(self.handshake()).await?;
         }
@@ -125,7 +120,7 @@ impl Session {
             hide: &listener.hide,
             own_recipients_max: listener.max_recipients,
             authenticated: self.authenticated,
-            xclient: listener.xclient.contains(self.client.ip),
+            xclient: self.may_xclient,
         })
     }
 
@@ -140,7 +135,7 @@ impl Session {
 
     /// XCLIENT, from listed peers only: the session begins anew as another client.
     pub(super) async fn xclient(&mut self, attributes: &[u8]) {
-        if !self.entrance.listener.xclient.contains(self.client.ip) {
+        if !self.may_xclient {
             self.refuse(catalogue::UNKNOWN_COMMAND);
             return;
         }

@@ -39,7 +39,7 @@ impl Session {
         let mut lines: Vec<&[u8]> = Vec::with_capacity(rcpts.len() + 1);
         lines.push(&transaction.mail_line);
         lines.extend_from_slice(rcpts);
-        if self.authenticated {
+        if self.bound {
             // Credentials live in this one session; no other can stand in for it.
             let Some(link) = carried else { return Err(self.no_link()) };
             let limit = transaction.entrance.pool.limits().command;
@@ -51,6 +51,7 @@ impl Session {
             needs: &transaction.needs,
             lines: &lines,
             awaiting: Awaiting::Command,
+            secured: transaction.needs.contains(&"REQUIRETLS"),
             first_without_size: transaction.mail_line_without_size.as_deref(),
         };
         transaction.entrance.pool.begin(&wanted).await
@@ -66,7 +67,7 @@ impl Session {
     /// Says the envelope again on a fresh session, once; every accepted line must be accepted again.
     pub(super) async fn recover(&mut self, cause: DownstreamError) -> Result<(), DownstreamError> {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(cause) };
-        if self.authenticated || !transaction.may_replay() {
+        if self.bound || !transaction.may_replay() {
             return Err(cause);
         }
         tracing::info!(session = %self.id, %cause, "downstream session died, saying the envelope again");
@@ -109,7 +110,7 @@ impl Session {
     pub(super) fn close_link(&mut self) {
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
         let Some(link) = transaction.take_link() else { return };
-        if self.authenticated {
+        if self.bound {
             self.link = Some(link);
         } else {
             transaction.entrance.pool.give_back(&transaction.key, *link);
@@ -128,7 +129,7 @@ impl Session {
     }
 
     async fn give_back_reset(&mut self, mut link: Box<Link>) {
-        if self.authenticated {
+        if self.bound {
             let limit = self.entrance.pool.limits().command;
             let reset = link.command(b"RSET\r\n", Awaiting::Command, "RSET", limit).await;
             if reset.as_ref().is_ok_and(Reply::is_success) {
@@ -152,6 +153,7 @@ impl Session {
             needs: &[],
             lines: &[line],
             awaiting: Awaiting::Command,
+            secured: false,
             first_without_size: None,
         };
         let Begun { session, first, .. } = self.entrance.pool.begin(&wanted).await?;

@@ -93,6 +93,10 @@ pub struct Session {
     pub(super) tls: Option<Box<Tls>>,
     pub(super) user: Option<Box<str>>,
     pub(super) authenticated: bool,
+    /// The client's credentials live in one downstream session, which no other can stand in for.
+    pub(super) bound: bool,
+    /// The peer of the socket (or the one behind PROXY) may use XCLIENT, as often as it likes.
+    pub(super) may_xclient: bool,
     /// The mechanism of an AUTH dialogue that is going on.
     pub(super) auth: Option<Box<str>>,
     pub(super) offer: Option<Arc<Offer>>,
@@ -140,6 +144,8 @@ impl Session {
             tls: None,
             user: None,
             authenticated: false,
+            bound: false,
+            may_xclient: false,
             auth: None,
             offer: None,
             link: None,

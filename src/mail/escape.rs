@@ -8,6 +8,11 @@ pub const PEER_TEXT_CHARS: usize = 100;
 /// `\xNN`, at most [`PEER_TEXT_CHARS`] characters and then `…`.
 #[must_use]
 pub fn escape(text: &[u8]) -> String {
+    // Nearly all of it is short and plain.
+    let plain = |b: &u8| (b' '..0x7f).contains(b) && *b != b'\\';
+    if text.len() <= PEER_TEXT_CHARS && text.iter().all(plain) {
+        return String::from_utf8_lossy(text).into_owned();
+    }
     let mut out = String::with_capacity(text.len().min(PEER_TEXT_CHARS));
     let mut shown = 0;
     for chunk in text.utf8_chunks() {

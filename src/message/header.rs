@@ -247,7 +247,7 @@ mod tests {
         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     const LONGER: &str =
         "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz: ";
-    const KEY: TraceKey = TraceKey([9; 32]);
+    static KEY: std::sync::LazyLock<TraceKey> = std::sync::LazyLock::new(|| TraceKey::new([9; 32]));
 
     fn scan(input: &[u8], cuts: &[usize], max: usize) -> HeaderSummary {
         let mut scan = HeaderScan::new(max);

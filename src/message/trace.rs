@@ -20,14 +20,19 @@ const MARK_CHARS: u32 = 10;
 
 /// The key of our mark.
 #[derive(Clone)]
-pub struct TraceKey(pub [u8; 32]);
+pub struct TraceKey(hmac::Key);
 
 impl TraceKey {
+    /// The key that the state directory keeps.
+    #[must_use]
+    pub fn new(key: [u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    }
+
     /// The mark of a message: 10 Crockford characters, 50 bits of HMAC-SHA256 over its reference.
     #[must_use]
     pub fn mark(&self, id: Id) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        let tag = hmac::sign(&key, &id.bits().to_be_bytes());
+        let tag = hmac::sign(&self.0, &id.bits().to_be_bytes());
         let bits = tag.as_ref().iter().take(7).fold(0u64, |bits, &octet| bits << 8 | u64::from(octet));
         let digit = |n: u32| ALPHABET.get((bits >> (5 * n) & 31) as usize).copied().unwrap_or(b'0');
         (0..MARK_CHARS).rev().map(|n| char::from(digit(n))).collect()
@@ -229,7 +234,7 @@ mod tests {
     }
 
     fn written(trace: &Trace) -> String {
-        let key = TraceKey([7; 32]);
+        let key = TraceKey::new([7; 32]);
         let text = String::from_utf8(received(trace, &key)).unwrap();
         assert!(text.ends_with("\r\n"));
         text.replace(&key.mark(id()), "MARK")
@@ -310,7 +315,7 @@ mod tests {
 
     #[test]
     fn only_our_own_marks_are_ours() {
-        let (ours, other) = (TraceKey([1; 32]), TraceKey([2; 32]));
+        let (ours, other) = (TraceKey::new([1; 32]), TraceKey::new([2; 32]));
         let mark = ours.mark(id());
         assert_eq!(mark.len(), 10);
         assert!(mark.bytes().all(|b| ALPHABET.contains(&b)));
@@ -336,7 +341,7 @@ mod tests {
                 helo: helo.as_deref(), client_name: name.as_deref(), client_ip: ip, hostname: &host,
                 id: Scramble::new(1).id(n), unix_ms: ms, only_recipient: path.as_ref().map(|(p, _)| p), ..trace()
             };
-            let text = received(&trace, &TraceKey([1; 32]));
+            let text = received(&trace, &TraceKey::new([1; 32]));
             prop_assert!(text.len() < 1536);
             prop_assert!(text.is_ascii());
             let lines: Vec<&[u8]> = text.strip_suffix(b"\r\n").unwrap().split(|&b| b == b'\n').collect();

@@ -129,7 +129,12 @@ impl Reply {
         out.extend_from_slice(&digits(self.code));
         out.push(b' ');
         if let Some(Enhanced(class, subject, detail)) = enhanced {
-            out.extend_from_slice(format!("{class}.{subject}.{detail} ").as_bytes());
+            number(out, u16::from(*class));
+            out.push(b'.');
+            number(out, *subject);
+            out.push(b'.');
+            number(out, *detail);
+            out.push(b' ');
         }
         out.extend_from_slice(text.as_bytes());
         if let Some(id) = reference {
@@ -153,6 +158,14 @@ impl Reply {
         }
         escape(&out)
     }
+}
+
+/// A part of an enhanced code, without leading zeros.
+fn number(out: &mut Vec<u8>, n: u16) {
+    if n >= 10 {
+        number(out, n / 10);
+    }
+    out.push(b'0' + (n % 10) as u8);
 }
 
 fn digits(code: u16) -> [u8; 3] {

@@ -64,13 +64,28 @@ impl Default for Client {
 impl Client {
     /// Queues a line, with its CRLF, and awaits a reply to it.
     pub fn send(&mut self, line: &[u8], awaiting: Awaiting) {
+        self.look_for_surplus();
         self.output.extend_from_slice(line);
         self.awaiting.push_back(awaiting);
     }
 
     /// Awaits a reply to something that the caller writes itself: a body, a PROXY header's greeting.
     pub fn expect(&mut self, awaiting: Awaiting) {
+        self.look_for_surplus();
         self.awaiting.push_back(awaiting);
+    }
+
+    /// Octets that are here before anything was asked would be taken for the answer to what is asked now.
+    fn look_for_surplus(&mut self) {
+        if self.awaiting.is_empty() && !self.input.is_empty() {
+            self.broken = true;
+        }
+    }
+
+    /// Whether the machine was broken off: nothing more may be written.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// What is to be written; the caller clears it when it is written.
@@ -89,6 +104,9 @@ impl Client {
     /// [`ClientError`]; the machine is broken from then on, except that `Closing` still is a reply to the
     /// command that it answers.
     pub fn poll(&mut self) -> Result<Option<Reply>, ClientError> {
+        if self.broken {
+            return Err(ClientError::Surplus);
+        }
         if self.input.is_empty() {
             return Ok(None);
         }
@@ -202,6 +220,18 @@ mod tests {
         client.push(b"250 ok\r\n250 surplus\r\n");
         assert_eq!(client.poll().unwrap().unwrap().code(), 250);
         assert!(!client.is_usable());
+        assert_eq!(client.poll(), Err(ClientError::Surplus));
+    }
+
+    #[test]
+    fn a_surplus_reply_never_answers_the_next_command() {
+        let mut client = greeted();
+        client.send(b"RCPT TO:<a@b>\r\n", Awaiting::Command);
+        client.output().clear();
+        client.push(b"250 ok\r\n550 surplus\r\n");
+        assert_eq!(client.poll().unwrap().unwrap().code(), 250);
+        client.send(b"DATA\r\n", Awaiting::GoAhead);
+        assert!(client.is_broken());
         assert_eq!(client.poll(), Err(ClientError::Surplus));
     }
 

@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 /// Most commands looked at before their answers; a longer pipelined group is answered in parts.
 const GROUP_MAX: usize = 100;
 
+/// Input capacity that an idle session may keep: a command line or two.
+const INPUT_KEPT: usize = 256;
+
 /// First octet of a TLS record that carries a handshake (RFC 8446 section 5.1). No SMTP command has it.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -113,7 +116,7 @@ impl Server {
 
     /// Gives back memory that an idle session does not need.
     pub fn rest(&mut self) {
-        if self.buffered() == 0 && self.input.capacity() > 0 && !self.in_body() {
+        if self.buffered() == 0 && self.input.capacity() > INPUT_KEPT && !self.in_body() {
             self.input = Vec::new();
             self.at = 0;
         }
