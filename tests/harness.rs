@@ -294,7 +294,7 @@ impl Harness {
         let gateway = Gateway {
             current: ArcSwap::from_pointee(generation),
             ids: state.ids(),
-            trace_key: TraceKey(state.trace_key()),
+            trace_key: TraceKey::new(state.trace_key()),
             budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
             audit,
             live: Arc::default(),
