@@ -68,11 +68,13 @@ impl Pool {
         begun
     }
 
-    /// RSET was said when the session went to rest; its reply may still be on the way.
-    async fn on_rested(&self, session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+    /// RSET was said when the session went to rest; its reply, and nothing else, must be here before anything
+    /// is asked.
+    async fn on_rested(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         lacks(&session, wanted)?;
-        let outstanding = session.client.outstanding();
-        self.introduce(session, wanted, outstanding).await
+        let mut outstanding = session.client.outstanding();
+        self.skip(&mut session, &mut outstanding).await?;
+        self.introduce(session, wanted).await
     }
 
     async fn on_fresh(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
@@ -114,19 +116,14 @@ impl Pool {
             close(session);
             return Err(error);
         }
-        self.introduce(session, wanted, 0).await
+        self.introduce(session, wanted).await
     }
 
-    /// Says who the client is, then the lines. `outstanding` replies (to RSET) come before.
-    async fn introduce(
-        &self,
-        mut session: Session,
-        wanted: &Wanted<'_>,
-        outstanding: usize,
-    ) -> Result<Begun, DownstreamError> {
+    /// Says who the client is, then the lines.
+    async fn introduce(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         let pipelining = session.capabilities.has("PIPELINING");
         let introduction = wanted.peer.introduction(self.config.identity, &session.capabilities);
-        let mut before = outstanding;
+        let mut before = 0;
         match introduction {
             Introduction::None => {}
             Introduction::Xforward(lines) => {
@@ -139,7 +136,6 @@ impl Pool {
                 }
             }
             Introduction::Xclient(line) => {
-                self.skip(&mut session, &mut before).await?;
                 session.queue(&line, Awaiting::Command);
                 before = 1;
                 self.skip(&mut session, &mut before).await?;

@@ -5,7 +5,7 @@ use super::pool::Limits;
 use super::session::Session;
 use crate::body::Body;
 use crate::reply::Reply;
-use crate::smtp::client::Awaiting;
+use crate::smtp::client::{Awaiting, ClientError};
 use crate::smtp::data::Stuffer;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -49,7 +49,9 @@ impl Session {
             if !still_wanted() {
                 return Ok(Handed::Abandoned);
             }
-            self.write_chunk(head, body, limits.command).await?;
+            if let Err(error) = self.write_chunk(head, body, limits.command).await {
+                return self.refused_in_the_middle(error).await;
+            }
             return self.final_reply(limits).await;
         }
         let reply = self.command(b"DATA\r\n", Awaiting::GoAhead, "DATA", limit(limits.command)).await?;
@@ -57,18 +59,35 @@ impl Session {
             self.spoiled = true;
             return Ok(Handed::Refused(reply));
         }
-        if !self.write_stuffed(head, body, limits.command, still_wanted).await? {
-            self.spoiled = true;
-            self.client.break_off();
-            return Ok(Handed::Abandoned);
+        match self.write_stuffed(head, body, limits.command, still_wanted).await {
+            Ok(true) => self.final_reply(limits).await,
+            Ok(false) => {
+                self.spoiled = true;
+                self.client.break_off();
+                Ok(Handed::Abandoned)
+            }
+            Err(error) => self.refused_in_the_middle(error).await,
         }
-        self.final_reply(limits).await
+    }
+
+    /// The server closed while we were writing: an honest refusal that it said first passes as it is.
+    async fn refused_in_the_middle(&mut self, error: DownstreamError) -> Result<Handed, DownstreamError> {
+        if !matches!(error, DownstreamError::Lost { .. }) {
+            return Err(error);
+        }
+        self.parting_reply().await.map(Handed::Refused).ok_or(error)
     }
 
     /// Giving up on the final reply makes duplicates (RFC 1047), so it has its own long deadline.
     async fn final_reply(&mut self, limits: &Limits) -> Result<Handed, DownstreamError> {
         self.client.expect(Awaiting::Message);
-        let reply = self.reply(END_OF_DATA, limits.message).await?;
+        let reply = match self.reply(END_OF_DATA, limits.message).await {
+            // The server said that it did not take the message; no doubt is left.
+            Err(DownstreamError::Protocol { address, source: source @ ClientError::Closing(_), .. }) => {
+                return Err(DownstreamError::Protocol { address, step: "the message", source });
+            }
+            other => other?,
+        };
         self.messages += 1;
         self.spoiled |= reply.is_refusal();
         Ok(Handed::Reply(reply))

@@ -163,8 +163,9 @@ impl Pool {
             close(session);
             return;
         }
-        // RSET now and not before the next MAIL: its reply is then never mistaken for MAIL's, whatever else the
-        // server says, and it costs nobody a wait.
+        // RSET now, in a write of its own. Before the next MAIL its reply could be mistaken for MAIL's; behind
+        // the message, in the same write, a server that forgot to answer the message would answer RSET, and
+        // its 250 would be taken for the message's: mail lost.
         if !session.say_reset() {
             close(session);
             return;

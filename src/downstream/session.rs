@@ -17,6 +17,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+/// How long a server that broke off may take to say why.
+const PARTING_LIMIT: Duration = Duration::from_secs(2);
+
 /// A session after greeting, EHLO and TLS.
 pub struct Session {
     pub(super) stream: Option<BoxStream>,
@@ -53,12 +56,6 @@ impl Session {
             resting_since: Instant::now(),
             slot: None,
         }
-    }
-
-    /// Name and address as logs show them.
-    #[must_use]
-    pub fn label(&self) -> String {
-        format!("{} {}", self.name, self.address)
     }
 
     /// Whether it may be used for another transaction.
@@ -100,12 +97,13 @@ impl Session {
         let client = &mut self.client;
         let mut cx = Context::from_waker(Waker::noop());
         match poll_read_some(stream, &mut cx, &mut |octets| client.push(octets)) {
-            Poll::Pending => true,
-            Poll::Ready(Ok(n)) if n > 0 => {
-                let reset = matches!(self.client.poll(), Ok(Some(reply)) if reply.is_success());
-                reset && self.client.is_usable()
-            }
-            Poll::Ready(Ok(_) | Err(_)) => false,
+            Poll::Ready(Ok(0) | Err(_)) => return false,
+            Poll::Ready(Ok(_)) | Poll::Pending => {}
+        }
+        match self.client.poll() {
+            Ok(Some(reply)) => reply.is_success() && self.client.is_usable(),
+            Ok(None) => self.client.awaits_only(1),
+            Err(_) => false,
         }
     }
 
@@ -192,6 +190,22 @@ impl Session {
             Err(_elapsed) => {
                 self.client.break_off();
                 Err(DownstreamError::Timeout { address, step: "message data" })
+            }
+        }
+    }
+
+    /// After a write of message data failed: what the server said before it closed, if it refused the message.
+    pub(super) async fn parting_reply(&mut self) -> Option<Reply> {
+        let by = Instant::now() + PARTING_LIMIT;
+        loop {
+            if let Some(reply) = self.client.parting_reply() {
+                return Some(reply).filter(Reply::is_refusal);
+            }
+            let stream = self.stream.as_deref_mut()?;
+            let client = &mut self.client;
+            let read = timeout_at(by, read_some(stream, |octets| client.push(octets))).await;
+            if !matches!(read, Ok(Ok(n)) if n > 0) {
+                return None;
             }
         }
     }

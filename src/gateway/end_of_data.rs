@@ -299,8 +299,8 @@ impl Session {
             size: t.octets,
             verdict,
             findings: t.findings.iter().map(finding_line).collect(),
-            downstream: t.downstream.clone(),
-            downstream_tls: t.downstream_tls.clone(),
+            downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
+            downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
             downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
             reply: t.mail_reply.as_ref().map(Reply::to_log),
             header: HeaderLine {

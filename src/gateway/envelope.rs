@@ -18,6 +18,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// Findings and refused recipients of one transaction that are kept for its audit line.
+const FINDINGS_MAX: usize = 200;
+const RECIPIENTS_KEPT: usize = 2000;
+
 /// What becomes of one command of a group.
 enum Step {
     /// Answered by us, and why it was asked if it was a recipient.
@@ -67,6 +71,7 @@ impl Session {
         self.transaction = Some(Box::new(transaction));
         match self.judge(Stage::Mail, None) {
             Some(reply) => {
+                self.after_mail(&reply);
                 let step = self.count_refusal(reply, None);
                 self.drop_transaction();
                 step
@@ -127,7 +132,11 @@ impl Session {
             return self.refused(catalogue::MAIL_FIRST, Some(rcpt));
         };
         match parameters::of_rcpt(&rcpt, &offer, self.authenticated) {
-            Ok(needs) => transaction.needs.extend(needs),
+            Ok(needs) => needs.into_iter().for_each(|need| {
+                if !transaction.needs.contains(&need) {
+                    transaction.needs.push(need);
+                }
+            }),
             Err(entry) => return self.refused(entry, Some(rcpt)),
         }
         let listener = &transaction.entrance.listener;
@@ -158,7 +167,8 @@ impl Session {
             .and_then(|f| refusal_of(&f.verdict))
             .map(|r| r.with_reference(self.reference()));
         if let Some(transaction) = self.transaction.as_deref_mut() {
-            transaction.findings.extend(findings);
+            let room = FINDINGS_MAX.saturating_sub(transaction.findings.len());
+            transaction.findings.extend(findings.into_iter().take(room));
         }
         reply
     }
@@ -216,8 +226,9 @@ impl Session {
 
     fn note_recipient(&mut self, rcpt: Option<Rcpt>, reply: &Reply) {
         if let (Some(rcpt), Some(transaction)) = (rcpt, self.transaction.as_deref_mut()) {
-            // Refused recipients are kept for the audit line, and bounded.
-            if reply.is_success() || transaction.recipients.len() < 2000 {
+            // A long list of recipients is no abuse; only what leads nowhere counts against the session.
+            self.counts.commands = self.counts.commands.saturating_sub(u32::from(reply.is_success()));
+            if reply.is_success() || transaction.recipients.len() < RECIPIENTS_KEPT {
                 transaction.recipients.push(Recipient {
                     line: rcpt.line,
                     path: rcpt.path,

@@ -164,6 +164,8 @@ impl Session {
     /// Forgets the transaction after its audit line, if it has something to say.
     pub(super) fn drop_transaction(&mut self) {
         self.close_link();
+        // Chunks of a message that was reset must never begin the next one.
+        self.incoming = None;
         if let Some(transaction) = self.transaction.take() {
             self.audit_message(&transaction);
         }

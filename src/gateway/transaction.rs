@@ -2,12 +2,14 @@
 
 use super::audit::Times;
 use super::generation::{Entrance, Generation};
+use crate::downstream::tls::Outcome;
 use crate::downstream::{Key, Session as Link};
 use crate::mail::{Id, Path};
 use crate::message::header::HeaderSummary;
 use crate::reply::Reply;
 use crate::smtp::command::Mail;
 use crate::verdict::Finding;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -55,8 +57,8 @@ pub(super) struct Transaction {
     pub(super) times: Times,
     pub(super) octets: u64,
     pub(super) header: Option<HeaderSummary>,
-    pub(super) downstream: Option<String>,
-    pub(super) downstream_tls: Option<String>,
+    pub(super) downstream: Option<(Arc<str>, SocketAddr)>,
+    pub(super) downstream_tls: Option<Arc<Outcome>>,
     pub(super) downstream_reply: Option<Reply>,
     pub(super) verdict: &'static str,
     pub(super) note: Option<String>,
@@ -77,8 +79,8 @@ impl Transaction {
     /// Puts the session back.
     pub(super) fn put_link(&mut self, session: Box<Link>) {
         self.last_down = Instant::now();
-        self.downstream = Some(session.label());
-        self.downstream_tls = session.tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher));
+        self.downstream = Some((Arc::clone(&session.name), session.address));
+        self.downstream_tls.clone_from(&session.tls);
         let Target::Downstream { link, .. } = &mut self.target;
         *link = Some(session);
     }

@@ -132,6 +132,14 @@ impl Client {
         Err(error)
     }
 
+    /// A complete reply that came while we were writing a body: a server may refuse in the middle (RFC 5321
+    /// section 4.2.5 asks it to wait, RFC 3030 does not) and close. The machine is broken all the same.
+    pub fn parting_reply(&mut self) -> Option<Reply> {
+        self.broken = true;
+        let (_, reply) = response::parse(&self.input).ok().flatten()?;
+        Some(reply)
+    }
+
     /// After STARTTLS was accepted. Octets that came in clear behind the reply are an injection
     /// (CVE-2021-38371 and its kind): the machine breaks.
     ///
@@ -150,6 +158,12 @@ impl Client {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         !self.broken && self.awaiting.is_empty() && self.input.is_empty() && self.output.is_empty()
+    }
+
+    /// Whether nothing is wrong, nothing is left over, and just so many replies are outstanding.
+    #[must_use]
+    pub fn awaits_only(&self, replies: usize) -> bool {
+        !self.broken && self.output.is_empty() && self.awaiting.len() == replies
     }
 
     /// How many replies are outstanding.
