@@ -167,6 +167,7 @@ struct Way {
 struct Tally {
     delivered: usize,
     refused: usize,
+    several: usize,
 }
 
 /// Sends one variant through a whole gateway; gives what the client heard.
@@ -203,8 +204,10 @@ fn check_gateway(way: Way, tally: &mut Tally) {
             let heard = send(&harness, way, variant, cut).await;
             let messages = harness.downstream.take_messages();
             let case = format!("{} {way:?}: {heard}", variant.escape_ascii());
+            tally.several += usize::from(messages.len() > 1);
             let data = [BEFORE, variant, AFTER, END].concat();
-            let carried = if way.bdat_in { data[..data.len() - 3].to_vec() } else { reference(&data).0 };
+            let carried =
+                if way.bdat_in { data[..data.len() - END.len()].to_vec() } else { reference(&data).0 };
             let seen = if way.bdat_in { &carried[..] } else { &data[..reference(&data).1] };
             let refused = if way.normalize { seen.contains(&0) } else { has_bare(seen) };
             if refused {
@@ -257,7 +260,7 @@ fn one_message_or_none_through_the_whole_gateway() {
             tally.delivered + tally.refused,
             tally.delivered,
             tally.refused,
-            0
+            tally.several
         );
     }
 }

@@ -203,7 +203,7 @@ fn any_group() -> impl Strategy<Value = (Vec<Vec<u8>>, Option<Vec<u8>>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn random_sessions_cut_at_random_are_the_same(
         groups in proptest::collection::vec(any_group(), 1..6),
@@ -299,7 +299,7 @@ fn through(messages: &[Vec<u8>], bdat_in: bool, bdat_out: bool, piece: usize, me
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn what_is_received_is_what_is_forwarded(
         messages in proptest::collection::vec(any_message(), 1..5),

@@ -271,7 +271,7 @@ pub fn reply_texts(files: &[File]) -> Vec<String> {
             let octets = text.as_bytes();
             let digits = octets.iter().take_while(|b| b.is_ascii_digit()).count();
             if digits == 3 && matches!(octets.get(3), Some(b' ' | b'-')) && matches!(octets[0], b'2'..=b'5') {
-                out.push(format!("{}:{line}: the text of a reply: {text:?}", file.path));
+                out.push(format!("{}: the text of a reply: {text:?} (line {line})", file.path));
             }
         }
         for made in ["Entry::new(", "Entry::plain("] {
