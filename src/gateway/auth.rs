@@ -20,6 +20,7 @@ impl Session {
         initial: Option<Box<[u8]>>,
         line: &[u8],
     ) -> Result<(), End> {
+        self.unpark();
         let offered = self.offer.as_ref().is_some_and(|o| o.auth_has(&mechanism));
         if !offered {
             let entry = self.why_not_offered();

@@ -108,6 +108,7 @@ impl Session {
             mail_line_without_size: parameters::without_size(&mail, self.authenticated),
             mail,
             mail_reply: None,
+            final_reply: None,
             recipients: Vec::new(),
             target: Target::Downstream { link: None, replayed: false },
             needs,

@@ -174,6 +174,7 @@ impl Session {
             self.refuse(catalogue::NOT_IMPLEMENTED);
             return;
         }
+        self.unpark();
         match self.ask_downstream(line).await {
             Ok(reply) => self.answer(&reply),
             Err(error) => {

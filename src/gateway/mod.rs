@@ -16,6 +16,7 @@ mod hello;
 mod listener;
 mod live;
 mod parameters;
+mod park;
 mod recover;
 mod reload;
 mod runtime;
