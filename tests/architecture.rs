@@ -15,6 +15,7 @@ use rules::{
 const KNOWN: &[(&str, &str)] = &[
     ("circle: src/gateway/data.rs uses", "Incoming and millis want a file below session.rs"),
     ("circle: src/gateway/session.rs uses src/gateway/data.rs", "the same"),
+    ("circle: src/gateway/park.rs uses", "Parked wants a file below session.rs"),
     ("circle: src/gateway/shutdown.rs uses", "Phase wants a file below state.rs"),
     ("circle: src/gateway/state.rs uses src/gateway/shutdown.rs", "the same"),
     ("src/gateway/session.rs: the text of a reply", "the cause of an end wants to be kept as a value"),
