@@ -197,7 +197,7 @@ impl Server {
 
     fn next_line(&mut self) -> Option<Event> {
         let input = self.input.get(self.at..).unwrap_or_default();
-        if !self.greeted && input.first() == Some(&TLS_HANDSHAKE) {
+        if !self.greeted && !self.framer.is_skipping() && input.first() == Some(&TLS_HANDSHAKE) {
             return Some(self.drop_with(catalogue::FOREIGN_PROTOCOL));
         }
         let in_auth = matches!(self.state, State::ExpectAuthLine);
