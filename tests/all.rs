@@ -15,3 +15,4 @@ mod ends;
 mod harness;
 mod invariance;
 mod shipped;
+mod tls;

@@ -7,7 +7,8 @@ mod rules;
 
 use code::{File, load};
 use rules::{
-    circles, every_arm_named, floors, functions, heads, lengths, module_files, pure, reasons, reply_texts, safe,
+    circles, every_arm_named, floors, functions, heads, lengths, module_files, pure, reasons, reply_texts,
+    safe,
 };
 
 /// Complaints that stand for now, each with its reason: (part of the complaint, why). Empty is the aim; an
@@ -25,8 +26,18 @@ const KNOWN: &[(&str, &str)] = &[
 fn the_architecture_holds() {
     let files = load();
     assert!(files.len() > 60, "{}", files.len());
-    let rules: [fn(&[File]) -> Vec<String>; 11] = [
-        floors, circles, pure, lengths, functions, reply_texts, every_arm_named, module_files, heads, safe, reasons,
+    let rules: [Rule; 11] = [
+        floors,
+        circles,
+        pure,
+        lengths,
+        functions,
+        reply_texts,
+        every_arm_named,
+        module_files,
+        heads,
+        safe,
+        reasons,
     ];
     let complaints: Vec<String> = rules.iter().flat_map(|rule| rule(&files)).collect();
     let new: Vec<&String> =
@@ -43,6 +54,9 @@ fn the_architecture_holds() {
     assert!(stale.is_empty(), "take from KNOWN: {stale:?}");
 }
 
+/// What a rule has to say about files.
+type Rule = fn(&[File]) -> Vec<String>;
+
 fn one(path: &str, text: &str) -> Vec<File> {
     several(&[(path, text)])
 }
@@ -52,11 +66,11 @@ fn several(files: &[(&str, &str)]) -> Vec<File> {
     code::files(files.collect())
 }
 
-fn complains(rule: fn(&[File]) -> Vec<String>, path: &str, text: &str) {
+fn complains(rule: Rule, path: &str, text: &str) {
     assert!(!rule(&one(path, text)).is_empty(), "nothing said about {path}: {text}");
 }
 
-fn is_content(rule: fn(&[File]) -> Vec<String>, path: &str, text: &str) {
+fn is_content(rule: Rule, path: &str, text: &str) {
     assert_eq!(rule(&one(path, text)), Vec::<String>::new(), "{path}: {text}");
 }
 
@@ -87,7 +101,8 @@ fn circles_are_seen_through_modules() {
     let head = ("src/a/mod.rs", "mod one;\nmod two;\npub use one::One;\npub use two::{Two, three::*};");
     let circle = [head, ("src/a/one.rs", "use super::Two;"), ("src/a/two.rs", "use super::one::One;")];
     assert!(!circles(&several(&circle)).is_empty());
-    let circle = [head, ("src/a/one.rs", "fn f() { super::two::g() }"), ("src/a/two.rs", "use crate::a::{One};")];
+    let circle =
+        [head, ("src/a/one.rs", "fn f() { super::two::g() }"), ("src/a/two.rs", "use crate::a::{One};")];
     assert!(!circles(&several(&circle)).is_empty());
     let line = [head, ("src/a/one.rs", "use super::Two;"), ("src/a/two.rs", "use super::head;")];
     assert!(circles(&several(&line)).is_empty());
@@ -119,7 +134,11 @@ fn impurity_is_seen() {
 fn lengths_are_seen() {
     let long = "fn f() {}\n".repeat(401);
     complains(lengths, "src/mail/x.rs", &long);
-    is_content(lengths, "src/mail/x.rs", &format!("{}// c\n\n\n{}", "fn f() {}\n".repeat(400), "// c\n".repeat(99)));
+    is_content(
+        lengths,
+        "src/mail/x.rs",
+        &format!("{}// c\n\n\n{}", "fn f() {}\n".repeat(400), "// c\n".repeat(99)),
+    );
     is_content(lengths, "src/mail/x.rs", &format!("#[cfg(test)]\nmod tests {{\n{long}}}"));
     is_content(lengths, "src/mail/x.rs", &"    (\"a\", 1),\n".repeat(700));
     complains(lengths, "src/mail/x.rs", &"    (\"a\", 1),\n".repeat(801));

@@ -300,7 +300,11 @@ impl<'a> Run<'a> {
         let Run { harness, audit, .. } = self;
         let log = harness.audit();
         for wanted in &audit {
-            assert!(log.iter().any(|l| l.contains(wanted)), "no audit line has {wanted}:\n{}", log.join("\n"));
+            assert!(
+                log.iter().any(|l| l.contains(wanted)),
+                "no audit line has {wanted}:\n{}",
+                log.join("\n")
+            );
         }
         out
     }

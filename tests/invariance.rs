@@ -195,10 +195,7 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
 
 /// A group of lines, and perhaps DATA behind it with a message that comes only after our 354.
 fn any_group() -> impl Strategy<Value = (Vec<Vec<u8>>, Option<Vec<u8>>)> {
-    let message = proptest::collection::vec(
-        proptest::sample::select(b"\r\n..a\0".to_vec()),
-        0..20,
-    );
+    let message = proptest::collection::vec(proptest::sample::select(b"\r\n..a\0".to_vec()), 0..20);
     (proptest::collection::vec(any_line(), 0..6), proptest::option::of(message))
 }
 
@@ -239,7 +236,7 @@ proptest! {
 
 /// A message of whole lines, with dots where they hurt and every octet but CR, LF, NUL.
 fn any_message() -> impl Strategy<Value = Vec<u8>> {
-    let octet = prop_oneof![3 => Just(b'.'), 8 => 1u8..=255, 4 => b'a'..b'z'];
+    let octet = prop_oneof![3 => Just(b'.'), 8 => 1u8..=255, 4 => b'a'..=b'z'];
     let line = proptest::collection::vec(octet, 0..90).prop_map(|mut line| {
         line.retain(|&o| o != b'\r' && o != b'\n');
         line.extend_from_slice(b"\r\n");
@@ -262,6 +259,7 @@ fn stuff(message: &[u8]) -> Vec<u8> {
 }
 
 /// Sends messages through a gateway, each in pieces, and gives what arrived.
+#[expect(clippy::fn_params_excessive_bools, reason = "the two legs are independent")]
 fn through(messages: &[Vec<u8>], bdat_in: bool, bdat_out: bool, piece: usize, memory: &str) -> Vec<Vec<u8>> {
     let keywords: &[&str] =
         if bdat_out { &["PIPELINING", "8BITMIME", "CHUNKING"] } else { &["PIPELINING", "8BITMIME"] };
@@ -313,11 +311,11 @@ proptest! {
 
 #[test]
 fn large_messages_arrive_as_they_were_also_from_a_file() {
-    let line = |n: usize| format!("{}.{n}\r\n", if n % 7 == 0 { "." } else { "line " });
+    let line = |n: usize| format!("{}.{n}\r\n", if n.is_multiple_of(7) { "." } else { "line " });
     let message: Vec<u8> = (0..60_000).flat_map(|n| line(n).into_bytes()).collect();
     for (bdat_in, bdat_out) in [(false, false), (true, false), (false, true), (true, true)] {
         for memory in ["32M", "256K"] {
-            let arrived = through(&[message.clone()], bdat_in, bdat_out, 30_000, memory);
+            let arrived = through(std::slice::from_ref(&message), bdat_in, bdat_out, 30_000, memory);
             assert!(arrived == [message.clone()], "in {bdat_in}, out {bdat_out}, memory {memory}");
         }
     }

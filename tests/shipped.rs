@@ -27,7 +27,8 @@ fn every_key_that_is_shipped_as_a_comment_is_a_key() {
         let (name, value) = rest.split_once(" = ").unwrap_or_default();
         let is_key = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let is_table = rest.starts_with('[') && rest.ends_with(']');
-        let is_value = value.starts_with(['"', '[', '{', 't', 'f']) || value.starts_with(|c: char| c.is_ascii_digit());
+        let is_value =
+            value.starts_with(['"', '[', '{', 't', 'f']) || value.starts_with(|c: char| c.is_ascii_digit());
         if line.starts_with('#') && !((is_key && is_value) || is_table) {
             continue;
         }
@@ -36,8 +37,11 @@ fn every_key_that_is_shipped_as_a_comment_is_a_key() {
     }
     let none = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
     let (_, problems) = config::parse(&taken, root(), &none);
-    let unknown: Vec<String> =
-        problems.iter().map(ToString::to_string).filter(|p| p.contains("unknown") || p.contains("did you mean")).collect();
+    let unknown: Vec<String> = problems
+        .iter()
+        .map(ToString::to_string)
+        .filter(|p| p.contains("unknown") || p.contains("did you mean"))
+        .collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 

@@ -266,7 +266,8 @@ fn paths(code: &str) -> Vec<Vec<String>> {
             skip_to = end;
         } else if matches!(word, "crate" | "super" | "self") && code[at + word.len()..].starts_with("::") {
             let tail = &code[at..];
-            let end = tail.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':'))).unwrap_or(tail.len());
+            let end =
+                tail.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':'))).unwrap_or(tail.len());
             out.push(tail[..end].split("::").filter(|s| !s.is_empty()).map(str::to_owned).collect());
             skip_to = at + end;
         }

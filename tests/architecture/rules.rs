@@ -152,8 +152,11 @@ pub fn circles(files: &[File]) -> Vec<String> {
     let in_circle: Vec<&str> = edges.keys().copied().filter(|f| reaches(f, f)).collect();
     let mut out = Vec::new();
     for file in &in_circle {
-        let partners: Vec<&str> =
-            in_circle.iter().copied().filter(|o| o != file && edges[file].contains(*o) && reaches(o, file)).collect();
+        let partners: Vec<&str> = in_circle
+            .iter()
+            .copied()
+            .filter(|o| o != file && edges[file].contains(*o) && reaches(o, file))
+            .collect();
         out.push(format!("circle: {file} uses {}", partners.join(", ")));
     }
     out

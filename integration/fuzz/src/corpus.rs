@@ -41,7 +41,8 @@ fn unescape(text: &str) -> Vec<u8> {
                 Some(b't') => b'\t',
                 Some(b'0') => 0,
                 Some(b'x') => {
-                    let mut digit = || chars.next().and_then(|c| char::from(c).to_digit(16)).unwrap_or(0) as u8;
+                    let mut digit =
+                        || chars.next().and_then(|c| char::from(c).to_digit(16)).unwrap_or(0) as u8;
                     digit() << 4 | digit()
                 }
                 Some(other) => other,

@@ -32,7 +32,8 @@ impl Drive {
     }
 
     fn chance(&mut self, of: u64) -> bool {
-        self.answers = self.answers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.answers =
+            self.answers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.answers >> 40) % of == 0
     }
 
@@ -123,7 +124,9 @@ impl Drive {
                 let code = if self.chance(2) { 334 } else { 235 };
                 self.answer(code);
             }
-            Event::Chunk { octets, refuse: Some(entry), .. } => self.server.refuse_chunk(octets, entry.reply()),
+            Event::Chunk { octets, refuse: Some(entry), .. } => {
+                self.server.refuse_chunk(octets, entry.reply())
+            }
             Event::Chunk { octets, last, refuse: None } => {
                 if self.chance(4) {
                     self.body.clear();

@@ -78,7 +78,11 @@ fn fuzz(name: &str, target: fn(&[u8]), time: Duration, seed: u64) -> bool {
         let took = started.elapsed();
         if outcome.is_err() || took > SLOW {
             let why = if outcome.is_err() { "a promise is broken".into() } else { format!("took {took:?}") };
-            println!("{name}: {why} after {runs} runs, seed {seed}\ninput ({} octets): {}", input.len(), hex(&input));
+            println!(
+                "{name}: {why} after {runs} runs, seed {seed}\ninput ({} octets): {}",
+                input.len(),
+                hex(&input)
+            );
             println!("again: portcullis-fuzz --input {} {name}", hex(&input));
             return false;
         }

@@ -8,8 +8,8 @@ use portcullis::smtp::command::Command;
 use portcullis::smtp::extension::{AuthOffer, Capabilities, MirrorInput, mirror};
 use portcullis::smtp::param::Parameters;
 use portcullis::smtp::proxy::{self, ProxyHeader};
-use portcullis::smtp::xclient::{self, PeerFacts};
 use portcullis::smtp::response;
+use portcullis::smtp::xclient::{self, PeerFacts};
 
 pub fn extension(input: &[u8]) {
     let mut all: Vec<Capabilities> = Vec::new();
@@ -54,7 +54,11 @@ fn offer(capabilities: &Capabilities, bits: usize) {
     });
     let mut wire = Vec::new();
     offer.reply().write_to(&mut wire);
-    assert!(wire.iter().all(|&o| (32..127).contains(&o) || matches!(o, b'\r' | b'\n')), "{}", wire.escape_ascii());
+    assert!(
+        wire.iter().all(|&o| (32..127).contains(&o) || matches!(o, b'\r' | b'\n')),
+        "{}",
+        wire.escape_ascii()
+    );
     assert!(wire.split_inclusive(|&o| o == b'\n').all(|line| line.len() <= 512));
     let parsed = response::parse(&wire).expect("our own EHLO does not parse").expect("or is not complete");
     assert_eq!(parsed.0, wire.len());
@@ -118,8 +122,10 @@ pub fn xclient(input: &[u8]) {
         ident: "7F3K9QAB",
     };
     let offered = "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT IDENT SOURCE";
-    let lines: Vec<Vec<u8>> =
-        xclient::xclient_command(&facts, offered).into_iter().chain(xclient::xforward_commands(&facts, offered)).collect();
+    let lines: Vec<Vec<u8>> = xclient::xclient_command(&facts, offered)
+        .into_iter()
+        .chain(xclient::xforward_commands(&facts, offered))
+        .collect();
     for line in &lines {
         assert!(line.len() <= 512 && line.ends_with(b"\r\n"), "{}", line.escape_ascii());
         assert!(line[..line.len() - 2].iter().all(|o| (32..127).contains(o)), "{}", line.escape_ascii());
@@ -137,7 +143,11 @@ pub fn path(input: &[u8]) {
     if let Ok((path, used)) = Path::parse(input) {
         assert!(used <= input.len() && used <= 258);
         assert!(input.starts_with(b"<") && input[used - 1] == b'>');
-        assert!(!input[..used].iter().any(|o| matches!(o, b'\r' | b'\n' | 0)), "{}", input[..used].escape_ascii());
+        assert!(
+            !input[..used].iter().any(|o| matches!(o, b'\r' | b'\n' | 0)),
+            "{}",
+            input[..used].escape_ascii()
+        );
         // What is in the brackets is all there is to it.
         assert_eq!(Path::parse(&input[..used]), Ok((path.clone(), used)));
         let shown = path.to_string();

@@ -5,7 +5,8 @@ use portcullis::smtp::line::{Framed, LineFramer};
 
 /// Cuts that an input asks for itself, so that the same input is the same run.
 pub fn cuts(input: &[u8]) -> impl Fn(usize) -> bool + use<> {
-    let seed = input.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &o| (h ^ u64::from(o)).wrapping_mul(0x100_0000_01b3));
+    let seed =
+        input.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &o| (h ^ u64::from(o)).wrapping_mul(0x100_0000_01b3));
     move |at| (seed.wrapping_add(at as u64)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61 == 0
 }
 
