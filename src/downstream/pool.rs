@@ -76,7 +76,16 @@ impl Pool {
     ) -> Self {
         let addresses = Addresses::new(&config.addresses);
         let slots = Arc::new(Semaphore::new(config.max_connections));
-        Self { config, addresses, dial, tls, limits, slots, waiting: AtomicUsize::new(0), resting: Mutex::default() }
+        Self {
+            config,
+            addresses,
+            dial,
+            tls,
+            limits,
+            slots,
+            waiting: AtomicUsize::new(0),
+            resting: Mutex::default(),
+        }
     }
 
     /// Its configuration.

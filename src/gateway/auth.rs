@@ -7,6 +7,7 @@ use super::session::{End, Session};
 use crate::downstream::{Begun, DownstreamError, Key, Wanted};
 use crate::reply::{Reply, catalogue};
 use crate::smtp::client::Awaiting;
+use crate::verdict::Stage;
 use mail_parser::decoders::base64::base64_decode;
 
 /// Longest user name that is kept, in octets.
@@ -25,6 +26,11 @@ impl Session {
         if !offered {
             let entry = self.why_not_offered();
             self.refuse(entry);
+            return Ok(());
+        }
+        if let Some(refusal) = self.judge(Stage::Auth, None) {
+            self.counts.errors += u32::from(refusal.code() >= 500);
+            self.answer(&refusal);
             return Ok(());
         }
         let line = if self.link.is_some() {

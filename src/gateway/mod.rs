@@ -26,12 +26,12 @@ mod state;
 mod tls;
 mod transaction;
 
-pub use generation::Generation;
+pub use generation::{Generation, make_pool};
 pub use listener::{Bound, bind};
 pub use live::LiveReport;
 pub use reload::{ReloadReport, reload};
 pub use runtime::{Started, start};
 pub use session::{Accepted, Session};
 pub use shutdown::{Phase, drain};
-pub use state::{Counters, Gateway, Status};
+pub use state::{Amount, AuditLosses, Counters, Gateway, ListenerReport, Status};
 pub use tls::{ServerTls, TlsFileError};

@@ -50,12 +50,19 @@ impl Session {
     }
 
     /// Begins a transaction: on the kept session where it still serves, else on one of the pool.
-    pub(super) async fn begin_pooled(&self, parked: Option<Box<Parked>>, pool: &Arc<Pool>, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+    pub(super) async fn begin_pooled(
+        &self,
+        parked: Option<Box<Parked>>,
+        pool: &Arc<Pool>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Begun, DownstreamError> {
         if let Some(parked) = parked {
             if parked.key == *wanted.key && Arc::ptr_eq(&parked.pool, pool) {
                 match pool.go_on(*parked.link, wanted).await {
                     Ok(begun) => return Ok(begun),
-                    Err(error) => tracing::debug!(session = %self.id, %error, "a kept downstream session was dead"),
+                    Err(error) => {
+                        tracing::debug!(session = %self.id, %error, "a kept downstream session was dead")
+                    }
                 }
             } else {
                 parked.pool.give_back(&parked.key, *parked.link);
