@@ -34,7 +34,7 @@ impl Drive {
     fn chance(&mut self, of: u64) -> bool {
         self.answers =
             self.answers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.answers >> 40) % of == 0
+        (self.answers >> 40).is_multiple_of(of)
     }
 
     fn answer(&mut self, code: u16) {
