@@ -85,10 +85,7 @@ impl Drive {
     fn on_command(&mut self, command: &Command) {
         let refused = |path: &dyn ToString| path.to_string().starts_with("bad");
         let line = match command {
-            Command::Hello { extended, .. } => {
-                self.server.set_extended(*extended);
-                "250 hello"
-            }
+            Command::Hello { .. } => "250 hello",
             Command::Mail(mail) if refused(&mail.path) => "550 no",
             Command::Rcpt(rcpt) if refused(&rcpt.path) => "550 no",
             Command::Data => {

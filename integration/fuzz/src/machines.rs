@@ -103,9 +103,6 @@ impl Drive {
                 }
             }
             Event::Command(command) => {
-                if let Command::Hello { extended, .. } = command {
-                    self.server.set_extended(extended);
-                }
                 let code = match command {
                     Command::Quit => 221,
                     Command::Auth { .. } if self.chance(2) => 334,
