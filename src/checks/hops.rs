@@ -1,7 +1,7 @@
 //! Loop guard: a message with more than 100 `Received:` headers (RFC 5321 section 6.3), or one that passed
 //! here more than 5 times by our own keyed mark, goes no further. Mail legitimately passes twice.
 
-use super::table::Check;
+use super::check::Check;
 use crate::config::model::Policy;
 use crate::reply::catalogue;
 use crate::verdict::{Facts, Finding, Needs, Source, Stage, Verdict};

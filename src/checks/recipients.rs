@@ -1,7 +1,7 @@
 //! `relay.recipients`: for a domain with a list, only the listed recipients exist. For downstreams that
 //! accept every recipient and refuse the message later (an Exchange mailbox role).
 
-use super::table::Check;
+use super::check::Check;
 use crate::config::model::Policy;
 use crate::mail::Path;
 use crate::reply::catalogue;

@@ -4,7 +4,7 @@
 //! plain address forms: whatever some mailer could read as a further hop is refused, for the downstream
 //! would follow it on our behalf.
 
-use super::table::Check;
+use super::check::Check;
 use crate::config::model::Policy;
 use crate::mail::{Host, Path};
 use crate::reply::{Entry, catalogue};

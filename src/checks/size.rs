@@ -1,6 +1,6 @@
 //! `SIZE=` over the limit is refused at MAIL, before a downstream hears of it (RFC 1870 section 6.1).
 
-use super::table::Check;
+use super::check::Check;
 use crate::config::model::Policy;
 use crate::reply::catalogue;
 use crate::verdict::{Facts, Finding, Source, Stage, Verdict};

@@ -1,24 +1,11 @@
 //! The table of checks and the way they are run.
 
+use super::check::Check;
 use super::{hops, recipients, relay, size};
 use crate::config::model::Policy;
 use crate::reply::catalogue;
-use crate::verdict::{Facts, Finding, Needs, Source, Stage, Verdict};
+use crate::verdict::{Facts, Finding, Source, Stage, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// One check.
-pub trait Check: Sync {
-    /// Stable id, as it stands in logs and rules.
-    fn id(&self) -> &'static str;
-    /// Where it runs.
-    fn stage(&self) -> Stage;
-    /// Facts that must be gathered for it.
-    fn needs(&self) -> Needs {
-        Needs::NONE
-    }
-    /// Its finding; `None` is nothing to say.
-    fn check(&self, facts: &Facts<'_>, policy: &Policy) -> Option<Finding>;
-}
 
 /// All checks, in the order in which they are asked. To add one: a file beside this one and a line here.
 pub static CHECKS: &[&dyn Check] =

@@ -283,8 +283,8 @@ fn unknown(here: &Section, name: &str, found: &DeValue<'_>) -> String {
         let names = keys().iter().map(|section| section.name).filter(|name| !name.is_empty());
         let near = nearest(name, names).and_then(section);
         return match near {
-            Some(near) => format!("unknown table [{name}]; did you mean {}?", near.title()),
-            None => format!("unknown table [{name}]"),
+            Some(near) => format!("unknown table [{}]; did you mean {}?", value::shown(name), near.title()),
+            None => format!("unknown table [{}]", value::shown(name)),
         };
     }
     let elsewhere: Vec<String> =
@@ -302,5 +302,5 @@ fn unknown(here: &Section, name: &str, found: &DeValue<'_>) -> String {
         }
         None => String::new(),
     };
-    format!("unknown key `{name}` {}{hint}", here.place())
+    format!("unknown key `{}` {}{hint}", value::shown(name), here.place())
 }

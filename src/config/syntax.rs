@@ -2,7 +2,7 @@
 
 use super::keys::keys;
 use super::sink::Sink;
-use super::value::quoted;
+use super::value::{quoted, shown};
 use toml::de::Error;
 
 /// What stands in the parser's message when something was left open: what it finds behind it is a consequence.
@@ -88,6 +88,6 @@ fn bare_value(found: &str) -> String {
 fn twice(found: &str) -> String {
     match keys().iter().find(|section| section.name == found && section.repeated) {
         Some(section) => format!("`{found}` is written in two ways: begin each one with {}", section.title()),
-        None => format!("`{found}` is given twice"),
+        None => format!("`{}` is given twice", shown(found)),
     }
 }

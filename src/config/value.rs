@@ -159,11 +159,16 @@ pub fn found(value: &DeValue<'_>) -> String {
 /// A found text in quotes, cut to what a line can show.
 #[must_use]
 pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", shown(text))
+}
+
+/// The same without quotes: escaped, and cut at 60 characters.
+pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
     if text.chars().count() > SHOWN_CHARS {
         shown.push('…');
     }
-    format!("\"{shown}\"")
+    shown
 }
 
 fn integer(value: &DeValue<'_>) -> Option<u64> {

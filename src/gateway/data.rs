@@ -150,7 +150,8 @@ impl Session {
         self.answer(&catalogue::CHUNK_OK.reply());
     }
 
-    /// Reads straight into the machine's buffer, within the pause and the rate that are allowed.
+    /// Reads straight into the machine's buffer, within the pause and the rate that are allowed. A NOOP to the
+    /// downstream in between is no word of the client's: its time goes on.
     async fn read_data(&mut self) -> Result<(), End> {
         let timeouts = &self.generation.policy.timeouts;
         let pause_by = Instant::now() + timeouts.data;
@@ -161,25 +162,24 @@ impl Session {
             }
             None => pause_by,
         };
-        let noop_at = self.transaction.as_deref().and_then(Transaction::noop_at);
-        let wake = noop_at.map_or(by, |at| at.min(by));
         let spare = match self.incoming.as_deref() {
             Some(incoming) if incoming.octets >= READ_OCTETS_FIRST as u64 => READ_OCTETS,
             Some(_) | None => READ_OCTETS_FIRST,
         };
-        let Self { stream, server, .. } = self;
-        let read = tokio::select! {
-            biased;
-            read = read_into(&mut **stream, server, spare) => Some(read),
-            () = sleep_until(wake) => None,
-        };
-        match read {
-            Some(Ok(0) | Err(_)) => Err(End::ClosedByClient),
-            Some(Ok(_)) => Ok(()),
-            None if Instant::now() >= by => self.time_out().await,
-            None => {
-                self.keep_alive().await;
-                Ok(())
+        loop {
+            let noop_at = self.transaction.as_deref().and_then(Transaction::noop_at);
+            let wake = noop_at.map_or(by, |at| at.min(by));
+            let Self { stream, server, .. } = self;
+            let read = tokio::select! {
+                biased;
+                read = read_into(&mut **stream, server, spare) => Some(read),
+                () = sleep_until(wake) => None,
+            };
+            match read {
+                Some(Ok(0) | Err(_)) => return Err(End::ClosedByClient),
+                Some(Ok(_)) => return Ok(()),
+                None if Instant::now() >= by => return self.time_out().await,
+                None => self.keep_alive().await,
             }
         }
     }

@@ -54,7 +54,8 @@ pub(super) fn mail_line(mail: &Mail, authenticated: bool) -> Vec<u8> {
 pub(super) fn without_size(mail: &Mail, authenticated: bool) -> Option<Vec<u8>> {
     let size = mail.parameters.get("SIZE")?;
     let mut line = mail.line.to_vec();
-    line.drain(size.span.clone());
+    // With the blank before it: a strict server refuses one at the end of the line.
+    line.drain(size.span.start.saturating_sub(1)..size.span.end);
     let parsed = crate::smtp::command::Command::parse(line.strip_suffix(b"\r\n")?, &line);
     match parsed {
         crate::smtp::command::Command::Mail(mail) => Some(mail_line(&mail, authenticated)),

@@ -1,8 +1,6 @@
 //! A row of the catalogue: code, enhanced code, text; what does not fit together does not compile.
 
 use super::class::Class;
-use super::value::Reply;
-use crate::mail::Id;
 
 /// An enhanced status code (RFC 3463): class, subject, detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +45,5 @@ impl Entry {
             at += 1;
         }
         Self { code, enhanced, text }
-    }
-
-    /// The reply, without a reference.
-    #[must_use]
-    pub fn reply(self) -> Reply {
-        Reply::ours(self)
-    }
-
-    /// The reply as a refusal that `portcullis explain` can find: its text ends in `[ref ID]`.
-    #[must_use]
-    pub fn refusal(self, reference: Id) -> Reply {
-        Reply::refusal(self, reference)
     }
 }

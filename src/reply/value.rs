@@ -168,6 +168,20 @@ fn number(out: &mut Vec<u8>, n: u16) {
     out.push(b'0' + (n % 10) as u8);
 }
 
+impl Entry {
+    /// The reply, without a reference.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        Reply::ours(self)
+    }
+
+    /// The reply as a refusal that `portcullis explain` can find: its text ends in `[ref ID]`.
+    #[must_use]
+    pub fn refusal(self, reference: Id) -> Reply {
+        Reply::refusal(self, reference)
+    }
+}
+
 fn digits(code: u16) -> [u8; 3] {
     let digit = |n: u16| b'0' + (n % 10) as u8;
     [digit(code / 100), digit(code / 10), digit(code)]

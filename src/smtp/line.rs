@@ -71,6 +71,12 @@ impl LineFramer {
         (end + 1, framed)
     }
 
+    /// Whether the next octets belong to a line that is being thrown away: they are not the start of one.
+    #[must_use]
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
     /// Forgets the line in progress: for an owner who threw his buffer away (STARTTLS) or read from it
     /// otherwise (DATA, BDAT).
     pub fn reset(&mut self) {

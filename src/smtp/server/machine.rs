@@ -186,7 +186,8 @@ impl Server {
 
     fn next_line(&mut self) -> Option<Event> {
         let input = self.input.get(self.at..).unwrap_or_default();
-        if self.greeted == Greeted::No && input.first() == Some(&TLS_HANDSHAKE) {
+        let line_begins = !self.framer.is_skipping();
+        if self.greeted == Greeted::No && line_begins && input.first() == Some(&TLS_HANDSHAKE) {
             return Some(self.drop_with(catalogue::FOREIGN_PROTOCOL));
         }
         let in_auth = matches!(self.state, State::ExpectAuthLine);
@@ -197,6 +198,8 @@ impl Server {
             Framed::Incomplete => None,
             Framed::TooLong if in_auth => Some(Err(catalogue::AUTH_LINE_TOO_LONG)),
             Framed::TooLong => Some(Ok(Command::Bad(catalogue::LINE_TOO_LONG))),
+            // What comes next would be taken for the answer to a challenge.
+            Framed::BareCrOrNul if in_auth => Some(Err(catalogue::BARE_LINE_END)),
             Framed::BareCrOrNul => Some(Ok(Command::Bad(catalogue::BARE_LINE_END))),
             Framed::BareLf => Some(Err(catalogue::BARE_LINE_END)),
             Framed::Line(_) if in_auth => {
@@ -216,8 +219,27 @@ impl Server {
 
     /// Lets a command through when it is its turn, holds it while an earlier answer must come first.
     fn admit(&mut self, command: Command) -> Option<Event> {
-        let envelope = matches!(command, Command::Mail(_) | Command::Rcpt(_) | Command::Bad(_));
-        if !self.waiting.is_empty() && !envelope {
+        let passes = match &command {
+            // Whether it is nested depends on the answer to the one before.
+            Command::Mail(_) => !self.waiting.contains(&Waiting::Mail),
+            Command::Rcpt(_) | Command::Bad(_) => true,
+            Command::Hello { .. }
+            | Command::Data
+            | Command::Bdat { .. }
+            | Command::Rset
+            | Command::Noop
+            | Command::Quit
+            | Command::Vrfy
+            | Command::Expn(_)
+            | Command::Help
+            | Command::Etrn(_)
+            | Command::Auth { .. }
+            | Command::StartTls
+            | Command::Xclient(_)
+            | Command::BadBdat
+            | Command::Foreign => false,
+        };
+        if !self.waiting.is_empty() && !passes {
             self.held = Some(command);
             return None;
         }

@@ -1,0 +1,126 @@
+//! What mutation begins with: the dialogues of the tests, and a few words for each target.
+
+const DIALOGUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/dialogues");
+const RULES: &str = include_str!("../../../rules/gateway.toml");
+
+/// The lines of all dialogues that begin with one of `marks`, one entry a dialogue and one a line.
+fn said(marks: [&str; 2]) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(DIALOGUES).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    // The order of a folder is nobody's; the same seed shall give the same inputs.
+    paths.sort();
+    for path in paths {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let mut all = Vec::new();
+        for line in text.lines().filter(|l| !l.contains("{{")) {
+            let Some(words) = marks.iter().find_map(|m| line.strip_prefix(m)) else { continue };
+            let mut octets = unescape(words.strip_prefix(' ').unwrap_or(words));
+            if line.as_bytes().get(1) == Some(&b':') {
+                octets.extend_from_slice(b"\r\n");
+            }
+            all.extend_from_slice(&octets);
+            out.push(octets);
+        }
+        out.push(all);
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut chars = text.bytes();
+    while let Some(octet) = chars.next() {
+        out.push(match (octet, octet == b'\\') {
+            (_, false) => octet,
+            _ => match chars.next() {
+                Some(b'r') => b'\r',
+                Some(b'n') => b'\n',
+                Some(b't') => b'\t',
+                Some(b'0') => 0,
+                Some(b'x') => {
+                    let mut digit =
+                        || chars.next().and_then(|c| char::from(c).to_digit(16)).unwrap_or(0) as u8;
+                    digit() << 4 | digit()
+                }
+                Some(other) => other,
+                None => b'\\',
+            },
+        });
+    }
+    out
+}
+
+fn words(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|t| t.as_bytes().to_vec()).collect()
+}
+
+/// The corpus of a target; never empty.
+pub fn of(target: &str) -> Vec<Vec<u8>> {
+    let mut out = match target {
+        "framer" | "server" | "command" => said(["C:", "C|"]),
+        "client" | "extension" => said(["d:", "d|"]),
+        "config" => RULES
+            .split("\n\n")
+            .map(|part| part.replace("\n# ", "\n").into_bytes())
+            .chain([RULES.as_bytes().to_vec()])
+            .collect(),
+        _ => Vec::new(),
+    };
+    out.extend(match target {
+        "decoder" | "body-check" | "stuffer" => words(&[
+            "Subject: x\r\n\r\nbody\r\n.\r\n",
+            ".\r\n",
+            "..\r\n...\r\n.\r\n",
+            "a\n.\nb\r.\rc\r\n.\r\n",
+            "\r\n.\r\r\n.\n\r\n.\r\n",
+            "x\0.\0\r\n.\r\n",
+            "\u{fc}\r\n",
+        ]),
+        "client" | "extension" => words(&[
+            "220 mx\r\n250-mx\r\n250-PIPELINING\r\n250-SIZE 100\r\n250 8BITMIME\r\n354 go\r\n250 ok\r\n",
+            "250-mx\r\n250-AUTH PLAIN LOGIN\r\n250-AUTH=LOGIN\r\n250-LIMITS RCPTMAX=5 MAILMAX=9\r\n250 XCLIENT NAME ADDR\r\n",
+            "250-mx\r\n250-DELIVERBY 100\r\n250-SMTPUTF8\r\n250-MT-PRIORITY STANAG4406\r\n250-CHUNKING\r\n250 REQUIRETLS\r\n",
+            "421 bye\r\n550-a\r\n550 b\r\n",
+        ]),
+        "proxy" => [
+            &b"PROXY TCP4 192.0.2.1 198.51.100.1 5 25\r\nEHLO x\r\n"[..],
+            b"PROXY TCP6 2001:db8::1 ::1 5 25\r\n",
+            b"PROXY UNKNOWN\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\xc6\x33\x64\x19\x15\xb3\0\x19",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x27\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\0\x71\x09\0\0\0\0\0\0\0\0\0\0\xff\xff\xc6\x33\x64\x19\x15\xb3\0\x19\x04\0\0",
+        ]
+        .map(<[u8]>::to_vec)
+        .to_vec(),
+        "xclient" => words(&[
+            "ADDR=192.0.2.1 PORT=25 NAME=mx.example HELO=a+20b PROTO=ESMTP LOGIN=x+3Dy",
+            "ADDR=IPV6:2001:db8::1 DESTADDR=[UNAVAILABLE] DESTPORT=[TEMPUNAVAIL]",
+        ]),
+        "path" => words(&[
+            "<>",
+            "<a@b.example> SIZE=1",
+            "<\"a b\\\"c\"@[192.0.2.1]>",
+            "<@x.example,@y.example:a%b@c.example>",
+            "<Postmaster>",
+            "<gr\u{fc}n@b\u{fc}cher.example>",
+            "<a!b@xn--bcher-kva.example.> NOTIFY=NEVER",
+        ]),
+        "command" => words(&[
+            "MAIL FROM:<a@b.example> SIZE=1000 BODY=8BITMIME AUTH=a@b RET=HDRS ENVID=x SMTPUTF8 REQUIRETLS",
+            "RCPT TO:<a@b.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@b",
+            "BDAT 123 LAST",
+            "AUTH PLAIN AGEAYg==",
+        ]),
+        "header" => words(&[
+            "Received: from a by b id 7F3K9QAB.0123456789; now\r\n\tfolded\r\nSubject: =?utf-8?Q?gr=C3=BC?=\r\nFrom: \"A, B\" <a@b>, c@d\r\nMessage-ID: <x@y>\r\n\r\nbody",
+            "From: =?iso-8859-1?B?4Q==?= <a@b>\r\nSubject: a\r\n =?us-ascii?Q?b?=\r\n\r\n",
+            "Received : x\r\nreceived:y\r\n: z\r\n\r\n",
+        ]),
+        _ => Vec::new(),
+    });
+    out.push(Vec::new());
+    out
+}

@@ -1,0 +1,359 @@
+//! A gateway in memory: real sessions over pipes, a downstream over pipes, a clock that tests move.
+//!
+//! The downstream either answers by itself ([`Mode::Auto`]), as a well-behaved server would, or the test
+//! takes each connection and says every word ([`Mode::Script`]).
+
+use arc_swap::ArcSwap;
+use portcullis::body::Budget;
+use portcullis::config;
+use portcullis::downstream::{BoxStream, Dial, DialFuture};
+use portcullis::gateway::audit::{Audit, AuditWriter};
+use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
+use portcullis::message::trace::TraceKey;
+use portcullis::store::StateDir;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+/// Octets that a pipe holds.
+const PIPE_OCTETS: usize = 256 * 1024;
+/// Virtual time after which everybody is taken to wait for us.
+const IDLE: Duration = Duration::from_millis(1);
+
+/// Who speaks for the downstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A well-behaved server.
+    Auto,
+    /// The test.
+    Script,
+}
+
+/// The downstream's end of all connections.
+pub struct Downstream {
+    mode: Mutex<Mode>,
+    down: Mutex<bool>,
+    keywords: Mutex<Vec<String>>,
+    waiting: Mutex<VecDeque<DuplexStream>>,
+    /// Everything that the automatic server was told.
+    heard: Arc<Mutex<Vec<u8>>>,
+    /// The messages that it took, as a strict server reads them, dots unstuffed.
+    messages: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// The octets of each DATA as they came, to the end of data and with it; BDAT octets likewise.
+    raw: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Downstream {
+    pub fn new(mode: Mode, keywords: &[&str]) -> Arc<Self> {
+        Arc::new(Self {
+            mode: Mutex::new(mode),
+            down: Mutex::new(false),
+            keywords: Mutex::new(keywords.iter().map(|&k| k.to_owned()).collect()),
+            waiting: Mutex::default(),
+            heard: Arc::default(),
+            messages: Arc::default(),
+            raw: Arc::default(),
+        })
+    }
+
+    /// From now on nobody can connect, or everybody can.
+    pub fn set_down(&self, down: bool) {
+        *self.down.lock().unwrap() = down;
+    }
+
+    pub fn set_mode(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+
+    pub fn set_keywords(&self, keywords: Vec<String>) {
+        *self.keywords.lock().unwrap() = keywords;
+    }
+
+    /// The next connection that the gateway opened.
+    pub fn accept(&self) -> Option<DuplexStream> {
+        self.waiting.lock().unwrap().pop_front()
+    }
+
+    pub fn ehlo_reply(&self) -> String {
+        ehlo_reply(&self.keywords.lock().unwrap())
+    }
+
+    pub fn take_heard(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.heard.lock().unwrap())
+    }
+
+    pub fn take_messages(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut *self.messages.lock().unwrap())
+    }
+
+    pub fn take_raw(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut *self.raw.lock().unwrap())
+    }
+}
+
+fn ehlo_reply(keywords: &[String]) -> String {
+    let mut out = String::new();
+    for (at, line) in std::iter::once("ds.example.net").chain(keywords.iter().map(String::as_str)).enumerate()
+    {
+        let mark = if at == keywords.len() { ' ' } else { '-' };
+        out.push_str(&format!("250{mark}{line}\r\n"));
+    }
+    out
+}
+
+/// The gateway's way to the downstream.
+pub struct Pipes(pub Arc<Downstream>);
+
+impl Dial for Pipes {
+    fn dial(&self, _address: SocketAddr) -> DialFuture<'_> {
+        Box::pin(async move {
+            if *self.0.down.lock().unwrap() {
+                return Err(std::io::ErrorKind::ConnectionRefused.into());
+            }
+            let (near, far) = tokio::io::duplex(PIPE_OCTETS);
+            match *self.0.mode.lock().unwrap() {
+                Mode::Script => self.0.waiting.lock().unwrap().push_back(far),
+                Mode::Auto => {
+                    let server = AutoServer {
+                        stream: far,
+                        keywords: self.0.keywords.lock().unwrap().clone(),
+                        heard: Arc::clone(&self.0.heard),
+                        messages: Arc::clone(&self.0.messages),
+                        raw: Arc::clone(&self.0.raw),
+                        input: Vec::new(),
+                        chunks: Vec::new(),
+                    };
+                    tokio::spawn(server.serve());
+                }
+            }
+            Ok(Box::new(near) as BoxStream)
+        })
+    }
+}
+
+/// A server that does what RFC 5321 says, as strictly as it can, and takes everything except recipients
+/// and senders that begin with `bad` (550) or `temp` (451).
+struct AutoServer {
+    stream: DuplexStream,
+    keywords: Vec<String>,
+    heard: Arc<Mutex<Vec<u8>>>,
+    messages: Arc<Mutex<Vec<Vec<u8>>>>,
+    raw: Arc<Mutex<Vec<Vec<u8>>>>,
+    input: Vec<u8>,
+    chunks: Vec<u8>,
+}
+
+impl AutoServer {
+    async fn serve(mut self) {
+        if self.say("220 ds.example.net ESMTP\r\n").await.is_none() {
+            return;
+        }
+        while let Some(line) = self.line().await {
+            if self.command(&line).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn say(&mut self, text: &str) -> Option<()> {
+        self.stream.write_all(text.as_bytes()).await.ok()
+    }
+
+    async fn fill(&mut self) -> Option<()> {
+        let n = self.stream.read_buf(&mut self.input).await.ok()?;
+        let new = self.input.len() - n;
+        self.heard.lock().unwrap().extend_from_slice(&self.input[new..]);
+        (n > 0).then_some(())
+    }
+
+    async fn until(&mut self, end: &[u8], from: usize) -> Option<usize> {
+        loop {
+            if let Some(at) = self.input[from..].windows(end.len()).position(|w| w == end) {
+                return Some(from + at + end.len());
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        let end = self.until(b"\r\n", 0).await?;
+        let line: Vec<u8> = self.input.drain(..end).collect();
+        Some(String::from_utf8_lossy(&line[..end - 2]).into_owned())
+    }
+
+    async fn command(&mut self, line: &str) -> Option<()> {
+        let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+        let path = line.split_once('<').map_or("", |(_, rest)| rest);
+        match verb.as_str() {
+            "EHLO" => {
+                let reply = ehlo_reply(&self.keywords);
+                self.say(&reply).await
+            }
+            "MAIL" | "RCPT" if path.starts_with("bad") => self.say("550 5.1.1 no such address\r\n").await,
+            "MAIL" | "RCPT" if path.starts_with("temp") => self.say("451 4.2.0 not now\r\n").await,
+            "MAIL" => self.say("250 2.1.0 Sender ok\r\n").await,
+            "RCPT" => self.say("250 2.1.5 Recipient ok\r\n").await,
+            "DATA" => self.data().await,
+            "BDAT" => self.chunk(line).await,
+            "XCLIENT" => self.say("220 ds.example.net ESMTP\r\n").await,
+            "AUTH" => self.say("235 2.7.0 Authentication successful\r\n").await,
+            "QUIT" => {
+                let _ = self.say("221 2.0.0 Bye\r\n").await;
+                None
+            }
+            "RSET" | "NOOP" | "HELO" | "XFORWARD" => self.say("250 2.0.0 Ok\r\n").await,
+            _ => self.say("500 5.5.2 what?\r\n").await,
+        }
+    }
+
+    async fn data(&mut self) -> Option<()> {
+        self.say("354 go ahead\r\n").await?;
+        while self.input.len() < 3 {
+            self.fill().await?;
+        }
+        let end = if self.input.starts_with(b".\r\n") { 3 } else { self.until(b"\r\n.\r\n", 0).await? };
+        let raw: Vec<u8> = self.input.drain(..end).collect();
+        let mut message = Vec::new();
+        for line in raw[..end - 3].split_inclusive(|&b| b == b'\n') {
+            message.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+        }
+        self.raw.lock().unwrap().push(raw);
+        self.messages.lock().unwrap().push(message);
+        self.say("250 2.0.0 Ok: queued\r\n").await
+    }
+
+    async fn chunk(&mut self, line: &str) -> Option<()> {
+        let mut words = line.split(' ').skip(1);
+        let octets: usize = words.next()?.parse().ok()?;
+        while self.input.len() < octets {
+            self.fill().await?;
+        }
+        self.chunks.extend(self.input.drain(..octets));
+        if words.next() == Some("LAST") {
+            let message = std::mem::take(&mut self.chunks);
+            self.raw.lock().unwrap().push(message.clone());
+            self.messages.lock().unwrap().push(message);
+        }
+        self.say("250 2.0.0 Ok: queued\r\n").await
+    }
+}
+
+/// Keys of the configuration, beyond the base.
+#[derive(Debug, Default, Clone)]
+pub struct Keys {
+    pub top: String,
+    pub listener: String,
+    pub downstream: String,
+    pub relay: String,
+    pub timeouts: String,
+}
+
+impl Keys {
+    fn toml(&self) -> String {
+        let relay = if self.relay.contains("domains") { "" } else { "domains = [\"example.net\"]\n" };
+        let addresses =
+            if self.downstream.contains("addresses") { "" } else { "addresses = [\"127.0.0.1:2525\"]\n" };
+        format!(
+            "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n{}\n\
+             [timeouts]\n{}\n\
+             [[listener]]\nname = \"in\"\naddress = \"127.0.0.1:2526\"\ndirection = \"inbound\"\n\
+             downstream = \"mx\"\n{}\n\
+             [[downstream]]\nname = \"mx\"\n{addresses}{}\n\
+             [relay]\n{relay}{}\n",
+            self.top, self.timeouts, self.listener, self.downstream, self.relay
+        )
+    }
+}
+
+/// A gateway with its surroundings.
+pub struct Harness {
+    pub gateway: Arc<Gateway>,
+    pub downstream: Arc<Downstream>,
+    dir: tempfile::TempDir,
+    writer: AuditWriter,
+}
+
+impl Harness {
+    /// Builds it as `run` does, without sockets and signals.
+    pub fn new(keys: &Keys, downstream: Arc<Downstream>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |path: &Path| std::fs::read_to_string(path);
+        let (policy, problems) = config::parse(&keys.toml(), dir.path(), &read);
+        let policy = policy.unwrap_or_else(|| {
+            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}\n{}", keys.toml(), all.join("\n"))
+        });
+        let dial: Arc<dyn Dial> = Arc::new(Pipes(Arc::clone(&downstream)));
+        let policy = Arc::new(policy);
+        let generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();
+        let state = StateDir::open(&policy.state_dir).unwrap();
+        let (audit, writer) = Audit::open(policy.audit.clone()).unwrap();
+        let gateway = Gateway {
+            current: ArcSwap::from_pointee(generation),
+            ids: state.ids(),
+            trace_key: TraceKey::new(state.trace_key()),
+            budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
+            audit,
+            live: Arc::default(),
+            counters: gateway::Counters::default(),
+            phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
+            dial,
+            rules_dir: dir.path().to_owned(),
+            started_unix_ms: 0,
+            last_reload_error: Mutex::default(),
+        };
+        Self { gateway: Arc::new(gateway), downstream, dir, writer }
+    }
+
+    /// Asks the downstream what it offers, as the start does.
+    pub async fn probe(&self) {
+        let before = std::mem::replace(&mut *self.downstream.mode.lock().unwrap(), Mode::Auto);
+        let pools = self.gateway.current.load().pools.clone();
+        for pool in pools {
+            pool.probe().await;
+        }
+        tokio::time::sleep(IDLE).await;
+        self.downstream.set_mode(before);
+        self.downstream.take_heard();
+    }
+
+    /// A client's end of a new session.
+    pub fn connect(&self, peer: SocketAddr) -> DuplexStream {
+        let (near, far) = tokio::io::duplex(PIPE_OCTETS);
+        let local = "198.51.100.25:25".parse().unwrap();
+        let accepted = Accepted { stream: Box::new(far), peer, local, listener: 0 };
+        let place = self.gateway.live.enter(1000).unwrap();
+        let session = Session::new(Arc::clone(&self.gateway), accepted, place).unwrap();
+        tokio::spawn(session.run());
+        near
+    }
+
+    /// The audit log so far; ends it.
+    pub fn audit(mut self) -> Vec<String> {
+        self.writer.close();
+        let text = std::fs::read_to_string(self.dir.path().join("state/audit.jsonl")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+/// What is there to read until everybody waits; `true` behind it if the stream has ended.
+pub async fn drain(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> (Vec<u8>, bool) {
+    let mut out = Vec::new();
+    loop {
+        match tokio::time::timeout(IDLE, stream.read_buf(&mut out)).await {
+            Ok(Ok(0) | Err(_)) => return (out, true),
+            Ok(Ok(_)) => {}
+            Err(_elapsed) => return (out, false),
+        }
+    }
+}
+
+/// Runs a test on one thread with a clock that only moves when everybody waits.
+pub fn paused<F: Future>(test: F) -> F::Output {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(test)
+}
