@@ -299,6 +299,7 @@ impl Harness {
             audit,
             live: Arc::default(),
             counters: gateway::Counters::default(),
+            fold: portcullis::gateway::Fold::default(),
             phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
             dial,
             rules_dir: dir.path().to_owned(),

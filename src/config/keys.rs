@@ -126,7 +126,7 @@ static SECTIONS: &[Section] = &[
         key("data", Duration, Value("\"3m\""), "Between two pieces of message data."),
         key("min_rate", Size(1), Value("\"500\""), "Octets a second of message data after the first minute."),
         key("after_data", Duration, Value("\"60s\""), "From the client's end of data to ours downstream."),
-        key("downstream_connect", Duration, Value("\"10s\""), "TCP connect and greeting of a downstream."),
+        key("downstream_connect", Duration, Value("\"10s\""), "TCP connect, and TLS handshake, with a downstream."),
         key("downstream_command", Duration, Value("\"5m\""), "Reply of a downstream to one command."),
         key("downstream_data_reply", Duration, Value("\"10m\""), "Reply of a downstream to the end of data (RFC 1047)."),
         key("downstream_wait", Duration, Value("\"30s\""), "Waiting for a free downstream connection."),

@@ -66,7 +66,7 @@ pub struct Timeouts {
     pub min_rate: u64,
     /// From the client's end of data to ours downstream: DNS, queueing, scanners, retries.
     pub after_data: Duration,
-    /// TCP connect and greeting of a downstream.
+    /// TCP connect, and TLS handshake, with a downstream.
     pub downstream_connect: Duration,
     /// Reply of a downstream to one command.
     pub downstream_command: Duration,

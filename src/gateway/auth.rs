@@ -99,7 +99,7 @@ impl Session {
     async fn auth_exchange(&mut self, line: &[u8]) -> Result<(), End> {
         let limit = self.entrance.pool.limits().command;
         let Some(mut link) = self.link.take() else {
-            self.say_and_close(catalogue::DOWNSTREAM_LOST_CLOSING);
+            self.say_and_close(catalogue::DOWNSTREAM_LOST_CLOSING, End::DownstreamLost);
             return Ok(());
         };
         match link.command(line, Awaiting::Auth, "AUTH", limit).await {

@@ -1,7 +1,7 @@
 //! The stream of a session: waiting, reading, writing, the handshake, each under its deadline.
 
+use super::phase::Phase;
 use super::session::{End, Session};
-use super::shutdown::Phase;
 use super::tls::describe;
 use crate::downstream::{poll_read_some, read_some, write_all};
 use crate::reply::catalogue;
@@ -58,14 +58,14 @@ impl Session {
     }
 
     async fn stop_now(&mut self) -> Result<(), End> {
-        self.say_and_close(catalogue::SHUTTING_DOWN);
+        self.say_and_close(catalogue::SHUTTING_DOWN, End::Shutdown);
         self.flush().await?;
         Err(End::Shutdown)
     }
 
     /// 421 4.4.2, and the end.
     pub(super) async fn time_out(&mut self) -> Result<(), End> {
-        self.say_and_close(catalogue::TIMEOUT);
+        self.say_and_close(catalogue::TIMEOUT, End::Timeout);
         self.flush().await?;
         Err(End::Timeout)
     }

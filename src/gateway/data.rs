@@ -1,15 +1,16 @@
 //! Receiving a message: DATA or BDAT into a body, within size, rate and space.
 
+use super::clock::millis;
+use super::incoming::Incoming;
 use super::session::{End, Session};
 use super::transaction::Transaction;
-use crate::body::{BodyError, BodyWriter};
 use crate::config::model::BareNewline;
 use crate::downstream::Stream;
-use crate::message::header::HeaderScan;
 use crate::reply::{Entry, catalogue};
 use crate::smtp::data::LineEnds;
 use crate::smtp::server::{BodyFacts, BodyStep, Server};
 use crate::verdict::Stage;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep_until};
@@ -17,20 +18,8 @@ use tokio::time::{Instant, sleep_until};
 /// Octets of message data read at once: a small message fits the first, a large one earns the second.
 const READ_OCTETS_FIRST: usize = 8 * 1024;
 const READ_OCTETS: usize = 64 * 1024;
-/// Header octets that are kept for the summary.
-const HEADER_OCTETS_MAX: usize = 64 * 1024;
 /// How long data may be slower than the minimum rate.
 const RATE_GRACE: Duration = Duration::from_secs(60);
-
-/// A message on its way in.
-pub(super) struct Incoming {
-    pub(super) writer: BodyWriter,
-    pub(super) header: HeaderScan,
-    /// Why it will be refused, if it will: what follows is consumed and not kept.
-    pub(super) problem: Option<Entry>,
-    octets: u64,
-    began: Instant,
-}
 
 impl Session {
     /// DATA: 354 is ours, and the downstream hears nothing before the message is here.
@@ -63,7 +52,7 @@ impl Session {
             other => other,
         };
         match entry {
-            Some(entry) if entry == catalogue::DATA_ENDLESS => self.say_and_close(entry),
+            Some(entry) if entry == catalogue::DATA_ENDLESS => self.say_and_close(entry, End::Protocol),
             Some(entry) => {
                 self.counts.errors += u32::from(refuse.is_some());
                 let reply = entry.refusal(self.reference());
@@ -97,7 +86,7 @@ impl Session {
             }
             self.spill().await;
             if self.is_endless() {
-                self.say_and_close(catalogue::DATA_ENDLESS);
+                self.say_and_close(catalogue::DATA_ENDLESS, End::Protocol);
                 return Ok(());
             }
             self.flush().await?;
@@ -114,13 +103,7 @@ impl Session {
             transaction.data_began = Some(now);
             transaction.times.envelope = millis(now - transaction.began);
         }
-        self.incoming = Some(Box::new(Incoming {
-            writer: BodyWriter::new(self.gateway.budget.clone()),
-            header: HeaderScan::new(HEADER_OCTETS_MAX),
-            problem: None,
-            octets: 0,
-            began: now,
-        }));
+        self.incoming = Some(Box::new(Incoming::new(Arc::clone(&self.gateway.budget), now)));
     }
 
     fn take_body(&mut self) -> BodyStep {
@@ -190,35 +173,6 @@ impl Session {
     }
 }
 
-impl Incoming {
-    fn take(&mut self, octets: &[u8], most: u64) {
-        self.octets += octets.len() as u64;
-        if self.problem.is_some() {
-            return;
-        }
-        if self.octets > most {
-            self.problem = Some(catalogue::TOO_BIG);
-            return;
-        }
-        self.header.push(octets);
-        if let Err(error) = self.writer.push(octets) {
-            self.failed(&error);
-        }
-    }
-
-    fn failed(&mut self, error: &BodyError) {
-        tracing::warn!(%error, "message body cannot be kept");
-        self.problem = Some(match error {
-            BodyError::NoSpace => catalogue::NO_SPACE,
-            BodyError::Io { .. } | BodyError::Damaged => catalogue::INTERNAL,
-        });
-    }
-}
-
 async fn read_into(stream: &mut dyn Stream, server: &mut Server, spare: usize) -> std::io::Result<usize> {
     stream.read_buf(server.input_mut(spare)).await
-}
-
-pub(super) fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

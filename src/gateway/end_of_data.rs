@@ -4,8 +4,8 @@
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
 use super::audit::{FindingLine, HeaderLine, MessageLine, RecipientLine};
-use super::clock::unix_ms;
-use super::data::{Incoming, millis};
+use super::clock::{millis, unix_ms};
+use super::incoming::Incoming;
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
@@ -21,7 +21,7 @@ use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
 use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Source, Stage, Verdict, merge};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 impl Session {
     /// The whole message is here.
@@ -174,19 +174,33 @@ impl Session {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
         let mut link = transaction.take_link().and_then(|mut link| link.is_alive().then_some(link));
         if link.is_none() {
-            self.recover(self.no_link()).await?;
+            self.recover_by(self.no_link(), finish_by).await?;
             link = self.transaction.as_deref_mut().and_then(Transaction::take_link);
         }
         let Some(link) = link else { return Err(self.no_link()) };
         match self.hand_over(link, body, finish_by).await {
             // Nothing of the message was committed: the session died at DATA.
             Err(error) if matches!(error.step(), Some("DATA" | "message data")) => {
-                self.recover(error).await?;
+                self.recover_by(error, finish_by).await?;
                 let again = self.transaction.as_deref_mut().and_then(Transaction::take_link);
                 let Some(link) = again else { return Err(self.no_link()) };
                 self.hand_over(link, body, finish_by).await
             }
             other => other,
+        }
+    }
+
+    /// The replay is part of the budget between the client's end of data and ours.
+    async fn recover_by(&mut self, cause: DownstreamError, by: Instant) -> Result<(), DownstreamError> {
+        let address = self.entrance.pool.config().addresses.first().map(|a| a.socket);
+        let cause_text = cause.to_string();
+        match timeout_at(by, self.recover(cause, &[])).await {
+            Ok(result) => result,
+            Err(_elapsed) => {
+                tracing::warn!(session = %self.id, cause = cause_text, "no time left to say the envelope again");
+                let address = address.unwrap_or_else(|| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+                Err(DownstreamError::Timeout { address, step: "the envelope, said again" })
+            }
         }
     }
 

@@ -322,7 +322,11 @@ impl Session {
                 Err((answered, error)) => {
                     done += answered;
                     sent = done;
-                    if let Err(error) = self.recover(error).await {
+                    // Of this group too, whoever heard 250 is in the envelope that is said again.
+                    let taken = replies.iter().skip(replies.len().saturating_sub(done));
+                    let accepted = rcpts.iter().zip(taken).filter(|(_, reply)| reply.is_success());
+                    let accepted: Vec<&[u8]> = accepted.map(|(rcpt, _)| &*rcpt.line).collect();
+                    if let Err(error) = self.recover(error, &accepted).await {
                         let reply = self.downstream_failed(&error);
                         replies.extend(rcpts.iter().skip(done).map(|_| reply.clone()));
                         return;

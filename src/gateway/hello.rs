@@ -1,5 +1,6 @@
 //! The beginning of a session: PROXY header, greeting, HELO and EHLO, STARTTLS, XCLIENT.
 
+use super::prefixed::Prefixed;
 use super::session::{End, Hello, Session};
 use crate::config::model::{AuthMode, ListenerTls};
 use crate::downstream::read_some;
@@ -53,13 +54,13 @@ impl Session {
                 ProxyHeader::Incomplete => {}
                 ProxyHeader::Local { consumed } => {
                     self.client.balancer = true;
-                    self.server.push(input.get(consumed..).unwrap_or_default());
+                    self.put_back(input.split_off(consumed.min(input.len())));
                     return Ok(());
                 }
                 ProxyHeader::Proxied { consumed, source, destination } => {
                     self.become_client(source.ip(), source.port());
                     self.local = destination;
-                    self.server.push(input.get(consumed..).unwrap_or_default());
+                    self.put_back(input.split_off(consumed.min(input.len())));
                     return Ok(());
                 }
                 ProxyHeader::Invalid(why) => {
@@ -74,6 +75,16 @@ impl Session {
                 Err(_elapsed) => return Err(End::Timeout),
             }
         }
+    }
+
+    /// What came behind the PROXY header in the same piece is read again, as SMTP or as TLS.
+    fn put_back(&mut self, rest: Vec<u8>) {
+        if rest.is_empty() {
+            return;
+        }
+        let (placeholder, _) = tokio::io::duplex(1);
+        let stream = std::mem::replace(&mut self.stream, Box::new(placeholder));
+        self.stream = Box::new(Prefixed::new(rest, stream));
     }
 
     /// The client is another than the peer of the socket: every list sees the new address.

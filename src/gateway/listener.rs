@@ -2,8 +2,8 @@
 
 use super::audit::RefusedLine;
 use super::clock::unix_ms;
+use super::phase::Phase;
 use super::session::{Accepted, Session};
-use super::shutdown::Phase;
 use super::state::Gateway;
 use crate::config::model::Listener;
 use crate::mail::{rfc3339, unmapped};

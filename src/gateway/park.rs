@@ -5,8 +5,8 @@
 //! connection, the session goes to the pool, and with RSET to whoever comes next.
 
 use super::session::Session;
-use super::transaction::Transaction;
-use crate::downstream::{Begun, DownstreamError, Key, Pool, Session as Link, Wanted};
+use super::transaction::{Parked, Transaction};
+use crate::downstream::{Begun, DownstreamError, Pool, Session as Link, Wanted};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,14 +14,6 @@ use tokio::time::Instant;
 /// How long a session is kept for the next message of the same client: a few round trips of a client that
 /// goes on at once, and not long enough to be missed by others.
 const KEPT: Duration = Duration::from_millis(20);
-
-/// A kept session.
-pub(super) struct Parked {
-    link: Box<Link>,
-    key: Key,
-    pool: Arc<Pool>,
-    until: Instant,
-}
 
 impl Session {
     /// Keeps the session of a transaction that ended well, if nobody waits for it; else gives it back.

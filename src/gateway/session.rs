@@ -4,14 +4,13 @@
 //! boxed, so that thousands of idle sessions cost little.
 
 use super::audit::ConnectionLine;
-use super::clock::unix_ms;
-use super::data::{Incoming, millis};
+use super::clock::{millis, unix_ms};
 use super::generation::{Entrance, Generation};
+use super::incoming::Incoming;
 use super::live::Place;
-use super::park::Parked;
-use super::shutdown::Phase;
+use super::phase::Phase;
 use super::state::Gateway;
-use super::transaction::Transaction;
+use super::transaction::{Parked, Transaction};
 use crate::downstream::{BoxStream, Session as Link};
 use crate::mail::{Id, escape, rfc3339, unmapped};
 use crate::reply::{Entry, Reply, catalogue};
@@ -112,6 +111,8 @@ pub struct Session {
     pub(super) began: Instant,
     pub(super) line_by: Instant,
     pub(super) last_refusal: Option<Box<str>>,
+    /// Why the machine was closed, where it was not by the client.
+    pub(super) end: Option<End>,
     pub(super) stop: watch::Receiver<Phase>,
     pub(super) place: Place,
 }
@@ -158,6 +159,7 @@ impl Session {
             counts: Counts::default(),
             began: now,
             last_refusal: None,
+            end: None,
             place,
         })
     }
@@ -201,19 +203,8 @@ impl Session {
 
     /// The answer that closes the machine is written; why it was closed is known from what was said.
     async fn farewell(&mut self) -> End {
-        let end = match (&self.last_refusal, self.counts.errors) {
-            (None, _) => End::Quit,
-            (Some(text), _) if text.starts_with("421 4.7.0") => End::Errors,
-            (Some(text), _) if text.starts_with("421 4.3.2") => End::Shutdown,
-            (Some(text), _) if text.starts_with("421 4.4.2") => End::DownstreamLost,
-            (Some(_), _) => {
-                if self.server.quit_was_said() {
-                    End::Quit
-                } else {
-                    End::Protocol
-                }
-            }
-        };
+        let otherwise = if self.server.quit_was_said() { End::Quit } else { End::Protocol };
+        let end = self.end.unwrap_or(otherwise);
         if self.flush().await.is_err() {
             return End::ClosedByClient;
         }
@@ -270,6 +261,9 @@ impl Session {
         if reply.is_refusal() {
             self.last_refusal = Some(reply.to_log().into());
         }
+        if reply.code() == 421 {
+            self.end = Some(End::DownstreamLost);
+        }
         self.server.answer(reply);
     }
 
@@ -300,12 +294,13 @@ impl Session {
         } else {
             return;
         };
-        self.say_and_close(entry);
+        self.say_and_close(entry, End::Errors);
     }
 
     /// 421 and the end.
-    pub(super) fn say_and_close(&mut self, entry: Entry) {
+    pub(super) fn say_and_close(&mut self, entry: Entry, end: End) {
         let reply = entry.refusal(self.reference());
+        self.end = Some(end);
         self.last_refusal = Some(reply.to_log().into());
         self.server.close(&reply);
     }

@@ -1,17 +1,9 @@
 //! The end: no new connections, transactions in progress finish, the idle hear 421, then it is over.
 
+use super::phase::Phase;
 use super::state::Gateway;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-
-/// Where the gateway is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It accepts.
-    Running,
-    /// It finishes what it has.
-    Draining,
-}
 
 /// Waits until every session has ended, at most `limit`. Returns how many were still open.
 pub async fn drain(gateway: &Gateway, limit: Duration) -> usize {

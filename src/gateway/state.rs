@@ -4,7 +4,7 @@ use super::audit::Audit;
 use super::fold::Fold;
 use super::generation::Generation;
 use super::live::{Live, LiveReport};
-use super::shutdown::Phase;
+use super::phase::Phase;
 use crate::body::Budget;
 use crate::downstream::{Dial, Report};
 use crate::message::trace::TraceKey;

@@ -3,7 +3,7 @@
 use super::audit::Times;
 use super::generation::{Entrance, Generation};
 use crate::downstream::tls::Outcome;
-use crate::downstream::{Key, Session as Link};
+use crate::downstream::{Key, Pool, Session as Link};
 use crate::mail::{Id, Path};
 use crate::message::header::HeaderSummary;
 use crate::reply::Reply;
@@ -22,6 +22,14 @@ pub(super) enum Target {
         /// It died once and the envelope was said again.
         replayed: bool,
     },
+}
+
+/// The downstream session of a message that ended well, kept for the next of the same client.
+pub(super) struct Parked {
+    pub(super) link: Box<Link>,
+    pub(super) key: Key,
+    pub(super) pool: Arc<Pool>,
+    pub(super) until: Instant,
 }
 
 /// A recipient that was asked for.
