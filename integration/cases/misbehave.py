@@ -305,6 +305,26 @@ def test_session_lost_during_upload_is_replayed(env):
     assert len(down.accepted) == 1 and len(down.sessions()) == 2
 
 
+def test_replay_in_the_middle_of_a_group(env):
+    """Recipients that were accepted right before the session died, in the same pipelined group, are said again too."""
+    for dies in ([Close()], ["250 2.1.5 Ok", Close()], ["550 5.1.1 no", "250 2.1.5 Ok", Close()]):
+        keywords = {"keywords": [k for k in KEYWORDS if k != "PIPELINING"]}
+        for script in ({}, keywords):
+            # the first connection is the probe
+            down = env.downstream({}, {**script, "RCPT": dies}, script)
+            gate = env.gateway(down)
+            with gate.client() as c:
+                c.ehlo()
+                names = [b"one", b"two", b"three", b"four"]
+                c.send(b"MAIL FROM:<sender@example.com>\r\n" + b"".join(b"RCPT TO:<%s@example.net>\r\n" % n for n in names))
+                mail, *rcpt = c.replies(5)
+                assert mail.code == 250, mail
+                assert c.data(text()).code == 250
+            promised = [b"RCPT TO:<%s@example.net>" % n for n, r in zip(names, rcpt) if r.code == 250]
+            assert len(promised) >= 3 and [t.rcpt for t in down.accepted] == [promised], (dies, rcpt, down.accepted[0].rcpt)
+            gate.stop()
+
+
 def test_replay_with_another_answer(env):
     """The replay is answered otherwise: 451 4.4.2, and no message."""
     seen = []

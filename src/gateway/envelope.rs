@@ -319,7 +319,12 @@ impl Session {
                 Err((answered, error)) => {
                     done += answered;
                     sent = done;
-                    if let Err(error) = self.recover(error).await {
+                    // Accepted a moment ago in this very group, and not noted yet: the new session must hear
+                    // of them too, for the client will be told 250.
+                    let answers = replies.iter().skip(replies.len().saturating_sub(done));
+                    let accepted = rcpts.iter().zip(answers).filter(|(_, reply)| reply.is_success());
+                    let accepted: Vec<&[u8]> = accepted.map(|(rcpt, _)| &*rcpt.line).collect();
+                    if let Err(error) = self.recover(error, &accepted).await {
                         let reply = self.downstream_failed(&error);
                         replies.extend(rcpts.iter().skip(done).map(|_| reply.clone()));
                         return;

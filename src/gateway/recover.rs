@@ -64,15 +64,20 @@ impl Session {
         DownstreamError::Lost { address, step: "waiting", source: ErrorKind::NotConnected.into() }
     }
 
-    /// Says the envelope again on a fresh session, once; every accepted line must be accepted again.
-    pub(super) async fn recover(&mut self, cause: DownstreamError) -> Result<(), DownstreamError> {
+    /// Says the envelope again on a fresh session, once; every accepted line must be accepted again. `further`
+    /// are recipients that were accepted and are not noted in the transaction yet.
+    pub(super) async fn recover(
+        &mut self,
+        cause: DownstreamError,
+        further: &[&[u8]],
+    ) -> Result<(), DownstreamError> {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(cause) };
         if self.bound || !transaction.may_replay() {
             return Err(cause);
         }
         tracing::info!(session = %self.id, %cause, "downstream session died, saying the envelope again");
         let lines: Vec<Box<[u8]>> = transaction.accepted().map(|r| r.line.clone()).collect();
-        let slices: Vec<&[u8]> = lines.iter().map(|l| &**l).collect();
+        let slices: Vec<&[u8]> = lines.iter().map(|l| &**l).chain(further.iter().copied()).collect();
         let Begun { mut session, first, sent } = self.begin(&slices).await?;
         let differs = DownstreamError::Differs { address: session.address };
         if !first.is_success() {
