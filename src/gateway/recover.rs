@@ -114,8 +114,10 @@ impl Session {
     /// The transaction is over downstream: the session rests for the next, or carries its credentials on.
     pub(super) fn close_link(&mut self) {
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
-        let Some(link) = transaction.take_link() else { return };
+        let Some(mut link) = transaction.take_link() else { return };
         if self.bound {
+            // Only a message that was taken surely ends the transaction there.
+            link.unsettled = !transaction.downstream_reply.as_ref().is_some_and(Reply::is_success);
             self.link = Some(link);
         } else {
             transaction.entrance.pool.give_back(&transaction.key, *link);
@@ -194,6 +196,12 @@ async fn begin_on(
     }
     if let Some(keyword) = transaction.needs.iter().find(|k| !session.capabilities.has(k)) {
         return Err(DownstreamError::Lacks { address, keyword });
+    }
+    if std::mem::take(&mut session.unsettled) {
+        let reset = session.command(b"RSET\r\n", Awaiting::Command, "RSET", limit).await?;
+        if !reset.is_success() {
+            return Err(DownstreamError::Refused { address, step: "RSET", reply: reset.to_log() });
+        }
     }
     let pipelining = session.capabilities.has("PIPELINING");
     let sent = if pipelining { lines.len() } else { 1 };
