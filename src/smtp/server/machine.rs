@@ -160,6 +160,7 @@ impl Server {
         self.state = State::ExpectHello;
         self.greeted = false;
         self.extended = false;
+        self.authenticated = false;
         self.framer = LineFramer::default();
     }
 
