@@ -12,6 +12,7 @@ use crate::verdict::Fact;
 use std::io::Cursor;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 impl Session {
@@ -48,13 +49,13 @@ impl Session {
                 ProxyHeader::Incomplete => {}
                 ProxyHeader::Local { consumed } => {
                     self.client.balancer = true;
-                    self.server.push(input.get(consumed..).unwrap_or_default());
+                    self.behind_header(input.get(consumed..).unwrap_or_default());
                     return Ok(());
                 }
                 ProxyHeader::Proxied { consumed, source, destination } => {
                     self.become_client(source.ip(), source.port());
                     self.local = destination;
-                    self.server.push(input.get(consumed..).unwrap_or_default());
+                    self.behind_header(input.get(consumed..).unwrap_or_default());
                     return Ok(());
                 }
                 ProxyHeader::Invalid(why) => {
@@ -69,6 +70,18 @@ impl Session {
                 Err(_elapsed) => return Err(End::Timeout),
             }
         }
+    }
+
+    /// What came in one piece with the header is the client's: its first commands, or with implicit TLS its
+    /// hello, which the handshake must find.
+    fn behind_header(&mut self, rest: &[u8]) {
+        if rest.is_empty() || !matches!(self.entrance.listener.tls, ListenerTls::Implicit(_)) {
+            self.server.push(rest);
+            return;
+        }
+        let (placeholder, _) = tokio::io::duplex(1);
+        let (read, write) = tokio::io::split(std::mem::replace(&mut self.stream, Box::new(placeholder)));
+        self.stream = Box::new(tokio::io::join(Cursor::new(rest.to_vec()).chain(read), write));
     }
 
     /// The client is another than the peer of the socket: every list sees the new address.
