@@ -1,7 +1,7 @@
 """Downstream sessions are reused, and never does one client's fact show in another's transaction."""
 import threading
 
-from lib.client import Client, send
+from lib.client import Client, send, text
 from lib.downstream import KEYWORDS
 
 XCLIENT = "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME"
@@ -151,3 +151,13 @@ def test_concurrent_clients(env):
         assert f"<c{who}@".encode() in t.mail and f"<r{who}@".encode() in t.rcpt[0], (t.mail, t.rcpt)
         assert t.facts["XCLIENT ADDR"] == f"127.0.1.{who}" and t.facts["XCLIENT HELO"] == f"c{who}.example.com"
     assert max(sum(1 for c in down.connections if c.ended is None), 0) <= 4
+
+
+def test_not_where_xclient_is_offered_once(env):
+    """A server that offers XCLIENT no more after the first: the next client cannot be named in that session."""
+    def words(connection):
+        return [*KEYWORDS, XFORWARD] if "XCLIENT ADDR" in connection.facts else [*KEYWORDS, XCLIENT, XFORWARD]
+    down = env.downstream({"keywords": words})
+    gate = env.gateway(down)
+    alternate(env, gate, 6)
+    check_facts(down, "XCLIENT", 6)

@@ -136,10 +136,15 @@ impl Pool {
                 }
             }
             Introduction::Xclient(line) => {
+                let offered = Arc::clone(&session.capabilities);
                 session.queue(&line, Awaiting::Command);
                 before = 1;
                 self.skip(&mut session, &mut before).await?;
                 self.hello(&mut session).await?;
+                // A server that does not let us name the next client as well keeps this one for ever.
+                session.spoiled |=
+                    session.capabilities.parameters("XCLIENT") != offered.parameters("XCLIENT");
+                lacks(&session, wanted)?;
             }
         }
         if !pipelining {
