@@ -72,6 +72,8 @@ impl Session {
                 self.server.refuse_chunk(octets, reply);
             }
             None => {
+                // Some clients send a large message in chunks of 8 KB: size and rate bound them, not their number.
+                self.counts.commands = self.counts.commands.saturating_sub(u32::from(octets > 0));
                 let line_ends = self.line_ends();
                 self.server.accept_chunk(octets, last, line_ends);
             }
