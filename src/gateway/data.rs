@@ -29,6 +29,8 @@ pub(super) struct Incoming {
     /// Why it will be refused, if it will: what follows is consumed and not kept.
     pub(super) problem: Option<Entry>,
     octets: u64,
+    /// Octets on the wire, also of a chunk that is thrown away: what the minimum rate is about.
+    came: u64,
     began: Instant,
 }
 
@@ -86,7 +88,10 @@ impl Session {
         loop {
             match self.take_body() {
                 BodyStep::More => {}
-                BodyStep::None | BodyStep::Skipped => return Ok(()),
+                BodyStep::None | BodyStep::Skipped => {
+                    self.incoming = None;
+                    return Ok(());
+                }
                 BodyStep::ChunkEnd => {
                     self.spill().await;
                     self.chunk_end();
@@ -108,7 +113,7 @@ impl Session {
     }
 
     fn begin_incoming(&mut self) {
-        if self.incoming.is_some() || self.transaction.is_none() {
+        if self.incoming.is_some() {
             return;
         }
         let now = Instant::now();
@@ -121,6 +126,7 @@ impl Session {
             header: HeaderScan::new(HEADER_OCTETS_MAX),
             problem: None,
             octets: 0,
+            came: 0,
             began: now,
         }));
     }
@@ -128,7 +134,10 @@ impl Session {
     fn take_body(&mut self) -> BodyStep {
         let most = self.generation.policy.max_message_octets;
         let Some(incoming) = self.incoming.as_deref_mut() else { return self.server.body(&mut |_| ()) };
-        self.server.body(&mut |octets| incoming.take(octets, most))
+        let before = self.server.buffered();
+        let step = self.server.body(&mut |octets| incoming.take(octets, most));
+        incoming.came += before.saturating_sub(self.server.buffered()) as u64;
+        step
     }
 
     /// Moves the body to its file when it has outgrown memory.
@@ -157,7 +166,7 @@ impl Session {
         let pause_by = Instant::now() + timeouts.data;
         let by = match self.incoming.as_deref() {
             Some(incoming) => {
-                let earned = Duration::from_secs(incoming.octets / timeouts.min_rate.max(1));
+                let earned = Duration::from_secs(incoming.came / timeouts.min_rate.max(1));
                 pause_by.min(incoming.began + RATE_GRACE + earned)
             }
             None => pause_by,
