@@ -168,6 +168,12 @@ def test_far_oversize_is_closed(env):
             sent += 1000
         assert sent < 20_000_000, "it consumes without end"
     assert not down.messages
+    with gate.client() as c:
+        c.ehlo()
+        c.envelope()
+        c.must("DATA", 354)
+        c.send(text(size=205_000))
+        assert c.reply().code == 552, "no temporary trouble"
 
 
 def test_client_gone_in_data(env):
