@@ -319,8 +319,7 @@ impl Session {
                 Err((answered, error)) => {
                     done += answered;
                     sent = done;
-                    // Accepted a moment ago in this very group, and not noted yet: the new session must hear
-                    // of them too, for the client will be told 250.
+                    // Accepted in this very group, not noted yet: the new session must hear of them too.
                     let answers = replies.iter().skip(replies.len().saturating_sub(done));
                     let accepted = rcpts.iter().zip(answers).filter(|(_, reply)| reply.is_success());
                     let accepted: Vec<&[u8]> = accepted.map(|(rcpt, _)| &*rcpt.line).collect();
@@ -340,11 +339,13 @@ impl Session {
         sent: usize,
         replies: &mut VecDeque<Reply>,
     ) -> Result<(), (usize, DownstreamError)> {
-        let (limit, lost) = match self.transaction.as_deref_mut() {
-            Some(t) => (t.entrance.pool.limits().command, t.take_link()),
-            None => return Ok(()),
-        };
-        let Some(mut link) = lost else { return Err((0, self.no_link())) };
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Ok(()) };
+        let limit = transaction.entrance.pool.limits().command;
+        let Some(mut link) = transaction.take_link() else { return Err((0, self.no_link())) };
+        // What these RCPTs use was offered to the client; where this server lacks it, another may have it.
+        if let Some(keyword) = transaction.needs.iter().find(|k| sent == 0 && !link.capabilities.has(k)) {
+            return Err((0, DownstreamError::Lacks { address: link.address, keyword }));
+        }
         if sent == 0 && !link.is_alive() {
             return Err((0, self.no_link()));
         }
