@@ -1,5 +1,6 @@
 """Downstream sessions are reused, and never does one client's fact show in another's transaction."""
 import threading
+import time
 
 from lib.client import Client, send, text
 from lib.downstream import KEYWORDS
@@ -75,6 +76,24 @@ def test_no_identity(env):
     for t in down.accepted:
         assert t.facts == {}
     assert all(l.split(b" ")[1] == b"mx.example.net" for l in down.commands("EHLO")), "the EHLO name sent down is ours"
+
+
+def test_silent_at_rest(env):
+    """The host behind is gone without a word: the first client after it does not wait once for each session."""
+    down = env.downstream({"MAIL": lambda c, line: None if c.transactions else "250 2.1.0 Ok"})
+    gate = env.gateway(down)
+    clients = [gate.client() for _ in range(3)]
+    for c in clients:
+        c.ehlo()
+        c.envelope()
+    for c in clients:
+        assert c.data(text()).code == 250
+        c.quit()
+    began = time.monotonic()
+    with gate.client(timeout=60) as c:
+        c.ehlo()
+        assert c.mail().code == 250
+    assert time.monotonic() - began < 30
 
 
 def test_off(env):

@@ -10,7 +10,13 @@ use crate::reply::Reply;
 use crate::smtp::client::Awaiting;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+/// How long a session at rest may take until it answers the first line: then a fresh one is faster than waiting,
+/// and the client, which knows nothing of it, does not give up.
+const RESTED_LIMIT: Duration = Duration::from_secs(20);
 
 /// What a transaction wants of a session.
 pub struct Wanted<'a> {
@@ -53,9 +59,14 @@ impl Pool {
         let slot = self.slot().await?;
         let mut slot = Some(slot);
         while let Some(session) = self.take_resting(wanted.key) {
-            match self.on_rested(session, wanted).await {
-                Ok(begun) => return Ok(Self::with_slot(begun, &mut slot)),
-                Err(error) => tracing::debug!(%error, "a session at rest was dead"),
+            match timeout(RESTED_LIMIT, self.on_rested(session, wanted)).await {
+                Ok(Ok(begun)) => return Ok(Self::with_slot(begun, &mut slot)),
+                Ok(Err(error)) => tracing::debug!(%error, "a session at rest was dead"),
+                Err(_elapsed) => {
+                    // A host that is gone says nothing at all, on each of them.
+                    tracing::info!(downstream = %self.config.name, "a session at rest does not answer, closing all");
+                    self.close_all();
+                }
             }
         }
         self.make_room();
