@@ -1,6 +1,7 @@
 //! Beginning a transaction: a session, at rest or fresh, that has been told who the client is and has
 //! answered MAIL.
 
+use super::address::Addresses;
 use super::error::DownstreamError;
 use super::identity::{Introduction, Peer};
 use super::open::accepted;
@@ -90,20 +91,17 @@ impl Pool {
 
     async fn on_fresh(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         let candidates = self.addresses.candidates(tokio::time::Instant::now());
+        let _hope = Hope { addresses: &self.addresses, last: candidates.last_hope };
         let mut last = None;
         for socket in &candidates.sockets {
             match self.on_address(*socket, wanted).await {
-                Ok(begun) => {
-                    self.end_hope(candidates.last_hope);
-                    return Ok(begun);
-                }
+                Ok(begun) => return Ok(begun),
                 Err(error) => {
                     tracing::warn!(%error, "downstream address failed");
                     last = Some(error);
                 }
             }
         }
-        self.end_hope(candidates.last_hope);
         Err(match last {
             Some(error @ DownstreamError::Lacks { .. }) => error,
             Some(error) if candidates.sockets.len() == 1 => error,
@@ -112,12 +110,6 @@ impl Pool {
                 last: other.map_or_else(|| "all addresses failed lately".into(), |e| e.to_string()),
             },
         })
-    }
-
-    fn end_hope(&self, last_hope: bool) {
-        if last_hope {
-            self.addresses.hope_ended();
-        }
     }
 
     async fn on_address(&self, socket: SocketAddr, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
@@ -200,6 +192,20 @@ impl Pool {
             }
         }
         Ok(())
+    }
+}
+
+/// Ends the one attempt that is allowed while all addresses rest, also when it is cancelled.
+struct Hope<'a> {
+    addresses: &'a Addresses,
+    last: bool,
+}
+
+impl Drop for Hope<'_> {
+    fn drop(&mut self) {
+        if self.last {
+            self.addresses.hope_ended();
+        }
     }
 }
 

@@ -184,14 +184,14 @@ impl Session {
             None => None,
         };
         if link.is_none() {
-            self.recover(self.no_link(), &[]).await?;
+            self.recover_by(self.no_link(), finish_by).await?;
             link = self.transaction.as_deref_mut().and_then(Transaction::take_link);
         }
         let Some(link) = link else { return Err(self.no_link()) };
         match self.hand_over(link, body, finish_by).await {
             // Nothing of the message was committed: the session died at DATA.
             Err(error) if matches!(error.step(), Some("DATA" | "message data")) => {
-                self.recover(error, &[]).await?;
+                self.recover_by(error, finish_by).await?;
                 let again = self.transaction.as_deref_mut().and_then(Transaction::take_link);
                 let Some(link) = again else { return Err(self.no_link()) };
                 self.hand_over(link, body, finish_by).await

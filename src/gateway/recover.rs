@@ -7,8 +7,9 @@ use crate::reply::Reply;
 use crate::smtp::client::Awaiting;
 use crate::verdict::Fact;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a NOOP may take before the session counts as dead.
 const NOOP_LIMIT: Duration = Duration::from_secs(10);
@@ -59,9 +60,24 @@ impl Session {
 
     /// There is no session any more.
     pub(super) fn no_link(&self) -> DownstreamError {
+        let source = ErrorKind::NotConnected.into();
+        DownstreamError::Lost { address: self.first_address(), step: "waiting", source }
+    }
+
+    fn first_address(&self) -> SocketAddr {
         let address = self.entrance.pool.config().addresses.first().map(|a| a.socket);
-        let address = address.unwrap_or_else(|| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
-        DownstreamError::Lost { address, step: "waiting", source: ErrorKind::NotConnected.into() }
+        address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// [`Self::recover`] within what is left of the budget after the client's end of data.
+    pub(super) async fn recover_by(
+        &mut self,
+        cause: DownstreamError,
+        by: Instant,
+    ) -> Result<(), DownstreamError> {
+        let address = self.first_address();
+        let late = |_| DownstreamError::Timeout { address, step: "the envelope, said again" };
+        timeout_at(by, self.recover(cause, &[])).await.map_err(late)?
     }
 
     /// Says the envelope again on a fresh session, once; every accepted line must be accepted again. `further`
