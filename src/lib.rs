@@ -1,6 +1,118 @@
-//! Portcullis: a transparent SMTP proxy that filters.
+//! Portcullis: a transparent SMTP proxy. It stands in front of a mail server (the *downstream*), speaks SMTP
+//! with the world, and hands on what is correct SMTP for recipients that are ours. It keeps no queue: the
+//! client hears 250 to a message after the downstream said 250.
 //!
-//! (The crate doc is completed below as the floors are built.)
+//! This page is the architecture. The README is for those who run it.
+//!
+//! # Floors
+//!
+//! A functional core in an I/O shell. Protocol and policy are values in, values out; sockets, clocks and files
+//! live in a thin driver above them. Imports go down only, and there are no circles, also not between the files
+//! of one module; the architecture test holds us to it.
+//!
+//! ```text
+//! floor 5   commands   cli                     one file a command
+//!                      control                 the local socket between commands and the running gateway
+//! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, drain, audit
+//! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
+//! floor 3a  stores     body                    a message in session: memory, then a sealed file
+//!                      store                   state directory, lock, references, whole-or-nothing files
+//! ------------------------------------------------------------- below: no tokio, socket, clock or log
+//! floor 2   policy     checks                  facts and policy in, findings out
+//!                      config                  gateway.toml to a typed policy (only `load` reads files)
+//!                      rules                   matchers: networks, domains, recipients
+//! floor 1   protocol   smtp   message          framing, commands, data, two machines; header and trace
+//! floor 0   words      verdict                 facts, findings, verdicts, dispositions
+//!                      reply                   replies and the catalogue of all our texts
+//!                      mail                    domains, mailboxes, paths, references, dates
+//! ```
+//!
+//! # The way of one message
+//!
+//! 1. **Accept**, `gateway::listener`: a place among `max_connections` or 421; then a [`gateway::Session`] in a
+//!    task of its own, under the newest [`gateway::Generation`].
+//! 2. **PROXY**, `gateway::hello` with [`smtp::proxy`]: a listed balancer begins with its header, and the
+//!    session's client is the one that it names; every list sees that address.
+//! 3. **TLS**, `gateway::connection` with [`gateway::ServerTls`]: now on an implicit listener, after STARTTLS on
+//!    others. What arrived before the handshake is thrown away by [`smtp::server`].
+//! 4. **Greeting**, `gateway::hello`: ours. The downstream hears nothing yet.
+//! 5. **EHLO**, `gateway::hello` with [`smtp::extension::mirror`]: what the healthy addresses of the downstream
+//!    offered last ([`downstream::Pool`] remembers), less what the gateway cannot carry, less what the admin
+//!    hides. AUTH (`gateway::auth`) opens the downstream session, which is then this client's alone.
+//! 6. **MAIL and RCPT**, `gateway::envelope`: [`smtp::server::Server`] hands out a pipelined group; each command
+//!    is judged by `gateway::parameters` and by the [`checks`] of its stage. What we refuse we answer; the rest
+//!    goes down in one write, on a session of [`downstream::Pool::begin`] that has been told who the client is
+//!    (XCLIENT, XFORWARD or PROXY), and the replies come back as they are, in the client's order. From MAIL to
+//!    the final reply one `Transaction` keeps one generation of the policy.
+//! 7. **DATA or BDAT**, `gateway::data`: 354 is ours. [`smtp::data`] finds the one true end; the octets go into a
+//!    [`body::BodyWriter`] and past [`message::header::HeaderScan`]. Meanwhile NOOP keeps the downstream session
+//!    alive; if it dies all the same, `gateway::recover` says the envelope again on a fresh one, once, and every
+//!    accepted line must be accepted again.
+//! 8. **Judged**, `gateway::end_of_data`: the checks of stage Message ([`checks::run`]) and the scanners
+//!    ([`scan::scan`]) give [`verdict::Finding`]s; [`verdict::merge()`] takes the strongest; it becomes the
+//!    [`verdict::Disposition`] of the message (of its one group of recipients).
+//! 9. **Delivered**, [`downstream::Session::deliver`]: our `Received:` header ([`message::trace`]) and the body, by
+//!    BDAT or DATA, inside the budget `after_data`. Right before the end of data the client must still be there.
+//!    Then the downstream has `downstream_data_reply` for its answer.
+//! 10. **Answered**: the downstream's reply as it came, or ours from [`reply::catalogue`] with its reference. If nothing
+//!     about the downstream session was special, it waits a moment for the next message of the same client
+//!     (`gateway::park`); then it is reset and rests in the pool for transactions of the same listener and
+//!     generation.
+//! 11. **Audited**, [`gateway::audit`]: one line for the message, and at the session's end one for the connection.
+//!     Outcomes are logged nowhere else.
+//!
+//! # Who owns which state
+//!
+//! | state | owner |
+//! |---|---|
+//! | the generation in force, counters, open sessions, budgets, audit log, phase of life | [`gateway::Gateway`], one in a process |
+//! | policy, certificates, pools by one reading of the rules; immutable | [`gateway::Generation`] |
+//! | the client's stream, its machine, who it is, its counts | [`gateway::Session`] |
+//! | envelope, findings, times, the downstream session in use | `gateway::transaction::Transaction`, at most one in a session |
+//! | order of commands, what the stream is at this octet | [`smtp::server::Server`], [`smtp::client::Client`] |
+//! | connections at rest, health of addresses, what they offered | [`downstream::Pool`] |
+//! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
+//! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
+//!
+//! There are no mutable statics. Traits are few: [`checks::Check`], [`scan::Scanner`], and [`downstream::Dial`], by
+//! which tests put a pipe where the network would be.
+//!
+//! # Promises
+//!
+//! The README names the test of each.
+//!
+//! - P1 250 to a message only after the downstream's 2yz.
+//! - P2 What goes down is what came, octet by octet, below our own header.
+//! - P3 CRLF.CRLF is the end of data and nothing else is; where the input is split does not matter.
+//! - P4 A check or scanner that panics, is late or answers nonsense is an error, never a pass.
+//! - P5 Everything is bounded, and beyond each bound there is a defined answer.
+//! - P6 Every await on the outside has a deadline.
+//! - P7 One transaction sees one generation of the policy; a bad reload changes nothing.
+//! - P8 Peers learn nothing of rules, scanners, files or errors from us.
+//! - P9 It is no open relay, whatever stands behind it.
+//! - P10 It survives kill -9, full disks, dead and slow peers, and resumes by itself.
+//! - P11 Messages at rest are sealed.
+//! - P12 No temporary trouble becomes 5yz, no permanent refusal 4yz.
+//!
+//! # Failure
+//!
+//! Where the client's stream can no longer be trusted, its session ends and nothing that follows is read as a
+//! command. Where the downstream's stream can no longer be trusted (a reply that nobody awaits, or that does not
+//! parse), that session ends, and no reply is ever taken for another command's. A downstream that fails is 451, or
+//! 421 where the client's credentials lived in the lost session; its honest 5yz passes as it is. If it is lost after
+//! the end of data the client hears a temporary refusal and the audit line says that the message may be delivered
+//! twice. Running out of memory or disk for bodies is 452. An audit log that cannot be written costs lines, which
+//! `status` counts, and never a message. A reload with any mistake keeps the old generation. A panic ends the session
+//! in which it happens; in a check or scanner it is caught and is a temporary refusal of that message.
+//!
+//! # What is deliberately absent
+//!
+//! No queue and no bounces: a message is the client's until the downstream has it. No rewriting of addresses, headers
+//! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
+//! does not know it. No lookup of MX or host names. No parser of somebody else's decides where a line, a message or a
+//! reply ends. No `unsafe`. Verdicts that need a store ([`verdict::Verdict::Hold`], [`verdict::Verdict::Quarantine`],
+//! [`verdict::Verdict::Discard`]) are words without a place to go in this version: no rule gives them, and a message
+//! that got one would be refused for now, for what cannot be kept is not taken. The only scanner passes everything.
 
 pub mod mail;
 pub mod reply;

@@ -44,3 +44,21 @@ def test_demo(env):
         raise AssertionError("processes of the demo are left")
     except ProcessLookupError:
         pass
+
+
+def test_once(env):
+    """All samples go as they should; what is kept is kept, and a folder with something in it is left alone."""
+    folder = os.path.join(env.folder("demo"), "kept")
+    done = subprocess.run([env.binary, "demo", "--once", "--dir", folder], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "went as they should" in done.stdout, done
+    assert sorted(os.listdir(os.path.join(folder, "mail"))) == ["0001.eml", "0002.eml", "0003.eml"], done.stdout
+    with open(os.path.join(folder, "mail", "0003.eml"), "rb") as f:
+        kept = f.read()
+    assert kept.startswith(b"Received: from sender.example.com") and "großen".encode() in kept, kept
+    # the references are those of the audit log
+    with open(os.path.join(folder, "state", "audit.jsonl")) as f:
+        audit = f.read()
+    references = re.findall(r"^  .{28} ([0-9A-Z]{8}) ", done.stdout, re.M)
+    assert len(references) == 7 and all(r in audit for r in references), done.stdout
+    again = subprocess.run([env.binary, "demo", "--once", "--dir", folder], capture_output=True, text=True, timeout=60)
+    assert again.returncode == 2 and "not empty" in again.stderr, again

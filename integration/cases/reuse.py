@@ -2,7 +2,7 @@
 import threading
 import time
 
-from lib.client import Client, send, text
+from lib.client import Client, dot_stuff, send, text
 from lib.downstream import KEYWORDS
 
 XCLIENT = "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME"

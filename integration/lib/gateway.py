@@ -137,10 +137,18 @@ class Gateway:
         return Client(self.address, **kw)
 
     # the audit file
-    def audit(self, kind=None):
+    def audit(self, kind=None, torn=False):
+        """Its lines; `torn`: a kill may have left one in the middle."""
+        def row(line):
+            try:
+                return json.loads(line)
+            except ValueError:
+                if torn:
+                    return None
+                raise
         try:
             with open(self.audit_path, encoding="utf-8") as f:
-                rows = [json.loads(l) for l in f if l.endswith("\n")]
+                rows = [r for r in (row(l) for l in f if l.endswith("\n")) if r]
         except FileNotFoundError:
             return []
         return [r for r in rows if kind is None or r["kind"] == kind]

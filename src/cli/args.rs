@@ -1,12 +1,20 @@
-//! Arguments.
+//! Arguments, and the table of verbs: one line and one file each.
 
+use super::{check, demo, reload, run, status};
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// A transparent SMTP proxy that filters.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about, max_term_width = 100)]
-pub struct Args {
+#[command(
+    name = "portcullis",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 nothing matched, 2 refused by a check, 3 the gateway cannot be reached."
+)]
+pub(super) struct Args {
     /// The rules directory; it contains gateway.toml.
     #[arg(
         long,
@@ -15,21 +23,53 @@ pub struct Args {
         default_value = "/etc/portcullis/rules",
         value_name = "DIR"
     )]
-    pub rules: PathBuf,
+    pub(super) rules: PathBuf,
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub(super) verb: Verb,
 }
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
-    /// Run the gateway in the foreground.
+pub(super) enum Verb {
+    /// Run the gateway in the foreground
     Run,
+    /// Look for mistakes in the rules, and for trouble in what they need: folders, ports, certificates,
+    /// downstreams
+    Check(check::Options),
+    /// Say how the running gateway is
+    Status(status::Options),
+    /// Let the running gateway read its rules again
+    Reload(reload::Options),
+    /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
+    Demo(demo::Options),
+}
+
+impl Verb {
+    /// Does it.
+    pub(super) fn run(&self, rules: &Path) -> ExitCode {
+        match self {
+            Self::Run => run::run(rules),
+            Self::Check(options) => check::run(rules, options),
+            Self::Status(options) => status::run(rules, options),
+            Self::Reload(options) => reload::run(rules, options),
+            Self::Demo(options) => demo::run(options),
+        }
+    }
 }
 
 /// Parses the command line; a mistake is explained and ends the program with 2.
-#[must_use]
-pub fn parse() -> Args {
+pub(super) fn parse() -> Args {
     Args::parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
 }

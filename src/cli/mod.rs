@@ -1,11 +1,19 @@
-//! The command line: one file a verb, one table.
+//! The command line: one file a verb, one table (`args::Verb`).
 //!
 //! Exit codes: 0 done, 1 nothing matched, 2 refused by a check, 3 the daemon cannot be reached.
 
 mod args;
+mod check;
+mod daemon;
+mod demo;
+mod exit;
 mod logging;
+mod out;
 mod privileges;
+mod reload;
 mod run;
+mod state_dir;
+mod status;
 mod systemd;
 
 use std::process::ExitCode;
@@ -14,7 +22,5 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main() -> ExitCode {
     let args = args::parse();
-    match args.verb {
-        args::Verb::Run => run::run(&args.rules),
-    }
+    args.verb.run(&args.rules)
 }

@@ -58,10 +58,14 @@ pub(super) fn hand_over(path: &Path, user: &User) -> nix::Result<()> {
     nix::unistd::chown(path, Some(user.uid), Some(user.gid))
 }
 
-/// Raises the limit of open files to what `connections` need: two each, and some. Returns the limit that
-/// holds.
+/// Open files that `connections` need: one towards the client, one towards the downstream.
+pub(super) fn open_files_needed(connections: usize) -> u64 {
+    connections as u64 * 2
+}
+
+/// Raises the limit of open files to what `connections` need, and some. Returns the limit that holds.
 pub(super) fn raise_open_files(connections: usize) -> u64 {
-    let wanted = connections as u64 * 2 + 256;
+    let wanted = open_files_needed(connections) + 256;
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
     if soft >= wanted {
         return soft;

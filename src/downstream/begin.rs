@@ -75,6 +75,23 @@ impl Pool {
         Ok(Self::with_slot(begun, &mut slot))
     }
 
+    /// The next message of the client whose last message this session carried: no RSET, since nobody else was
+    /// there in between, and no XCLIENT again. XFORWARD holds for one message and is said again.
+    ///
+    /// # Errors
+    /// The session is dead, or lacks what this message needs; nothing is lost, another one serves.
+    pub async fn go_on(&self, mut session: Session, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
+        if !session.is_alive() {
+            return Err(session.surplus());
+        }
+        lacks(&session, wanted)?;
+        if session.introduced {
+            let pipelining = session.capabilities.has("PIPELINING");
+            return self.say(session, wanted, 0, pipelining).await;
+        }
+        self.introduce(session, wanted).await
+    }
+
     fn with_slot(mut begun: Begun, slot: &mut Option<OwnedSemaphorePermit>) -> Begun {
         begun.session.slot = slot.take();
         begun
@@ -144,6 +161,7 @@ impl Pool {
                 before = 1;
                 self.skip(&mut session, &mut before).await?;
                 self.hello(&mut session).await?;
+                session.introduced = true;
                 // A server that does not let us name the next client as well keeps this one for ever.
                 session.spoiled |=
                     session.capabilities.parameters("XCLIENT") != offered.parameters("XCLIENT");

@@ -19,8 +19,11 @@ const HANDSHAKE: &str = "TLS handshake";
 
 impl Pool {
     /// Opens a session with `socket`. `from` goes into a PROXY header where that is how the downstream is
-    /// told. The health of the address is noted.
-    pub(super) async fn open(
+    /// told. The health of the address is noted; `max_connections` is the caller's to keep.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub async fn open(
         &self,
         socket: SocketAddr,
         from: Option<(SocketAddr, SocketAddr)>,

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::tls::ClientTls;
 use crate::config::model::{self, Identity};
 use crate::smtp::extension::Capabilities;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -45,6 +46,7 @@ pub struct Pool {
     pub(super) tls: Option<ClientTls>,
     pub(super) limits: Limits,
     slots: Arc<Semaphore>,
+    waiting: AtomicUsize,
     resting: Mutex<Vec<(Key, Session)>>,
 }
 
@@ -74,7 +76,16 @@ impl Pool {
     ) -> Self {
         let addresses = Addresses::new(&config.addresses);
         let slots = Arc::new(Semaphore::new(config.max_connections));
-        Self { config, addresses, dial, tls, limits, slots, resting: Mutex::default() }
+        Self {
+            config,
+            addresses,
+            dial,
+            tls,
+            limits,
+            slots,
+            waiting: AtomicUsize::new(0),
+            resting: Mutex::default(),
+        }
     }
 
     /// Its configuration.
@@ -126,10 +137,22 @@ impl Pool {
             name: Arc::clone(&self.config.name),
             seconds: self.limits.wait.as_secs(),
         };
+        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _waiting = Waiting::new(&self.waiting);
         match timeout_at(Instant::now() + self.limits.wait, free).await {
             Ok(permit) => permit.map_err(|_| busy()),
             Err(_elapsed) => Err(busy()),
         }
+    }
+
+    /// Whether a client may keep this session for its next message: nobody waits, and it is still good.
+    #[must_use]
+    pub fn may_be_kept(&self, session: &Session) -> bool {
+        let shared = self.config.reuse && self.config.identity != Identity::Proxy;
+        let good = session.is_reusable() && session.messages < self.config.max_messages_per_connection;
+        shared && good && self.waiting.load(Ordering::Relaxed) == 0
     }
 
     /// A session at rest that this key may have, the one used last.
@@ -170,6 +193,7 @@ impl Pool {
             close(session);
             return;
         }
+        session.introduced = false;
         session.client.rest();
         session.resting_since = Instant::now();
         self.resting().push((key.clone(), session));
@@ -222,6 +246,22 @@ impl Pool {
 
     fn resting(&self) -> std::sync::MutexGuard<'_, Vec<(Key, Session)>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts who waits for a connection; also when the wait is cancelled.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

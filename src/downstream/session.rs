@@ -38,6 +38,8 @@ pub struct Session {
     pub spoiled: bool,
     /// A transaction may still be open in it, for whoever keeps it: RSET before the next MAIL.
     pub unsettled: bool,
+    /// XCLIENT told it of the client that it serves now.
+    pub(super) introduced: bool,
     /// When it began to rest.
     pub(super) resting_since: Instant,
     /// Its place among `max_connections`.
@@ -56,6 +58,7 @@ impl Session {
             messages: 0,
             spoiled: false,
             unsettled: false,
+            introduced: false,
             resting_since: Instant::now(),
             slot: None,
         }

@@ -7,7 +7,8 @@
 use crate::config::model::AuditTarget;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -189,7 +190,23 @@ impl Sink {
 fn open_file(path: &Path) -> io::Result<File> {
     let named =
         |e: io::Error| io::Error::new(e.kind(), format!("audit log {}: {e}", PathBuf::from(path).display()));
-    OpenOptions::new().create(true).append(true).open(path).map_err(named)
+    // Envelopes are nobody's business but the admin's and the group's.
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o640).open(path).map_err(named)?;
+    if ends_torn(path) {
+        file.write_all(b"\n").map_err(named)?;
+    }
+    Ok(file)
+}
+
+/// Whether the last line has no end: a kill in the middle of a write. The next line must not become part of it.
+fn ends_torn(path: &Path) -> bool {
+    // Only a file has an end to look at; one that may not be read is left as it is.
+    if !std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
+        return false;
+    }
+    let Ok(mut file) = File::open(path) else { return false };
+    let mut last = [b'\n'];
+    file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).is_ok() && last != [b'\n']
 }
 
 /// One connection.
@@ -308,5 +325,16 @@ mod tests {
         let target = AuditTarget::File("/nonexistent/audit.jsonl".into());
         let Err(error) = Audit::open(target) else { panic!() };
         assert!(error.to_string().contains("/nonexistent/audit.jsonl"), "{error}");
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_before_the_next_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.jsonl");
+        for (before, after) in [("", ""), ("{}\n", "{}\n"), ("{}\n{\"a", "{}\n{\"a\n")] {
+            std::fs::write(&path, before).unwrap();
+            drop(open_file(&path).unwrap());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::session::{End, Session};
 use crate::downstream::{Begun, DownstreamError, Key, Wanted};
 use crate::reply::{Reply, catalogue};
 use crate::smtp::client::Awaiting;
+use crate::verdict::Stage;
 use mail_parser::decoders::base64::base64_decode;
 
 /// Longest user name that is kept, in octets.
@@ -20,10 +21,16 @@ impl Session {
         initial: Option<Box<[u8]>>,
         line: &[u8],
     ) -> Result<(), End> {
+        self.unpark();
         let offered = self.offer.as_ref().is_some_and(|o| o.auth_has(&mechanism));
         if !offered {
             let entry = self.why_not_offered();
             self.refuse(entry);
+            return Ok(());
+        }
+        if let Some(refusal) = self.judge(Stage::Auth, None) {
+            self.counts.errors += u32::from(refusal.code() >= 500);
+            self.answer(&refusal);
             return Ok(());
         }
         let line = if self.link.is_some() {

@@ -32,8 +32,8 @@ impl Session {
     /// idle time NOOP keeps an open transaction alive; a stop ends a session that has none.
     pub(super) async fn wait_line(&mut self) -> Result<(), End> {
         self.server.rest();
-        let noop_at = self.transaction.as_ref().and_then(|t| t.noop_at());
-        let wake = noop_at.map_or(self.line_by, |at| at.min(self.line_by));
+        let due = self.unpark_at().or_else(|| self.transaction.as_ref().and_then(|t| t.noop_at()));
+        let wake = due.map_or(self.line_by, |at| at.min(self.line_by));
         let stoppable = self.transaction.is_none() && self.server.is_idle();
         if stoppable && *self.stop.borrow() == Phase::Draining {
             return self.stop_now().await;
@@ -50,6 +50,7 @@ impl Session {
             Some(Ok(_)) => Ok(()),
             None if Instant::now() >= self.line_by => self.time_out().await,
             None => {
+                self.unpark();
                 Box::pin(self.keep_alive()).await;
                 Ok(())
             }

@@ -244,7 +244,7 @@ impl Session {
             self.gateway.counters.refused();
         }
         if let Some(transaction) = self.transaction.as_deref_mut() {
-            transaction.mail_reply = Some(reply.clone());
+            transaction.final_reply = Some(reply.clone());
             if reply.is_refusal() && transaction.verdict == "continue" {
                 transaction.verdict = if reply.code() >= 500 { "reject" } else { "tempfail" };
             }
@@ -260,21 +260,12 @@ impl Session {
         if !ended && !refused && t.findings.is_empty() {
             return;
         }
-        let mut verdict = t.verdict;
-        if t.data_began.is_none() {
-            let last = t
-                .recipients
-                .iter()
-                .rev()
-                .map(|r| &r.reply)
-                .find(|r| r.is_refusal())
-                .or(t.mail_reply.as_ref());
-            verdict = match last {
-                Some(reply) if reply.code() >= 500 => "reject",
-                Some(reply) if reply.is_refusal() => "tempfail",
-                Some(_) | None => verdict,
-            };
-        }
+        let said = t.final_reply.as_ref().or_else(|| t.last_refusal());
+        let verdict = match said {
+            Some(reply) if t.final_reply.is_none() && reply.code() >= 500 => "reject",
+            Some(_) if t.final_reply.is_none() => "tempfail",
+            Some(_) | None => t.verdict,
+        };
         let cut = |text: &Option<String>| text.as_deref().map(|t| escape(t.as_bytes()));
         let header = t.header.as_ref();
         self.gateway.audit.line(&MessageLine {
@@ -302,7 +293,7 @@ impl Session {
             downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
             downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
             downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
-            reply: t.mail_reply.as_ref().map(Reply::to_log),
+            reply: said.map(Reply::to_log),
             header: HeaderLine {
                 message_id: header.and_then(|h| cut(&h.message_id)),
                 subject: header.and_then(|h| cut(&h.subject)),

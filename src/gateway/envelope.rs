@@ -108,6 +108,7 @@ impl Session {
             mail_line_without_size: parameters::without_size(&mail, self.authenticated),
             mail,
             mail_reply: None,
+            final_reply: None,
             recipients: Vec::new(),
             target: Target::Downstream { link: None, replayed: false },
             needs,
@@ -163,9 +164,11 @@ impl Session {
             let facts = self.facts(rcpt);
             checks::run(stage, &facts, &self.generation.policy)
         };
-        let reply = decisive(&findings)
-            .and_then(|f| refusal_of(&f.verdict))
-            .map(|r| r.with_reference(self.reference()));
+        let decisive = decisive(&findings);
+        let reply = decisive.and_then(|f| refusal_of(&f.verdict)).map(|r| r.with_reference(self.reference()));
+        if decisive.is_some_and(|f| matches!(f.verdict, Verdict::Disconnect(_))) {
+            self.server.close_after_answer();
+        }
         if let Some(transaction) = self.transaction.as_deref_mut() {
             let room = FINDINGS_MAX.saturating_sub(transaction.findings.len());
             transaction.findings.extend(findings.into_iter().take(room));

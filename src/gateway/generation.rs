@@ -74,12 +74,7 @@ impl Generation {
             let kept = before.and_then(|b| b.pool_like(config, &limits));
             pools.push(match kept {
                 Some(pool) => pool,
-                None => Arc::new(Pool::new(
-                    Arc::clone(config),
-                    Arc::clone(dial),
-                    client_tls(config)?,
-                    limits.clone(),
-                )),
+                None => Arc::new(make_pool(config, &policy.timeouts, dial)?),
             });
         }
         let mut entrances = Vec::with_capacity(policy.listeners.len());
@@ -109,6 +104,18 @@ impl Generation {
     pub fn entrance(&self, name: &str) -> Option<&Arc<Entrance>> {
         self.entrances.iter().find(|e| *e.listener.name == *name)
     }
+}
+
+/// The pool of a downstream, with nothing connected yet. Reads the file of its `ca`.
+///
+/// # Errors
+/// That file cannot be used.
+pub fn make_pool(
+    config: &Arc<Downstream>,
+    timeouts: &Timeouts,
+    dial: &Arc<dyn Dial>,
+) -> Result<Pool, GenerationError> {
+    Ok(Pool::new(Arc::clone(config), Arc::clone(dial), client_tls(config)?, limits(timeouts)))
 }
 
 fn limits(timeouts: &Timeouts) -> Limits {

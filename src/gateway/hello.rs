@@ -8,7 +8,7 @@ use crate::reply::{Reply, catalogue};
 use crate::smtp::extension::{AuthOffer, MirrorInput, Offer, mirror};
 use crate::smtp::proxy::{self, ProxyHeader};
 use crate::smtp::xclient::{self, Attr, XclientIn};
-use crate::verdict::Fact;
+use crate::verdict::{Fact, Stage};
 use std::io::Cursor;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -26,6 +26,12 @@ impl Session {
             Box::pin(self.handshake()).await?;
         }
         self.show();
+        if let Some(refusal) = self.judge(Stage::Connect, None) {
+            self.last_refusal = Some(refusal.to_log().into());
+            self.server.greet(&refusal);
+            self.flush().await?;
+            return Err(End::Refused);
+        }
         self.greet();
         self.flush().await
     }
@@ -97,6 +103,11 @@ impl Session {
     pub(super) async fn hello(&mut self, extended: bool, name: Box<[u8]>) {
         self.reset().await;
         self.hello = Some(Hello { name, extended });
+        if let Some(refusal) = self.judge(Stage::Helo, None) {
+            self.counts.errors += u32::from(refusal.code() >= 500);
+            self.answer(&refusal);
+            return;
+        }
         let reply = if extended {
             let offer = Arc::new(self.mirror());
             let reply = offer.reply();
@@ -199,6 +210,7 @@ impl Session {
             self.refuse(catalogue::NOT_IMPLEMENTED);
             return;
         }
+        self.unpark();
         match self.ask_downstream(line).await {
             Ok(reply) => self.answer(&reply),
             Err(error) => {

@@ -103,10 +103,10 @@ mod tests {
         assert!(live.enter(2).is_none());
         drop(first);
         let held = Arc::clone(&live);
-        let _ = std::panic::catch_unwind(move || {
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _place = held.enter(2).unwrap();
             panic!("on purpose");
-        });
+        }));
         assert_eq!(live.count(), 1);
         drop(second);
         assert_eq!(live.count(), 0);

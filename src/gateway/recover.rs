@@ -8,6 +8,7 @@ use crate::smtp::client::Awaiting;
 use crate::verdict::Fact;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -36,6 +37,7 @@ impl Session {
     pub(super) async fn begin(&mut self, rcpts: &[&[u8]]) -> Result<Begun, DownstreamError> {
         let peer = self.peer();
         let carried = self.link.take();
+        let parked = self.parked.take();
         let Some(transaction) = self.transaction.as_deref() else { return Err(self.no_link()) };
         let mut lines: Vec<&[u8]> = Vec::with_capacity(rcpts.len() + 1);
         lines.push(&transaction.mail_line);
@@ -55,7 +57,8 @@ impl Session {
             secured: transaction.needs.contains(&"REQUIRETLS"),
             first_without_size: transaction.mail_line_without_size.as_deref(),
         };
-        transaction.entrance.pool.begin(&wanted).await
+        let pool = Arc::clone(&transaction.entrance.pool);
+        self.begin_pooled(parked, &pool, &wanted).await
     }
 
     /// There is no session any more.
@@ -129,15 +132,18 @@ impl Session {
 
     /// The transaction is over downstream: the session rests for the next, or carries its credentials on.
     pub(super) fn close_link(&mut self) {
-        let Some(transaction) = self.transaction.as_deref_mut() else { return };
-        let Some(mut link) = transaction.take_link() else { return };
-        if self.bound {
-            // Only a message that was taken surely ends the transaction there.
-            link.unsettled = !transaction.downstream_reply.as_ref().is_some_and(Reply::is_success);
-            self.link = Some(link);
-        } else {
-            transaction.entrance.pool.give_back(&transaction.key, *link);
+        let Some(mut transaction) = self.transaction.take() else { return };
+        // Only a message that was taken surely ends the transaction there.
+        let settled = transaction.downstream_reply.as_ref().is_some_and(Reply::is_success);
+        match transaction.take_link() {
+            Some(mut link) if self.bound => {
+                link.unsettled = !settled;
+                self.link = Some(link);
+            }
+            Some(link) => self.park(&transaction, link),
+            None => {}
         }
+        self.transaction = Some(transaction);
     }
 
     /// The transaction is over before its message: said, noted, forgotten.

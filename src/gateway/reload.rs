@@ -26,21 +26,30 @@ pub fn reload(gateway: &Gateway) -> ReloadReport {
     let old = gateway.current.load_full();
     let built = match policy {
         None => Err(()),
-        Some(policy) => match fixed_parts_changed(&old, &policy) {
-            Some(what) => {
-                lines.push(format!(
-                    "gateway.toml: error: {what} cannot change at reload; restart the gateway"
-                ));
-                Err(())
+        Some(policy) => {
+            match fixed_parts_changed(&old, &policy) {
+                Some(what) => {
+                    lines.push(format!(
+                        "gateway.toml: error: {what} cannot change at reload; restart the gateway"
+                    ));
+                    Err(())
+                }
+                None => {
+                    lines.extend(set_at_start(&old.policy, &policy).map(|what| {
+                    format!("gateway.toml: warning: {what} is set at start; the new value holds after a restart")
+                }));
+                    Generation::build(Arc::new(policy), Some(&old), &gateway.dial)
+                        .map_err(|e| lines.push(format!("gateway.toml: error: {e}")))
+                }
             }
-            None => Generation::build(Arc::new(policy), Some(&old), &gateway.dial)
-                .map_err(|e| lines.push(format!("gateway.toml: error: {e}"))),
-        },
+        }
     };
     let reloaded = built.is_ok();
+    // Whoever rotated the log wants it opened anew whatever the rules say.
+    let target = built.as_ref().map_or_else(|()| old.policy.audit.clone(), |g| g.policy.audit.clone());
+    gateway.audit.reopen(target);
     match built {
         Ok(generation) => {
-            gateway.audit.reopen(generation.policy.audit.clone());
             tracing::info!(generation = generation.number, at = unix_ms(), "rules reloaded");
             let generation = Arc::new(generation);
             gateway.current.store(Arc::clone(&generation));
@@ -75,6 +84,20 @@ fn fixed_parts_changed(old: &Generation, new: &config::model::Policy) -> Option<
         return Some("user");
     }
     None
+}
+
+/// Values that the process took at its start.
+fn set_at_start(
+    old: &config::model::Policy,
+    new: &config::model::Policy,
+) -> impl Iterator<Item = &'static str> {
+    [
+        ("memory", old.memory_octets != new.memory_octets),
+        ("disk", old.disk_octets != new.disk_octets),
+        ("[log]", old.log != new.log),
+    ]
+    .into_iter()
+    .filter_map(|(what, changed)| changed.then_some(what))
 }
 
 /// Connections at rest with downstreams that are no more.

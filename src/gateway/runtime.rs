@@ -34,6 +34,8 @@ pub async fn start(gateway: &Arc<Gateway>, bound: Vec<Bound>, probe_limit: Durat
         let entrances = &gateway.current.load().entrances;
         let index = entrances.iter().position(|e| e.listener.name == socket.name).unwrap_or(0);
         socket.socket.set_nonblocking(true)?;
+        // Sockets from systemd do not have it; accepted ones inherit it.
+        socket2::SockRef::from(&socket.socket).set_tcp_nodelay(true)?;
         let listener = TcpListener::from_std(socket.socket)?;
         tasks.spawn(accept_loop(Arc::clone(gateway), index, listener));
     }

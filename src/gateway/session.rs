@@ -8,6 +8,7 @@ use super::clock::unix_ms;
 use super::data::{Incoming, millis};
 use super::generation::{Entrance, Generation};
 use super::live::Place;
+use super::park::Parked;
 use super::shutdown::Phase;
 use super::state::Gateway;
 use super::transaction::Transaction;
@@ -102,6 +103,8 @@ pub struct Session {
     pub(super) offer: Option<Arc<Offer>>,
     /// The session that carries the client's credentials, between transactions.
     pub(super) link: Option<Box<Link>>,
+    /// The downstream session of the message before, kept for a moment.
+    pub(super) parked: Option<Box<Parked>>,
     pub(super) transaction: Option<Box<Transaction>>,
     /// The message that is being received.
     pub(super) incoming: Option<Box<Incoming>>,
@@ -149,6 +152,7 @@ impl Session {
             auth: None,
             offer: None,
             link: None,
+            parked: None,
             transaction: None,
             incoming: None,
             counts: Counts::default(),
@@ -167,6 +171,7 @@ impl Session {
         if self.transaction.is_some() {
             Box::pin(self.abandon("the client was gone")).await;
         }
+        self.unpark();
         if let Some(link) = self.link.take() {
             link.quit().await;
         }
@@ -307,6 +312,7 @@ impl Session {
 
     /// RSET, HELO, QUIT: the transaction is forgotten.
     pub(super) async fn reset(&mut self) {
+        self.unpark();
         if self.transaction.is_some() {
             Box::pin(self.abandon("the client reset the transaction")).await;
         }

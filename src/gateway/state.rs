@@ -9,6 +9,7 @@ use crate::downstream::{Dial, Report};
 use crate::message::trace::TraceKey;
 use crate::store::Ids;
 use arc_swap::ArcSwap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -69,6 +70,33 @@ impl Counters {
     }
 }
 
+/// An amount that goes up and down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Amount {
+    /// Now.
+    pub now: u64,
+    /// The most ever.
+    pub peak: u64,
+}
+
+/// What the audit log lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AuditLosses {
+    /// Lines lost because the disk was too slow.
+    pub lines: u64,
+    /// Writes that failed.
+    pub writes: u64,
+}
+
+/// One listener, for people.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct ListenerReport {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
 /// The state of a running gateway, for people and scripts.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Status {
@@ -96,14 +124,14 @@ pub struct Status {
     pub delivered: u64,
     /// Messages refused at their end since start.
     pub refused: u64,
-    /// Octets of bodies in memory now, and the most ever.
-    pub memory: (u64, u64),
-    /// Octets of bodies in temporary files now, and the most ever.
-    pub disk: (u64, u64),
-    /// Audit lines lost, and writes of it that failed.
-    pub audit_losses: (u64, u64),
-    /// Listeners: name and address.
-    pub listeners: Vec<(String, String)>,
+    /// Octets of bodies in memory.
+    pub memory: Amount,
+    /// Octets of bodies in temporary files.
+    pub disk: Amount,
+    /// What the audit log lacks since start.
+    pub audit_losses: AuditLosses,
+    /// Listeners.
+    pub listeners: Vec<ListenerReport>,
     /// Downstreams.
     pub downstreams: Vec<Report>,
     /// The oldest open sessions, at most ten.
@@ -120,7 +148,11 @@ impl Gateway {
             Phase::Running => "running",
             Phase::Draining => "draining",
         };
-        let listeners = generation.entrances.iter();
+        let (lines, writes) = self.audit.losses();
+        let listeners = generation
+            .entrances
+            .iter()
+            .map(|e| ListenerReport { name: e.listener.name.to_string(), address: e.listener.address });
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -134,12 +166,10 @@ impl Gateway {
             turned_away: self.counters.turned_away.load(Ordering::Relaxed),
             delivered: self.counters.delivered.load(Ordering::Relaxed),
             refused: self.counters.refused.load(Ordering::Relaxed),
-            memory: (used.memory, used.memory_peak),
-            disk: (used.disk, used.disk_peak),
-            audit_losses: self.audit.losses(),
-            listeners: listeners
-                .map(|e| (e.listener.name.to_string(), e.listener.address.to_string()))
-                .collect(),
+            memory: Amount { now: used.memory, peak: used.memory_peak },
+            disk: Amount { now: used.disk, peak: used.disk_peak },
+            audit_losses: AuditLosses { lines, writes },
+            listeners: listeners.collect(),
             downstreams: generation.pools.iter().map(|p| p.report()).collect(),
             oldest: self.live.report(10),
         }

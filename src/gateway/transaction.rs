@@ -46,6 +46,8 @@ pub(super) struct Transaction {
     /// The same without SIZE, for a server that does not offer it.
     pub(super) mail_line_without_size: Option<Vec<u8>>,
     pub(super) mail_reply: Option<Reply>,
+    /// The answer to the whole message.
+    pub(super) final_reply: Option<Reply>,
     pub(super) recipients: Vec<Recipient>,
     pub(super) target: Target,
     /// Extensions that were offered and used.
@@ -68,6 +70,12 @@ impl Transaction {
     /// Recipients that were accepted.
     pub(super) fn accepted(&self) -> impl Iterator<Item = &Recipient> {
         self.recipients.iter().filter(|r| r.reply.is_success())
+    }
+
+    /// The last refusal before the message: of a recipient, else of MAIL.
+    pub(super) fn last_refusal(&self) -> Option<&Reply> {
+        let recipients = self.recipients.iter().rev().map(|r| &r.reply);
+        recipients.chain(&self.mail_reply).find(|r| r.is_refusal())
     }
 
     /// The session with the downstream, taken out: whoever takes it gives it back or lets it die.

@@ -46,6 +46,7 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Digits of the alphabet are ASCII.
         f.write_str(std::str::from_utf8(&self.ascii()).unwrap_or("00000000"))
     }
 }

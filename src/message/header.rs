@@ -39,7 +39,7 @@ pub struct HeaderSummary {
 }
 
 /// The octets of one line or field, up to a bound.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Kept {
     octets: Vec<u8>,
     cut: bool,
@@ -157,22 +157,24 @@ impl HeaderScan {
     }
 
     fn end_field(&mut self) {
-        let name = field_name(&self.field.octets).unwrap_or_default().to_ascii_lowercase();
-        if name == b"received" {
+        let name = field_name(&self.field.octets).unwrap_or_default();
+        if name.eq_ignore_ascii_case(b"received") {
             self.received = self.received.saturating_add(1);
             if self.marks.len() < MARKS_MAX {
                 self.marks.extend(mark_of(&self.field.octets));
             }
         }
         let slots = SHOWN.iter().zip(self.shown.iter_mut());
-        if let Some((_, slot @ None)) = slots.into_iter().find(|(shown, _)| **shown == name) {
-            *slot = Some(std::mem::take(&mut self.field));
+        if let Some((_, slot @ None)) = slots.into_iter().find(|(shown, _)| name.eq_ignore_ascii_case(shown))
+        {
+            *slot = Some(self.field.clone());
         }
         self.field.clear();
     }
 
     fn decode(&self, summary: &mut HeaderSummary) {
-        let mut block = Vec::new();
+        let octets: usize = self.shown.iter().flatten().map(|f| f.octets.len() + 2).sum();
+        let mut block = Vec::with_capacity(octets + 2);
         for field in self.shown.iter().flatten() {
             block.extend_from_slice(&field.octets);
             if !field.octets.ends_with(b"\n") {
@@ -218,6 +220,9 @@ fn mark_of(field: &[u8]) -> Option<([u8; 8], [u8; 10])> {
 }
 
 fn bounded(text: &str) -> Option<String> {
+    if text.len() <= VALUE_CHARS_MAX {
+        return (!text.is_empty()).then(|| text.to_owned());
+    }
     let text: String = text.chars().take(VALUE_CHARS_MAX).collect();
     (!text.is_empty()).then_some(text)
 }

@@ -72,34 +72,37 @@ pub struct Trace<'a> {
 #[must_use]
 pub fn received(trace: &Trace, key: &TraceKey) -> Vec<u8> {
     let literal = literal(trace.client_ip);
-    let mut out = Folded::default();
+    let mut out = Folded { out: String::with_capacity(512), column: 0 };
     out.word("Received: from");
-    out.word(&trace.helo.map_or_else(|| literal.clone(), hello_token));
+    match trace.helo {
+        Some(helo) => out.word(&hello_token(helo)),
+        None => out.word(&literal),
+    }
     match trace.client_name.and_then(|name| Domain::parse(name.as_bytes()).ok()) {
         Some(name) => {
-            out.word(&format!("({name}"));
-            out.word(&format!("{literal})"));
+            out.joined(&["(", name.as_str()]);
+            out.joined(&[&literal, ")"]);
         }
-        None => out.word(&format!("({literal})")),
+        None => out.joined(&["(", &literal, ")"]),
     }
     if let Some(tls) = trace.tls {
         out.fold();
-        out.word(&format!("(using {}", token(tls.version.as_bytes())));
-        out.word(&format!("with cipher {})", token(tls.cipher.as_bytes())));
+        out.joined(&["(using ", &token(tls.version.as_bytes())]);
+        out.joined(&["with cipher ", &token(tls.cipher.as_bytes()), ")"]);
     }
     out.fold();
-    out.word(&format!("by {}", hello_token(trace.hostname.as_bytes())));
+    out.joined(&["by ", &hello_token(trace.hostname.as_bytes())]);
     out.word("(Portcullis)");
-    out.word(&format!("with {}", trace.protocol));
-    let id = format!("id {}.{}", trace.id, key.mark(trace.id));
+    out.joined(&["with ", trace.protocol]);
+    let (id, mark) = (trace.id.to_string(), key.mark(trace.id));
     match trace.only_recipient.and_then(path_text) {
         Some(path) => {
-            out.word(&id);
+            out.joined(&["id ", &id, ".", &mark]);
             out.fold();
-            out.word(&format!("for <{path}>;"));
+            out.joined(&["for <", &path, ">;"]);
         }
         None => {
-            out.word(&format!("{id};"));
+            out.joined(&["id ", &id, ".", &mark, ";"]);
             out.fold();
         }
     }
@@ -164,12 +167,11 @@ fn token(text: &[u8]) -> String {
 fn path_text(path: &Path) -> Option<String> {
     let mailbox = path.mailbox()?;
     let local = std::str::from_utf8(mailbox.local()).ok()?;
-    let host = match mailbox.host() {
-        Host::Name(domain) => format!("@{domain}"),
-        Host::Literal(text) => format!("@{}", std::str::from_utf8(text).ok()?),
-        Host::Unqualified => String::new(),
+    let text = match mailbox.host() {
+        Host::Name(domain) => [local, "@", domain.as_str()].concat(),
+        Host::Literal(text) => [local, "@", std::str::from_utf8(text).ok()?].concat(),
+        Host::Unqualified => local.to_owned(),
     };
-    let text = format!("{local}{host}");
     let safe = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
     (safe && text.len() <= PATH_OCTETS_MAX).then_some(text)
 }
@@ -184,16 +186,22 @@ struct Folded {
 
 impl Folded {
     fn word(&mut self, word: &str) {
-        if self.column > 0 && self.column + 1 + word.len() > LINE_OCTETS {
+        self.joined(&[word]);
+    }
+
+    /// One word in several parts.
+    fn joined(&mut self, parts: &[&str]) {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if self.column > 0 && self.column + 1 + len > LINE_OCTETS {
             self.fold();
         }
         if self.column > 0 {
             self.out.push(' ');
             self.column += 1;
         }
-        self.out.push_str(word);
+        parts.iter().for_each(|part| self.out.push_str(part));
         // A tab that begins a folded line counts as one character.
-        self.column += word.len() + usize::from(self.column == 0 && self.out.len() > word.len());
+        self.column += len + usize::from(self.column == 0 && self.out.len() > len);
     }
 
     fn fold(&mut self) {

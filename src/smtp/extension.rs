@@ -118,6 +118,11 @@ impl Capabilities {
         }
     }
 
+    /// All keywords in upper case with their parameters, in the order in which they came.
+    pub fn keywords(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.keywords.iter().map(|(keyword, parameters)| (keyword.as_str(), parameters.as_str()))
+    }
+
     /// Whether the keyword was said, in any case.
     #[must_use]
     pub fn has(&self, keyword: &str) -> bool {

@@ -1,0 +1,234 @@
+//! The gateway as a process: what `run` and `demo` start, and what they give back at the end.
+//!
+//! Order matters. [`prepare`]: limits, lock, sockets and certificates while we still may; then the
+//! privileges go; then everything that creates files, so that it belongs to the user that stays.
+//! [`Daemon::serve`]: the runtime, until a signal or the demo's end; then the drain.
+
+use super::privileges::{self, PrivilegeError};
+use super::systemd;
+use crate::body::Budget;
+use crate::config::model::Policy;
+use crate::control::{self, ControlSocket, Reloads};
+use crate::downstream::{Dial, TcpDial};
+use crate::gateway::audit::{Audit, AuditWriter};
+use crate::gateway::{self, Bound, Gateway, Generation, ReloadReport, bind};
+use crate::message::trace::TraceKey;
+use crate::store::{StateDir, StateLock};
+use arc_swap::ArcSwap;
+use sd_notify::NotifyState;
+use std::error::Error;
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// How long the start waits for the downstreams to say what they offer.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// Threads for disk work; tokio's default of 512 would be 512 stacks.
+const BLOCKING_THREADS_MAX: usize = 16;
+/// Reloads that may wait for one that is going on.
+const RELOADS_WAITING: usize = 8;
+
+/// What a start needs and a stop gives back. Dropped in this order: the lock goes last.
+pub(super) struct Daemon {
+    gateway: Arc<Gateway>,
+    bound: Vec<Bound>,
+    control: ControlSocket,
+    writer: AuditWriter,
+    _lock: StateLock,
+}
+
+/// Everything that needs privileges or a single thread.
+///
+/// # Errors
+/// A sentence for people.
+pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Error>> {
+    let open_files = privileges::raise_open_files(policy.max_connections);
+    if open_files < privileges::open_files_needed(policy.max_connections) {
+        tracing::warn!(
+            open_files,
+            max_connections = policy.max_connections,
+            "the limit of open files is lower than max_connections needs"
+        );
+    }
+    let lock = StateLock::acquire(&policy.state_dir)?;
+    let mut bound = systemd::sockets(&policy);
+    for listener in &policy.listeners {
+        if !bound.iter().any(|b| b.name == listener.name) {
+            bound.push(bind(listener)?);
+        }
+    }
+    // Certificates are read while we still may; keys are often root's.
+    let dial: Arc<dyn Dial> = Arc::new(TcpDial);
+    let policy = Arc::new(policy);
+    let generation = Generation::build(Arc::clone(&policy), None, &dial)?;
+    drop_privileges(&policy)?;
+    let state = StateDir::open(&policy.state_dir)?;
+    let control = ControlSocket::bind(&policy.state_dir)?;
+    let (audit, writer) = Audit::open(policy.audit.clone())?;
+    let gateway = Gateway {
+        current: ArcSwap::from_pointee(generation),
+        ids: state.ids(),
+        trace_key: TraceKey::new(state.trace_key()),
+        budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
+        audit,
+        live: Arc::default(),
+        counters: gateway::Counters::default(),
+        phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
+        dial,
+        rules_dir: std::path::absolute(rules)?,
+        started_unix_ms: unix_ms(),
+        last_reload_error: Mutex::default(),
+    };
+    Ok(Daemon { gateway: Arc::new(gateway), bound, control, writer, _lock: lock })
+}
+
+fn drop_privileges(policy: &Policy) -> Result<(), PrivilegeError> {
+    let Some(user) = policy.user.as_deref().map(privileges::target).transpose()?.flatten() else {
+        return Ok(());
+    };
+    for path in [policy.state_dir.clone(), policy.state_dir.join("lock")] {
+        let handed = privileges::hand_over(&path, &user);
+        handed.map_err(|source| PrivilegeError::Refused {
+            user: user.name.clone(),
+            step: "chown of state_dir",
+            source,
+        })?;
+    }
+    privileges::become_user(&user)
+}
+
+/// The runtime of the daemon.
+pub(super) fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .enable_all()
+        .build()
+}
+
+impl Daemon {
+    /// Serves until SIGTERM, SIGINT or the end of `until`, which begins when the listeners greet; then
+    /// drains.
+    ///
+    /// # Errors
+    /// The runtime or a socket cannot be had.
+    pub(super) fn serve(
+        self,
+        runtime: Runtime,
+        until: impl Future<Output = ()>,
+    ) -> Result<(), Box<dyn Error>> {
+        let Self { gateway, bound, control, mut writer, _lock } = self;
+        let result = runtime.block_on(Box::pin(live(&gateway, bound, control, until)));
+        // Sessions over the drain limit are dropped here.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        writer.close();
+        result
+    }
+}
+
+async fn live(
+    gateway: &Arc<Gateway>,
+    bound: Vec<Bound>,
+    control: ControlSocket,
+    until: impl Future<Output = ()>,
+) -> Result<(), Box<dyn Error>> {
+    let mut signals = Signals::new()?;
+    let mut started = gateway::start(gateway, bound, PROBE_LIMIT).await?;
+    let (tell, mut reloads) = mpsc::channel(RELOADS_WAITING);
+    let control = serve_control(gateway, control, tell);
+    announce(gateway);
+    systemd::tell(&[NotifyState::Ready]);
+    let pulse = systemd::watchdog();
+    let mut until = std::pin::pin!(until);
+    loop {
+        tokio::select! {
+            _ = signals.hangup.recv() => {
+                reload(gateway).await?;
+            }
+            Some(asked) = reloads.recv() => {
+                // Whoever asked may have gone meanwhile; the log has the result.
+                let _ = asked.send(reload(gateway).await?);
+            }
+            () = beat(pulse) => systemd::tell(&[NotifyState::Watchdog]),
+            () = &mut until => break,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+        }
+    }
+    drop(reloads);
+    systemd::tell(&[NotifyState::Stopping]);
+    let limit = gateway.current.load().policy.drain;
+    tracing::info!(sessions = gateway.live.count(), limit_s = limit.as_secs(), "stopping");
+    let left = gateway::drain(gateway, limit).await;
+    started.stop();
+    // Dropping it removes the socket, while the lock is still ours.
+    control.abort();
+    let _ = control.await;
+    if left > 0 {
+        tracing::warn!(sessions = left, "sessions over the drain limit were cut");
+    }
+    Ok(())
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+async fn beat(pulse: Option<Duration>) {
+    match pulse {
+        Some(every) => tokio::time::sleep(every).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn serve_control(gateway: &Arc<Gateway>, socket: ControlSocket, reloads: Reloads) -> JoinHandle<()> {
+    let gateway = Arc::clone(gateway);
+    tokio::spawn(async move {
+        if let Err(error) = control::serve(gateway, socket, reloads).await {
+            tracing::error!(%error, "no control socket: `status` and `reload` will not reach this gateway");
+        }
+    })
+}
+
+async fn reload(gateway: &Arc<Gateway>) -> Result<ReloadReport, Box<dyn Error>> {
+    systemd::tell(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?]);
+    let reloading = Arc::clone(gateway);
+    let done = tokio::task::spawn_blocking(move || gateway::reload(&reloading)).await;
+    systemd::tell(&[NotifyState::Ready]);
+    Ok(done.unwrap_or_else(|panic| ReloadReport {
+        generation: gateway.current.load().number,
+        reloaded: false,
+        problems: vec![format!(
+            "reading the rules failed ({panic}), see the log; the old rules stay in force"
+        )],
+    }))
+}
+
+fn announce(gateway: &Gateway) {
+    let generation = gateway.current.load();
+    for entrance in &generation.entrances {
+        let l = &entrance.listener;
+        tracing::info!(listener = %l.name, address = %l.address, downstream = %l.downstream, "listening");
+    }
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

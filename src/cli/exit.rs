@@ -1,0 +1,6 @@
+//! Exit codes (DESIGN.md section 9) other than 0.
+
+/// Refused by a check, or by the surroundings.
+pub(super) const REFUSED: u8 = 2;
+/// The daemon cannot be reached.
+pub(super) const UNREACHABLE: u8 = 3;

@@ -1,0 +1,179 @@
+//! `portcullis status`: how the running gateway is.
+
+use super::exit::UNREACHABLE;
+use super::out::{self, Ink, Paint, count, duration, octets};
+use super::state_dir;
+use crate::control::{Answer, Request, ask};
+use crate::downstream::{AddressReport, Report};
+use crate::gateway::{AuditLosses, ListenerReport, Status};
+use jiff::Timestamp;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Options of the verb.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
+    let asked =
+        state_dir::find(rules).and_then(|dir| ask(&dir, &Request::Status {}).map_err(|e| e.to_string()));
+    match asked {
+        Ok(Answer::Status(status)) if options.json => out::json(&status),
+        Ok(Answer::Status(status)) => {
+            let now = Timestamp::now().as_millisecond();
+            out::print(&text(&status, now, Paint::of_stdout()));
+        }
+        Ok(Answer::Reload(_) | Answer::Error(_)) => {
+            eprintln!("portcullis: the gateway answered another question; are both of the same version?");
+            return UNREACHABLE.into();
+        }
+        Err(error) => {
+            eprintln!("portcullis: {error}");
+            return UNREACHABLE.into();
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn text(status: &Status, now: i64, paint: Paint) -> String {
+    let mut out = String::new();
+    head(&mut out, status, now, paint);
+    title(&mut out, paint, "listeners");
+    for ListenerReport { name, address } in &status.listeners {
+        row(&mut out, name, &address.to_string());
+    }
+    title(&mut out, paint, "downstreams");
+    for downstream in &status.downstreams {
+        self::downstream(&mut out, downstream, paint);
+    }
+    if !status.oldest.is_empty() {
+        title(&mut out, paint, "oldest sessions");
+        for session in &status.oldest {
+            let age = duration(seconds(session.since_unix_ms, now));
+            let client = session.client.to_string();
+            let _ =
+                writeln!(out, "  {:<12} {client:<24} on {}, for {age}", session.session, session.listener);
+        }
+    }
+    out
+}
+
+fn title(out: &mut String, paint: Paint, words: &str) {
+    let _ = writeln!(out, "\n{}", paint.ink(Ink::Title, words));
+}
+
+fn row(out: &mut String, name: &str, words: &str) {
+    let _ = writeln!(out, "  {name:<12} {words}");
+}
+
+fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
+    let phase = match status.phase.as_str() {
+        "running" => paint.ink(Ink::Good, "running"),
+        other => paint.ink(Ink::Warn, other),
+    };
+    let since = crate::mail::rfc3339(status.started_unix_ms);
+    let up = duration(seconds(status.started_unix_ms, now));
+    let version = &status.version;
+    let _ =
+        writeln!(out, "{}", paint.ink(Ink::Title, &format!("Portcullis {version}, process {}", status.pid)));
+    row(out, "state", &format!("{phase} for {up}, since {since}"));
+    row(out, "rules", &format!("generation {}", status.generation));
+    if let Some(error) = &status.last_reload_error {
+        row(out, "last reload", &paint.ink(Ink::Bad, "refused; the rules before it are in force:"));
+        for line in error.lines() {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    let (open, limit) = (status.sessions, status.sessions_limit);
+    row(out, "sessions", &format!("{open} of {limit} open; {} since start", count_u64(status.connections)));
+    if status.turned_away > 0 {
+        let words = format!("{} connections at the limit (max_connections)", status.turned_away);
+        row(out, "turned away", &paint.ink(Ink::Warn, &words));
+    }
+    row(out, "messages", &format!("{} delivered, {} refused at their end", status.delivered, status.refused));
+    let (memory, disk) = (status.memory, status.disk);
+    row(
+        out,
+        "bodies",
+        &format!(
+            "{} in memory (most ever {}), {} on disk (most ever {})",
+            octets(memory.now),
+            octets(memory.peak),
+            octets(disk.now),
+            octets(disk.peak)
+        ),
+    );
+    match status.audit_losses {
+        AuditLosses { lines: 0, writes: 0 } => row(out, "audit", "complete"),
+        AuditLosses { lines, writes } => {
+            let words = format!("INCOMPLETE: {lines} lines lost, {writes} writes failed; look at the disk");
+            row(out, "audit", &paint.ink(Ink::Bad, &words));
+        }
+    }
+}
+
+fn count_u64(n: u64) -> String {
+    format!("{n} connection{}", if n == 1 { "" } else { "s" })
+}
+
+fn downstream(out: &mut String, report: &Report, paint: Paint) {
+    let Report { name, in_use, resting, limit, addresses } = report;
+    let words = format!("{} of {limit} in use, {resting} resting", count(*in_use, "connection"));
+    let words = if in_use >= limit { paint.ink(Ink::Warn, &words) } else { words };
+    row(out, name, &words);
+    for AddressReport { address, healthy, last_error } in addresses {
+        let state = match (healthy, last_error) {
+            (true, _) => paint.ink(Ink::Good, "healthy"),
+            (false, Some(error)) => paint.ink(Ink::Bad, &format!("FAILED: {error}")),
+            (false, None) => paint.ink(Ink::Bad, "FAILED"),
+        };
+        let address = address.to_string();
+        let _ = writeln!(out, "    {address:<22} {state}");
+    }
+}
+
+fn seconds(since_ms: i64, now_ms: i64) -> u64 {
+    u64::try_from((now_ms - since_ms) / 1000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_stands_out() {
+        let status = r#"{"version":"0.1.0","pid":7,"started_unix_ms":0,"generation":3,"phase":"draining",
+            "last_reload_error":"gateway.toml:1:1: error: no\ngateway.toml:2:1: error: nor this","sessions":2,
+            "sessions_limit":10,"connections":1,"turned_away":4,"delivered":5,"refused":6,
+            "memory":{"now":0,"peak":2048},"disk":{"now":0,"peak":0},"audit_losses":{"lines":8,"writes":9},
+            "listeners":[{"name":"in","address":"[::]:25"}],
+            "downstreams":[{"name":"mx","in_use":1,"resting":0,"limit":1,
+                "addresses":[{"address":"10.0.0.5:25","healthy":true,"last_error":null},
+                             {"address":"10.0.0.6:25","healthy":false,"last_error":"it is away"}]}],
+            "oldest":[{"session":"7F3K9QAB","client":"192.0.2.1","listener":"in","since_unix_ms":1000}]}"#;
+        let status: Status = serde_json::from_str(status).unwrap();
+        let text = text(&status, 90_061_000, Paint::none());
+        for words in [
+            "process 7\n",
+            "draining for 1 d 1 h, since 1970-01-01T00:00:00",
+            "\n    gateway.toml:2:1: error: nor this\n",
+            "2 of 10 open; 1 connection since",
+            "4 connections at the limit",
+            "most ever 2.0 KiB",
+            "INCOMPLETE: 8 lines lost, 9 writes failed",
+            "in           [::]:25\n",
+            "1 connection of 1 in use",
+            "10.0.0.5:25            healthy\n",
+            "10.0.0.6:25            FAILED: it is away\n",
+            "7F3K9QAB     192.0.2.1                on in, for 1 d 1 h\n",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What is said on the socket: one request, a JSON object on one line; then lines of answers, and the end of
+//! the stream. A request that has several answers (none has yet) sends a line for each.
+
+use crate::gateway::{ReloadReport, Status};
+use serde::{Deserialize, Serialize};
+
+/// Longest request line in octets, with its line end.
+pub(super) const REQUEST_OCTETS_MAX: usize = 64 * 1024;
+/// Longest answer line in octets that a client takes.
+pub(super) const ANSWER_OCTETS_MAX: u64 = 16 << 20;
+
+/// What is asked: `{"request":"status"}`. An option that this version does not know is refused: it may say
+/// not to do something. (With braces, for serde looks for unknown fields only there.)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// How the gateway is.
+    Status {},
+    /// Read the rules again.
+    Reload {},
+}
+
+/// What is answered: `{"status":{…}}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `reload`.
+    Reload(ReloadReport),
+    /// The request was not served; a sentence for people.
+    Error(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_read_as_scripts_write_them() {
+        for (text, want) in [
+            (r#"{"request":"status"}"#, Some(Request::Status {})),
+            (r#"{ "request" : "reload" }"#, Some(Request::Reload {})),
+            (r#"{"request":"kick"}"#, None),
+            (r#"{"request":"status","more":1}"#, None),
+            ("status", None),
+            ("", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Request>(text).ok(), want, "{text}");
+        }
+        assert_eq!(serde_json::to_string(&Request::Status {}).unwrap(), r#"{"request":"status"}"#);
+    }
+}

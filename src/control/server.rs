@@ -1,0 +1,152 @@
+//! The daemon's side: a few clients at once, each under a deadline.
+
+use super::protocol::{Answer, REQUEST_OCTETS_MAX, Request};
+use super::socket::ControlSocket;
+use crate::gateway::{Gateway, ReloadReport};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Clients served at once; others wait in the backlog of the socket.
+const CLIENTS_MAX: usize = 16;
+/// For the request to come, and again for the answer to be taken.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed for lack of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Where requests to reload go: one at a time, and in turn with SIGHUP.
+pub type Reloads = mpsc::Sender<oneshot::Sender<ReloadReport>>;
+
+/// Serves the socket until the future is dropped; then its file is removed and its clients are cut.
+pub async fn serve(gateway: Arc<Gateway>, socket: ControlSocket, reloads: Reloads) -> io::Result<()> {
+    let (listener, file) = socket.into_parts();
+    let listener = UnixListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let mut clients = JoinSet::new();
+    loop {
+        while clients.try_join_next().is_some() {}
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "control socket: cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let allowed = may_speak(&stream, file.path());
+        let (gateway, reloads) = (Arc::clone(&gateway), reloads.clone());
+        clients.spawn(async move {
+            let _place = place;
+            client(stream, allowed, &gateway, &reloads).await;
+        });
+    }
+}
+
+/// Whether the peer may ask: our own user, root, or whoever the mode of the socket let in. The kernel lets in
+/// only those with the right to write to the file; as long as others have none, they are of its group.
+fn may_speak(stream: &UnixStream, path: &Path) -> bool {
+    let Ok(peer) = stream.peer_cred() else { return false };
+    if peer.uid() == 0 || peer.uid() == nix::unistd::geteuid().as_raw() {
+        return true;
+    }
+    std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o007 == 0)
+}
+
+async fn client(mut stream: UnixStream, allowed: bool, gateway: &Gateway, reloads: &Reloads) {
+    let answer = if allowed {
+        match timeout(LIMIT, read_request(&mut stream)).await {
+            Ok(Ok(request)) => answer(request, gateway, reloads).await,
+            Ok(Err(why)) => Answer::Error(why),
+            Err(_elapsed) => Answer::Error(format!("no request within {} s", LIMIT.as_secs())),
+        }
+    } else {
+        Answer::Error(
+            "you may not speak with the gateway: become root, its user or a member of the socket's group"
+                .into(),
+        )
+    };
+    let Ok(mut line) = serde_json::to_vec(&answer) else { return };
+    line.push(b'\n');
+    // A client that does not take its answer is closed all the same.
+    let _ = timeout(LIMIT, stream.write_all(&line)).await;
+}
+
+async fn read_request(stream: &mut UnixStream) -> Result<Request, String> {
+    let mut input = Vec::new();
+    let end = loop {
+        if let Some(end) = memchr::memchr(b'\n', &input) {
+            break end;
+        }
+        if input.len() >= REQUEST_OCTETS_MAX {
+            return Err(format!("a request has at most {REQUEST_OCTETS_MAX} octets"));
+        }
+        match stream.read_buf(&mut input).await {
+            Ok(0) => return Err("the connection ended inside the request".into()),
+            Ok(_) => {}
+            Err(error) => return Err(format!("the request cannot be read: {error}")),
+        }
+    };
+    let line = input.get(..end).unwrap_or_default();
+    serde_json::from_slice(line).map_err(|e| format!("this is no request that I know: {e}"))
+}
+
+async fn answer(request: Request, gateway: &Gateway, reloads: &Reloads) -> Answer {
+    match request {
+        Request::Status {} => Answer::Status(Box::new(gateway.status())),
+        Request::Reload {} => {
+            let (tell, told) = oneshot::channel();
+            let stopping = || Answer::Error("the gateway is stopping; nothing was reloaded".into());
+            if reloads.send(tell).await.is_err() {
+                return stopping();
+            }
+            told.await.map_or_else(|_| stopping(), Answer::Reload)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(octets: &[u8]) -> Result<Request, String> {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let octets = octets.to_vec();
+        let writer = tokio::spawn(async move {
+            // Whoever reads may stop in the middle.
+            let _ = far.write_all(&octets).await;
+        });
+        let got = read_request(&mut near).await;
+        drop(near);
+        writer.await.unwrap();
+        got
+    }
+
+    #[tokio::test]
+    async fn one_bounded_line_is_a_request() {
+        assert_eq!(read(b"{\"request\":\"status\"}\n").await, Ok(Request::Status {}));
+        assert_eq!(read(b"{\"request\":\"reload\"}\nmore").await, Ok(Request::Reload {}));
+        for (octets, says) in [
+            (&b"{\"request\":\"status\"}"[..], "ended inside"),
+            (b"", "ended inside"),
+            (b"help\n", "no request that I know"),
+            (&[b' '; 2 * REQUEST_OCTETS_MAX], "at most"),
+        ] {
+            let error = read(octets).await.unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn our_own_user_may_speak() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        assert!(may_speak(&near, Path::new("/no/such/file")));
+    }
+}
