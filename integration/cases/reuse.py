@@ -180,3 +180,22 @@ def test_not_where_xclient_is_offered_once(env):
     gate = env.gateway(down)
     alternate(env, gate, 6)
     check_facts(down, "XCLIENT", 6)
+
+
+def test_no_recipient_of_a_refused_message_stays(env):
+    """A message that we refuse leaves MAIL and RCPT open behind; the same client goes on at once."""
+    down = env.downstream()
+    gate = env.gateway(down, max_message_size="64K")
+    with gate.client() as c:
+        c.ehlo()
+        for n in range(5):
+            c.envelope(rcpt=f"refused{n}@example.net")
+            c.must("DATA", 354)
+            # the next MAIL is there when the refusal goes out
+            c.send(dot_stuff(text(size=90_000)) + b"MAIL FROM:<sender@example.com>\r\nRCPT TO:<taken%d@example.net>\r\n" % n)
+            assert [r.code for r in c.replies(3)] == [552, 250, 250]
+            assert c.data(text()).code == 250
+    assert [t.rcpt for t in down.messages] == [[b"RCPT TO:<taken%d@example.net>" % n] for n in range(5)]
+    for session in down.sessions():
+        verbs = [l.split(b" ")[0] for l in session.commands]
+        assert all(b"RSET" in verbs[i - 2:i] or b"BDAT" in verbs[i - 2:i] for i, v in enumerate(verbs) if v == b"MAIL" and i > 2), verbs

@@ -140,7 +140,8 @@ impl Session {
                 link.unsettled = !settled;
                 self.link = Some(link);
             }
-            Some(link) => self.park(&transaction, link),
+            Some(link) if settled => self.park(&transaction, link),
+            Some(link) => transaction.entrance.pool.give_back(&transaction.key, *link),
             None => {}
         }
         self.transaction = Some(transaction);
