@@ -143,10 +143,11 @@ impl Session {
     /// Moves the body to its file when it has outgrown memory.
     async fn spill(&mut self) {
         let Some(incoming) = self.incoming.as_deref_mut() else { return };
-        if incoming.problem.is_none() && incoming.writer.wants_spill() {
-            if let Err(error) = incoming.writer.spill().await {
-                incoming.failed(&error);
-            }
+        if incoming.problem.is_none()
+            && incoming.writer.wants_spill()
+            && let Err(error) = incoming.writer.spill().await
+        {
+            incoming.failed(&error);
         }
     }
 

@@ -172,17 +172,7 @@ impl Session {
 
     async fn try_deliver(&mut self, body: &Body, finish_by: Instant) -> Result<Reply, DownstreamError> {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
-        let head_of = transaction.take_link();
-        let mut link = match head_of {
-            Some(mut link) => {
-                if link.is_alive() {
-                    Some(link)
-                } else {
-                    None
-                }
-            }
-            None => None,
-        };
+        let mut link = transaction.take_link().and_then(|mut link| link.is_alive().then_some(link));
         if link.is_none() {
             self.recover_by(self.no_link(), finish_by).await?;
             link = self.transaction.as_deref_mut().and_then(Transaction::take_link);
@@ -226,10 +216,9 @@ impl Session {
     }
 
     fn delivery_failed(&mut self, error: &DownstreamError) -> Reply {
-        if let Some(transaction) = self.transaction.as_deref_mut() {
-            if error.step() == Some("the end of data") {
-                transaction.note = Some("may be delivered twice".into());
-            }
+        let in_doubt = error.step() == Some("the end of data");
+        if let Some(transaction) = self.transaction.as_deref_mut().filter(|_| in_doubt) {
+            transaction.note = Some("may be delivered twice".into());
         }
         self.downstream_failed(error)
     }

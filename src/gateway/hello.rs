@@ -118,7 +118,6 @@ impl Session {
             catalogue::HELO.reply().with_text(&self.generation.policy.hostname)
         };
         self.answer(&reply);
-        self.server.set_extended(extended);
     }
 
     /// What EHLO offers now.

@@ -111,7 +111,7 @@ impl Command {
     pub fn parse(line: &[u8], raw: &[u8]) -> Self {
         let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
         let (verb, rest) = line.split_at_checked(end).unwrap_or((line, b""));
-        let rest = rest.trim_ascii();
+        let rest = trim_blanks(rest);
         let is = |name: &str| verb.eq_ignore_ascii_case(name.as_bytes());
         if is("MAIL") {
             return parse_mail(line, raw);
@@ -128,6 +128,15 @@ impl Command {
         }
         classify(raw, rest)
     }
+}
+
+/// Without the blanks around it; a tab is no blank here (RFC 5321 section 4.1.1.1 knows SP only).
+fn trim_blanks(text: &[u8]) -> &[u8] {
+    let blank = |b: &u8| *b == b' ';
+    let start = text.iter().take_while(|b| blank(b)).count();
+    let text = text.get(start..).unwrap_or_default();
+    let end = text.iter().rev().take_while(|b| blank(b)).count();
+    text.get(..text.len() - end).unwrap_or_default()
 }
 
 /// The verbs that carry nothing that we read further.
@@ -257,7 +266,7 @@ fn parse_auth(rest: &[u8], raw: &[u8]) -> Command {
     if mechanism.is_empty() || mechanism.len() > 20 || !mechanism.iter().all(good) {
         return Command::Bad(catalogue::BAD_PARAMETER);
     }
-    let initial = words.next().map(<[u8]>::trim_ascii).filter(|w| !w.is_empty());
+    let initial = words.next().map(trim_blanks).filter(|w| !w.is_empty());
     let base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
     if initial.is_some_and(|i| !i.iter().all(base64)) {
         return Command::Bad(catalogue::BAD_PARAMETER);

@@ -143,7 +143,6 @@ impl Talk {
         let entry = match command {
             Command::Hello { extended, .. } => {
                 self.server.answer(&hello(*extended));
-                self.server.set_extended(*extended);
                 return;
             }
             Command::Data => {

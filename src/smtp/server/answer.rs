@@ -1,7 +1,7 @@
 //! Output: what an answer means for the state.
 
 use super::machine::Server;
-use super::state::{AfterSkip, State, Waiting};
+use super::state::{AfterSkip, Ending, Greeted, State, Waiting};
 use crate::reply::Reply;
 use crate::smtp::data::{BodyCheck, DataDecoder, LineEnds};
 
@@ -13,7 +13,7 @@ impl Server {
         reply.write_to(&mut self.output);
         match waiting {
             Waiting::Other => {}
-            Waiting::Hello => self.after_hello(reply),
+            Waiting::Hello { extended } => self.after_hello(reply, extended),
             Waiting::Mail => self.after_mail(reply),
             Waiting::Rcpt => self.after_rcpt(reply),
             Waiting::Reset => self.after_reset(),
@@ -37,12 +37,12 @@ impl Server {
             Waiting::ChunkEnd => {}
             Waiting::Message => self.state = State::ExpectMail,
             Waiting::Quit => {
-                self.quit = true;
+                self.ending = Ending::Quit;
                 self.state = State::Closed;
             }
             Waiting::Drop => self.state = State::Closed,
         }
-        if reply.code() == 421 || self.last {
+        if reply.code() == 421 || self.ending == Ending::AfterAnswer {
             self.state = State::Closed;
         }
     }
@@ -99,16 +99,11 @@ impl Server {
         self.state = State::SkipOctets { left: octets, reply: Box::new(reply), then };
     }
 
-    fn after_hello(&mut self, reply: &Reply) {
+    fn after_hello(&mut self, reply: &Reply, extended: bool) {
         if reply.is_success() {
-            self.greeted = true;
+            self.greeted = if extended { Greeted::Ehlo } else { Greeted::Helo };
             self.state = State::ExpectMail;
         }
-    }
-
-    /// Notes which greeting was accepted; called by the driver with the answer to HELO or EHLO.
-    pub fn set_extended(&mut self, extended: bool) {
-        self.extended = extended;
     }
 
     fn after_mail(&mut self, reply: &Reply) {
@@ -128,7 +123,7 @@ impl Server {
     }
 
     fn after_reset(&mut self) {
-        self.state = if self.greeted { State::ExpectMail } else { State::ExpectHello };
+        self.state = if self.greeted != Greeted::No { State::ExpectMail } else { State::ExpectHello };
     }
 
     fn after_auth(&mut self, reply: &Reply) {

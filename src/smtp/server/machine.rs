@@ -1,7 +1,7 @@
 //! Input: from octets to events.
 
 use super::event::Event;
-use super::state::{State, Waiting};
+use super::state::{Ending, Greeted, State, Waiting};
 use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::line::{AUTH_OCTETS_MAX, COMMAND_OCTETS_MAX, Framed, LineFramer};
@@ -26,11 +26,9 @@ pub struct Server {
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) framer: LineFramer,
     held: Option<Command>,
-    pub(super) greeted: bool,
-    pub(super) extended: bool,
+    pub(super) greeted: Greeted,
     pub(super) authenticated: bool,
-    pub(super) quit: bool,
-    pub(super) last: bool,
+    pub(super) ending: Ending,
 }
 
 impl Default for Server {
@@ -43,11 +41,9 @@ impl Default for Server {
             waiting: VecDeque::new(),
             framer: LineFramer::default(),
             held: None,
-            greeted: false,
-            extended: false,
+            greeted: Greeted::No,
             authenticated: false,
-            quit: false,
-            last: false,
+            ending: Ending::Open,
         }
     }
 }
@@ -105,13 +101,7 @@ impl Server {
     /// Whether the session ended by QUIT.
     #[must_use]
     pub fn quit_was_said(&self) -> bool {
-        self.quit
-    }
-
-    /// Whether EHLO was the last greeting.
-    #[must_use]
-    pub fn is_extended(&self) -> bool {
-        self.extended
+        self.ending == Ending::Quit
     }
 
     /// Gives back memory that an idle session does not need.
@@ -146,7 +136,7 @@ impl Server {
 
     /// The next answer ends the session, whatever it says.
     pub fn close_after_answer(&mut self) {
-        self.last = true;
+        self.ending = Ending::AfterAnswer;
     }
 
     /// The handshake is done: everything learned before it is forgotten (RFC 3207 section 4.2).
@@ -158,8 +148,7 @@ impl Server {
 
     pub(super) fn forget(&mut self) {
         self.state = State::ExpectHello;
-        self.greeted = false;
-        self.extended = false;
+        self.greeted = Greeted::No;
         self.authenticated = false;
         self.framer = LineFramer::default();
     }
@@ -198,7 +187,7 @@ impl Server {
 
     fn next_line(&mut self) -> Option<Event> {
         let input = self.input.get(self.at..).unwrap_or_default();
-        if !self.greeted && input.first() == Some(&TLS_HANDSHAKE) {
+        if self.greeted == Greeted::No && input.first() == Some(&TLS_HANDSHAKE) {
             return Some(self.drop_with(catalogue::FOREIGN_PROTOCOL));
         }
         let in_auth = matches!(self.state, State::ExpectAuthLine);

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::machine::Server;
-use super::state::{Envelope, State, Waiting};
+use super::state::{Envelope, Greeted, State, Waiting};
 use crate::reply::{Entry, catalogue};
 use crate::smtp::command::Command;
 
@@ -10,7 +10,10 @@ impl Server {
     /// Judges a command by the state and notes what its answer will be for.
     pub(super) fn order(&mut self, command: Command) -> Event {
         match &command {
-            Command::Hello { .. } => self.let_pass(command, Waiting::Hello),
+            Command::Hello { extended, .. } => {
+                let waiting = Waiting::Hello { extended: *extended };
+                self.let_pass(command, waiting)
+            }
             Command::Rset => self.let_pass(command, Waiting::Reset),
             Command::Quit => self.let_pass(command, Waiting::Quit),
             Command::Noop | Command::Help | Command::Vrfy | Command::Expn(_) | Command::Etrn(_) => {
@@ -156,7 +159,7 @@ impl Server {
             return self.refuse_with(catalogue::ALREADY_AUTHENTICATED);
         }
         match self.outside_transaction() {
-            Ok(()) if self.extended => self.let_pass(command, Waiting::Auth),
+            Ok(()) if self.greeted == Greeted::Ehlo => self.let_pass(command, Waiting::Auth),
             Ok(()) => self.refuse_with(catalogue::HELLO_FIRST),
             Err(entry) => self.refuse_with(entry),
         }

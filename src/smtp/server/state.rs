@@ -57,6 +57,30 @@ pub(super) enum AfterSkip {
     Reset,
 }
 
+/// How the client greeted last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Greeted {
+    /// Not yet, or it is forgotten.
+    #[default]
+    No,
+    /// HELO.
+    Helo,
+    /// EHLO.
+    Ehlo,
+}
+
+/// How far the session is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Ending {
+    /// It goes on.
+    #[default]
+    Open,
+    /// The next answer is the last.
+    AfterAnswer,
+    /// QUIT was said.
+    Quit,
+}
+
 /// A transaction before its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Envelope {
@@ -71,7 +95,9 @@ pub(super) struct Envelope {
 /// What an outstanding answer will be the answer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waiting {
-    Hello,
+    Hello {
+        extended: bool,
+    },
     Mail,
     Rcpt,
     Data,
@@ -95,7 +121,7 @@ impl Waiting {
     pub(super) fn lets_envelope_pass(self) -> bool {
         match self {
             Self::Mail | Self::Rcpt | Self::Other => true,
-            Self::Hello
+            Self::Hello { .. }
             | Self::Data
             | Self::Reset
             | Self::Quit
