@@ -1,8 +1,10 @@
 """Who the client is: PROXY and XCLIENT in from listed peers only; XCLIENT, XFORWARD and PROXY v2 out."""
 import ipaddress
 import socket
+import ssl
 import struct
 
+from lib.certs import client_context
 from lib.client import Client, Closed, send
 from lib.downstream import KEYWORDS
 from cases.reuse import XCLIENT, XFORWARD
@@ -184,3 +186,43 @@ def test_awkward_helo_in_identity(env):
         words = [w.split(b"=")[0] for w in line.split()[1:]]
         assert len(words) == len(set(words)), line
         assert all(w.count(b"=") == 1 for w in line.split()[1:]), line
+
+
+def test_nothing_of_the_client_before_stays(env):
+    """One session for several clients: neither address nor login of one gives the next a right."""
+    down = env.downstream()
+    front = env.gateway(down, listener={"xclient": ["127.0.0.5/32"], "xclient_login": True}, relay={"from": ["192.0.2.33/32", "127.0.0.5/32"]})
+    for first, second, code in (("ADDR=192.0.2.44 LOGIN=boss", "ADDR=192.0.2.55 LOGIN=[UNAVAILABLE]", 550),
+                                ("ADDR=192.0.2.44 LOGIN=boss", "ADDR=192.0.2.55", 550),
+                                ("ADDR=192.0.2.44 LOGIN=boss", "HELO=client.example.com", 250),
+                                ("ADDR=192.0.2.33", "ADDR=[UNAVAILABLE]", 550), ("ADDR=192.0.2.33", "ADDR=[TEMPUNAVAIL]", 550),
+                                ("ADDR=192.0.2.33", "ADDR=192.0.2.34", 550), ("NAME=x.example.com", "ADDR=[UNAVAILABLE]", 550)):
+        with front.client(source="127.0.0.5") as c:
+            for words, want in ((first, 250), (second, code)):
+                c.must("XCLIENT " + words, 220)
+                c.ehlo()
+                c.must("MAIL FROM:<sender@example.com>", 250)
+                c.must("RCPT TO:<x@elsewhere.test>", want)
+                c.must("RSET", 250)
+
+
+def test_proxy_header_and_tls_hello_in_one_piece(env):
+    """A balancer sends its header with the first octets of its client."""
+    cert = env.cert()
+    front = gate(env, env.downstream(), tls="implicit", certificate=cert.cert, key=cert.key)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context().wrap_bio(incoming, outgoing, server_hostname="mx.example.net")
+    with socket.create_connection(("127.0.0.1", front.port), 10) as sock:
+        first, got = v2("192.0.2.1"), None
+        while got is None:
+            try:
+                tls.do_handshake()
+                got = tls.read(1000)
+            except ssl.SSLWantReadError:
+                sock.sendall(first + outgoing.read())
+                first = b""
+                piece = sock.recv(65536)
+                assert piece, "closed in the handshake"
+                incoming.write(piece)
+        assert got.startswith(b"220 "), got
+    assert front.wait_audit("connection", lambda row: row["client"] == "192.0.2.1")

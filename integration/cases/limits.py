@@ -122,6 +122,40 @@ def test_oversize(env):
     assert len(down.messages) == 2
 
 
+def test_many_chunks(env):
+    """Exim sends a large message in chunks of 8 KB: their number is no abuse."""
+    down = env.downstream()
+    gate = env.gateway(down, listener={"max_commands": 50})
+    with gate.client() as c:
+        c.ehlo()
+        c.envelope()
+        for _ in range(200):
+            c.send(b"BDAT 100\r\n" + b"x" * 98 + b"\r\n")
+            got = c.reply()
+            assert got.code == 250, got
+        assert c.cmd("BDAT 0 LAST").code == 250
+        c.envelope()
+        # those that carry nothing lead nowhere
+        c.send(b"BDAT 0\r\n" * 60)
+        assert 421 in [c.reply().code for _ in range(50)]
+    assert len(down.messages) == 1
+
+
+@nightly
+def test_slow_chunk_that_is_refused(env):
+    """What is thrown away earns time too: the refusal is 552, not a timeout."""
+    gate = env.gateway(env.downstream(), max_message_size="64K")
+    with gate.client() as c:
+        c.ehlo()
+        c.envelope()
+        c.send(b"BDAT 100000 LAST\r\n")
+        for _ in range(70):
+            assert c.silent(1)
+            c.send(b"x" * 1000)
+        c.send(b"x" * 30_000)
+        assert c.reply().code == 552
+
+
 def test_far_oversize_is_closed(env):
     down = env.downstream()
     gate = env.gateway(down, max_message_size="100K")
@@ -134,6 +168,12 @@ def test_far_oversize_is_closed(env):
             sent += 1000
         assert sent < 20_000_000, "it consumes without end"
     assert not down.messages
+    with gate.client() as c:
+        c.ehlo()
+        c.envelope()
+        c.must("DATA", 354)
+        c.send(text(size=205_000))
+        assert c.reply().code == 552, "no temporary trouble"
 
 
 def test_client_gone_in_data(env):

@@ -305,6 +305,26 @@ def test_session_lost_during_upload_is_replayed(env):
     assert len(down.accepted) == 1 and len(down.sessions()) == 2
 
 
+def test_replay_in_the_middle_of_a_group(env):
+    """Recipients that were accepted right before the session died, in the same pipelined group, are said again too."""
+    for dies in ([Close()], ["250 2.1.5 Ok", Close()], ["550 5.1.1 no", "250 2.1.5 Ok", Close()]):
+        keywords = {"keywords": [k for k in KEYWORDS if k != "PIPELINING"]}
+        for script in ({}, keywords):
+            # the first connection is the probe
+            down = env.downstream({}, {**script, "RCPT": dies}, script)
+            gate = env.gateway(down)
+            with gate.client() as c:
+                c.ehlo()
+                names = [b"one", b"two", b"three", b"four"]
+                c.send(b"MAIL FROM:<sender@example.com>\r\n" + b"".join(b"RCPT TO:<%s@example.net>\r\n" % n for n in names))
+                mail, *rcpt = c.replies(5)
+                assert mail.code == 250, mail
+                assert c.data(text()).code == 250
+            promised = [b"RCPT TO:<%s@example.net>" % n for n, r in zip(names, rcpt) if r.code == 250]
+            assert len(promised) >= 3 and [t.rcpt for t in down.messages] == [promised], (dies, rcpt)
+            gate.stop()
+
+
 def test_replay_with_another_answer(env):
     """The replay is answered otherwise: 451 4.4.2, and no message."""
     seen = []
@@ -323,3 +343,39 @@ def test_replay_with_another_answer(env):
         got = c.data(text())
         assert got.code in (451, 421) and got.enhanced.startswith("4.4."), got
     assert not down.messages
+
+
+def test_reply_in_the_middle_of_the_message(env):
+    """A 250 that comes before the end of data answers nothing, and the end is not sent after it; a refusal passes."""
+    for reply, want, sessions in ((b"250 2.0.0 early\r\n", 451, 2), (b"552 5.3.4 too big\r\n", 552, 1)):
+        ends = []
+
+        def data(connection, line):
+            connection.send(b"354 go\r\n")
+            connection.octets(1_000_000)
+            connection.send(reply)
+            ends.append(b"")
+            while True:
+                connection._recv()
+                connection.buffer = ends[-1] = connection.buffer[-5:]
+        down = env.downstream({"keywords": PLAIN, "DATA": data})
+        gate = env.gateway(down)
+        with gate.client() as c:
+            c.ehlo()
+            got = c.mail(text(size=9_000_000))
+            assert got.code == want, got
+        gate.stop()
+        assert len(ends) == sessions and b"\r\n.\r\n" not in ends, ends
+
+
+def test_recipient_parameter_that_this_session_lacks(env):
+    """DSN was offered to the client; the session that it got lacks it: another one, never its 555."""
+    lacks = {"keywords": [k for k in KEYWORDS if k != "DSN"], "RCPT": "555 5.5.4 no DSN"}
+    down = env.downstream({}, lacks, {})
+    gate = env.gateway(down)
+    with gate.client() as c:
+        c.ehlo()
+        c.must("MAIL FROM:<sender@example.com>", 250)
+        c.must("RCPT TO:<alice@example.net> NOTIFY=NEVER", 250)
+        assert c.data(text()).code == 250
+    assert len(down.messages) == 1

@@ -26,6 +26,7 @@ REFUSED = [b"<x@elsewhere.test>", b"<x@sub.example.net>", b"<x@notexample.net>",
            b"<user%elsewhere.test@example.net>", b"<elsewhere.test!user@example.net>", b'<"user@elsewhere.test"@example.net>',
            b'<"user%elsewhere.test"@example.net>', b'<"elsewhere.test!user"@example.net>', b"<user%elsewhere.test%example.net@example.net>",
            b'<"x\\@elsewhere.test"@example.net>', b"<user@elsewhere.test@example.net>",
+           b"<IMCEASMTP-user+40elsewhere+2Etest@example.net>",
            # foreign literals, unqualified names
            b"<x@[192.0.2.1]>", b"<x@[127.0.0.1]>", b"<x@[IPv6:2001:db8::1]>", b"<alice>", b"<root>", b'<"x@elsewhere.test">', b"<user%elsewhere.test>"]
 

@@ -1,7 +1,8 @@
 """Downstream sessions are reused, and never does one client's fact show in another's transaction."""
 import threading
+import time
 
-from lib.client import Client, send
+from lib.client import Client, dot_stuff, send, text
 from lib.downstream import KEYWORDS
 
 XCLIENT = "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME"
@@ -75,6 +76,24 @@ def test_no_identity(env):
     for t in down.accepted:
         assert t.facts == {}
     assert all(l.split(b" ")[1] == b"mx.example.net" for l in down.commands("EHLO")), "the EHLO name sent down is ours"
+
+
+def test_silent_at_rest(env):
+    """The host behind is gone without a word: the first client after it does not wait once for each session."""
+    down = env.downstream({"MAIL": lambda c, line: None if c.transactions else "250 2.1.0 Ok"})
+    gate = env.gateway(down)
+    clients = [gate.client() for _ in range(3)]
+    for c in clients:
+        c.ehlo()
+        c.envelope()
+    for c in clients:
+        assert c.data(text()).code == 250
+        c.quit()
+    began = time.monotonic()
+    with gate.client(timeout=60) as c:
+        c.ehlo()
+        assert c.mail().code == 250
+    assert time.monotonic() - began < 30
 
 
 def test_off(env):
@@ -151,3 +170,32 @@ def test_concurrent_clients(env):
         assert f"<c{who}@".encode() in t.mail and f"<r{who}@".encode() in t.rcpt[0], (t.mail, t.rcpt)
         assert t.facts["XCLIENT ADDR"] == f"127.0.1.{who}" and t.facts["XCLIENT HELO"] == f"c{who}.example.com"
     assert max(sum(1 for c in down.connections if c.ended is None), 0) <= 4
+
+
+def test_not_where_xclient_is_offered_once(env):
+    """A server that offers XCLIENT no more after the first: the next client cannot be named in that session."""
+    def words(connection):
+        return [*KEYWORDS, XFORWARD] if "XCLIENT ADDR" in connection.facts else [*KEYWORDS, XCLIENT, XFORWARD]
+    down = env.downstream({"keywords": words})
+    gate = env.gateway(down)
+    alternate(env, gate, 6)
+    check_facts(down, "XCLIENT", 6)
+
+
+def test_no_recipient_of_a_refused_message_stays(env):
+    """A message that we refuse leaves MAIL and RCPT open behind; the same client goes on at once."""
+    down = env.downstream()
+    gate = env.gateway(down, max_message_size="64K")
+    with gate.client() as c:
+        c.ehlo()
+        for n in range(5):
+            c.envelope(rcpt=f"refused{n}@example.net")
+            c.must("DATA", 354)
+            # the next MAIL is there when the refusal goes out
+            c.send(dot_stuff(text(size=90_000)) + b"MAIL FROM:<sender@example.com>\r\nRCPT TO:<taken%d@example.net>\r\n" % n)
+            assert [r.code for r in c.replies(3)] == [552, 250, 250]
+            assert c.data(text()).code == 250
+    assert [t.rcpt for t in down.messages] == [[b"RCPT TO:<taken%d@example.net>" % n] for n in range(5)]
+    for session in down.sessions():
+        verbs = [l.split(b" ")[0] for l in session.commands]
+        assert all(b"RSET" in verbs[i - 2:i] or b"BDAT" in verbs[i - 2:i] for i, v in enumerate(verbs) if v == b"MAIL" and i > 2), verbs

@@ -75,6 +75,7 @@ mod tests {
         ("<\"a@example.com\"@example.net>", Some(550)),
         ("<\"a\\@example.com\"@example.net>", Some(550)),
         ("<\"example.com!a\"@example.net>", Some(550)),
+        ("<IMCEASMTP-a+40example+2Ecom@example.net>", Some(550)),
         ("<a@[192.0.2.1]>", Some(550)),
         ("<a@[IPv6:2001:db8::1]>", Some(550)),
         ("<a>", Some(550)),

@@ -1,6 +1,7 @@
 //! Beginning a transaction: a session, at rest or fresh, that has been told who the client is and has
 //! answered MAIL.
 
+use super::address::Addresses;
 use super::error::DownstreamError;
 use super::identity::{Introduction, Peer};
 use super::open::accepted;
@@ -10,7 +11,13 @@ use crate::reply::Reply;
 use crate::smtp::client::Awaiting;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+/// How long a session at rest may take until it answers the first line: then a fresh one is faster than waiting,
+/// and the client, which knows nothing of it, does not give up.
+const RESTED_LIMIT: Duration = Duration::from_secs(20);
 
 /// What a transaction wants of a session.
 pub struct Wanted<'a> {
@@ -53,9 +60,14 @@ impl Pool {
         let slot = self.slot().await?;
         let mut slot = Some(slot);
         while let Some(session) = self.take_resting(wanted.key) {
-            match self.on_rested(session, wanted).await {
-                Ok(begun) => return Ok(Self::with_slot(begun, &mut slot)),
-                Err(error) => tracing::debug!(%error, "a session at rest was dead"),
+            match timeout(RESTED_LIMIT, self.on_rested(session, wanted)).await {
+                Ok(Ok(begun)) => return Ok(Self::with_slot(begun, &mut slot)),
+                Ok(Err(error)) => tracing::debug!(%error, "a session at rest was dead"),
+                Err(_elapsed) => {
+                    // A host that is gone says nothing at all, on each of them.
+                    tracing::info!(downstream = %self.config.name, "a session at rest does not answer, closing all");
+                    self.close_all();
+                }
             }
         }
         self.make_room();
@@ -96,20 +108,17 @@ impl Pool {
 
     async fn on_fresh(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         let candidates = self.addresses.candidates(tokio::time::Instant::now());
+        let _hope = Hope { addresses: &self.addresses, last: candidates.last_hope };
         let mut last = None;
         for socket in &candidates.sockets {
             match self.on_address(*socket, wanted).await {
-                Ok(begun) => {
-                    self.end_hope(candidates.last_hope);
-                    return Ok(begun);
-                }
+                Ok(begun) => return Ok(begun),
                 Err(error) => {
                     tracing::warn!(%error, "downstream address failed");
                     last = Some(error);
                 }
             }
         }
-        self.end_hope(candidates.last_hope);
         Err(match last {
             Some(error @ DownstreamError::Lacks { .. }) => error,
             Some(error) if candidates.sockets.len() == 1 => error,
@@ -118,12 +127,6 @@ impl Pool {
                 last: other.map_or_else(|| "all addresses failed lately".into(), |e| e.to_string()),
             },
         })
-    }
-
-    fn end_hope(&self, last_hope: bool) {
-        if last_hope {
-            self.addresses.hope_ended();
-        }
     }
 
     async fn on_address(&self, socket: SocketAddr, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
@@ -153,11 +156,16 @@ impl Pool {
                 }
             }
             Introduction::Xclient(line) => {
+                let offered = Arc::clone(&session.capabilities);
                 session.queue(&line, Awaiting::Command);
                 before = 1;
                 self.skip(&mut session, &mut before).await?;
                 self.hello(&mut session).await?;
                 session.introduced = true;
+                // A server that does not let us name the next client as well keeps this one for ever.
+                session.spoiled |=
+                    session.capabilities.parameters("XCLIENT") != offered.parameters("XCLIENT");
+                lacks(&session, wanted)?;
             }
         }
         if !pipelining {
@@ -202,6 +210,20 @@ impl Pool {
             }
         }
         Ok(())
+    }
+}
+
+/// Ends the one attempt that is allowed while all addresses rest, also when it is cancelled.
+struct Hope<'a> {
+    addresses: &'a Addresses,
+    last: bool,
+}
+
+impl Drop for Hope<'_> {
+    fn drop(&mut self) {
+        if self.last {
+            self.addresses.hope_ended();
+        }
     }
 }
 

@@ -70,9 +70,9 @@ impl Session {
         }
     }
 
-    /// The server closed while we were writing: an honest refusal that it said first passes as it is.
+    /// The server spoke or closed while we were writing: an honest refusal that it said passes as it is.
     async fn refused_in_the_middle(&mut self, error: DownstreamError) -> Result<Handed, DownstreamError> {
-        if !matches!(error, DownstreamError::Lost { .. }) {
+        if !matches!(error, DownstreamError::Lost { .. } | DownstreamError::Protocol { .. }) {
             return Err(error);
         }
         self.parting_reply().await.map(Handed::Refused).ok_or(error)
@@ -136,6 +136,10 @@ impl Session {
         }
         if !still_wanted() {
             return Ok(false);
+        }
+        // A reply that is here already cannot be the one to the end of data.
+        if !self.is_alive() {
+            return Err(self.surplus());
         }
         stuffer.finish(&mut out);
         self.write_body(&out, limit).await?;

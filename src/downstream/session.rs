@@ -36,6 +36,8 @@ pub struct Session {
     pub messages: u32,
     /// It refused something, or carries credentials: no other transaction may have it.
     pub spoiled: bool,
+    /// A transaction may still be open in it, for whoever keeps it: RSET before the next MAIL.
+    pub unsettled: bool,
     /// XCLIENT told it of the client that it serves now.
     pub(super) introduced: bool,
     /// When it began to rest.
@@ -55,6 +57,7 @@ impl Session {
             tls: None,
             messages: 0,
             spoiled: false,
+            unsettled: false,
             introduced: false,
             resting_since: Instant::now(),
             slot: None,

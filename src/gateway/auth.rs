@@ -60,7 +60,7 @@ impl Session {
         line: &[u8],
     ) -> Result<(), End> {
         let peer = self.peer();
-        let key = Key { generation: self.generation.number, listener: self.entrance.listener.name.clone() };
+        let key = self.key();
         let wanted = Wanted {
             key: &key,
             peer: &peer,
@@ -90,9 +90,7 @@ impl Session {
 
     /// A line of the dialogue.
     pub(super) async fn auth_line(&mut self, line: &[u8]) -> Result<(), End> {
-        if self.user.is_none() {
-            self.note_user(Some(line.trim_ascii()));
-        }
+        self.note_user(Some(line.trim_ascii()));
         self.auth_exchange(line).await
     }
 
@@ -133,18 +131,42 @@ impl Session {
                 self.user = None;
                 self.auth = None;
                 self.counts.errors += u32::from(reply.code() >= 500);
+                self.give_up_link();
             }
         }
         let shown = if reply.code() == 334 { reply.clone() } else { self.shown(reply.clone()) };
         self.answer(&shown);
     }
 
+    /// The client is another (XCLIENT), or what it said was said in clear (RFC 3207 section 4.2): who it was by
+    /// AUTH counts no more, and its session with the downstream ends.
+    pub(super) fn forget_user(&mut self) {
+        self.user = None;
+        self.authenticated = false;
+        self.bound = false;
+        self.auth = None;
+        self.give_up_link();
+    }
+
+    /// The session of an AUTH dialogue that came to nothing: it must not keep its place among
+    /// `max_connections` while the client does something else, or nothing.
+    fn give_up_link(&mut self) {
+        let Some(mut link) = self.link.take() else { return };
+        link.spoiled = true;
+        self.entrance.pool.give_back(&self.key(), *link);
+    }
+
+    fn key(&self) -> Key {
+        Key { generation: self.generation.number, listener: self.entrance.listener.name.clone() }
+    }
+
     /// PLAIN and LOGIN say who it is; other mechanisms keep it to themselves.
     fn note_user(&mut self, response: Option<&[u8]>) {
-        let Some(decoded) = response.filter(|r| !r.is_empty() && *r != b"*").and_then(base64_decode) else {
-            return;
-        };
-        let name = match self.auth.as_deref() {
+        let Some(response) = response else { return };
+        // Only the first response is looked at: in LOGIN the second is the password.
+        let mechanism = self.auth.take();
+        let Some(decoded) = base64_decode(response) else { return };
+        let name = match mechanism.as_deref() {
             Some("PLAIN") => decoded.split(|&b| b == 0).nth(1).unwrap_or_default().to_vec(),
             Some("LOGIN") => decoded,
             _ => return,

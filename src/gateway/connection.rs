@@ -102,6 +102,7 @@ impl Session {
         self.tls = Some(Box::new(describe(stream.get_ref().1)));
         self.stream = Box::new(stream);
         self.server.handshake_done();
+        self.forget_user();
         self.hello = None;
         self.offer = None;
         self.line_by = Instant::now() + self.generation.policy.timeouts.command;

@@ -61,6 +61,8 @@ impl Session {
                 self.server.refuse_chunk(octets, reply);
             }
             None => {
+                // Some clients send a large message in chunks of 8 KB: size and rate bound them, not their number.
+                self.counts.commands = self.counts.commands.saturating_sub(u32::from(octets > 0));
                 let line_ends = self.line_ends();
                 self.server.accept_chunk(octets, last, line_ends);
             }
@@ -73,7 +75,10 @@ impl Session {
         loop {
             match self.take_body() {
                 BodyStep::More => {}
-                BodyStep::None | BodyStep::Skipped => return Ok(()),
+                BodyStep::None | BodyStep::Skipped => {
+                    self.incoming = None;
+                    return Ok(());
+                }
                 BodyStep::ChunkEnd => {
                     self.spill().await;
                     self.chunk_end();
@@ -95,7 +100,7 @@ impl Session {
     }
 
     fn begin_incoming(&mut self) {
-        if self.incoming.is_some() || self.transaction.is_none() {
+        if self.incoming.is_some() {
             return;
         }
         let now = Instant::now();
@@ -109,7 +114,10 @@ impl Session {
     fn take_body(&mut self) -> BodyStep {
         let most = self.generation.policy.max_message_octets;
         let Some(incoming) = self.incoming.as_deref_mut() else { return self.server.body(&mut |_| ()) };
-        self.server.body(&mut |octets| incoming.take(octets, most))
+        let before = self.server.buffered();
+        let step = self.server.body(&mut |octets| incoming.take(octets, most));
+        incoming.came += before.saturating_sub(self.server.buffered()) as u64;
+        step
     }
 
     /// Moves the body to its file when it has outgrown memory.
@@ -140,7 +148,7 @@ impl Session {
         let pause_by = Instant::now() + timeouts.data;
         let by = match self.incoming.as_deref() {
             Some(incoming) => {
-                let earned = Duration::from_secs(incoming.octets / timeouts.min_rate.max(1));
+                let earned = Duration::from_secs(incoming.came / timeouts.min_rate.max(1));
                 pause_by.min(incoming.began + RATE_GRACE + earned)
             }
             None => pause_by,

@@ -21,7 +21,7 @@ use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
 use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Source, Stage, Verdict, merge};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 impl Session {
     /// The whole message is here.
@@ -187,20 +187,6 @@ impl Session {
                 self.hand_over(link, body, finish_by).await
             }
             other => other,
-        }
-    }
-
-    /// The replay is part of the budget between the client's end of data and ours.
-    async fn recover_by(&mut self, cause: DownstreamError, by: Instant) -> Result<(), DownstreamError> {
-        let address = self.entrance.pool.config().addresses.first().map(|a| a.socket);
-        let cause_text = cause.to_string();
-        match timeout_at(by, self.recover(cause, &[])).await {
-            Ok(result) => result,
-            Err(_elapsed) => {
-                tracing::warn!(session = %self.id, cause = cause_text, "no time left to say the envelope again");
-                let address = address.unwrap_or_else(|| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
-                Err(DownstreamError::Timeout { address, step: "the envelope, said again" })
-            }
         }
     }
 

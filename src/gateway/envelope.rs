@@ -266,8 +266,11 @@ impl Session {
                     let refused = first.is_refusal();
                     let first = self.shown(first);
                     if refused {
-                        let rest =
-                            if first.class() == Class::Temporary { first.clone() } else { self.mail_first() };
+                        let rest = if first.class() == Class::Temporary {
+                            first.clone()
+                        } else {
+                            catalogue::MAIL_FIRST.refusal(self.reference())
+                        };
                         replies.push_back(first);
                         replies.resize(rcpts.len() + 1, rest);
                         self.close_link();
@@ -284,10 +287,6 @@ impl Session {
         }
         self.recipients_down(rcpts, sent, &mut replies).await;
         replies
-    }
-
-    fn mail_first(&self) -> Reply {
-        catalogue::MAIL_FIRST.refusal(self.reference())
     }
 
     /// The link of the transaction answers MAIL. Returns its reply and how many RCPTs went down with it.
@@ -313,8 +312,7 @@ impl Session {
 
     /// RCPTs, of which `sent` are on the way already. A session that dies is replaced once.
     async fn recipients_down(&mut self, rcpts: &[Rcpt], sent: usize, replies: &mut VecDeque<Reply>) {
-        let mut done = 0;
-        let mut sent = sent;
+        let (mut done, mut sent) = (0, sent);
         while done < rcpts.len() {
             let left = rcpts.get(done..).unwrap_or_default();
             match self.some_recipients_down(left, sent.saturating_sub(done), replies).await {
@@ -328,8 +326,7 @@ impl Session {
                     let accepted: Vec<&[u8]> = accepted.map(|(rcpt, _)| &*rcpt.line).collect();
                     if let Err(error) = self.recover(error, &accepted).await {
                         let reply = self.downstream_failed(&error);
-                        replies.extend(rcpts.iter().skip(done).map(|_| reply.clone()));
-                        return;
+                        return replies.extend(rcpts.iter().skip(done).map(|_| reply.clone()));
                     }
                 }
             }
@@ -342,11 +339,13 @@ impl Session {
         sent: usize,
         replies: &mut VecDeque<Reply>,
     ) -> Result<(), (usize, DownstreamError)> {
-        let (limit, lost) = match self.transaction.as_deref_mut() {
-            Some(t) => (t.entrance.pool.limits().command, t.take_link()),
-            None => return Ok(()),
-        };
-        let Some(mut link) = lost else { return Err((0, self.no_link())) };
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Ok(()) };
+        let limit = transaction.entrance.pool.limits().command;
+        let Some(mut link) = transaction.take_link() else { return Err((0, self.no_link())) };
+        // What these RCPTs use was offered to the client; where this server lacks it, another may have it.
+        if let Some(keyword) = transaction.needs.iter().find(|k| sent == 0 && !link.capabilities.has(k)) {
+            return Err((0, DownstreamError::Lacks { address: link.address, keyword }));
+        }
         if sent == 0 && !link.is_alive() {
             return Err((0, self.no_link()));
         }

@@ -10,7 +10,7 @@ use crate::smtp::extension::{AuthOffer, MirrorInput, Offer, mirror};
 use crate::smtp::proxy::{self, ProxyHeader};
 use crate::smtp::xclient::{self, Attr, XclientIn};
 use crate::verdict::{Fact, Stage};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -171,18 +171,29 @@ impl Session {
         }
     }
 
+    /// What is not named keeps its value, but a new address without a login is a client that has none. What is
+    /// unavailable is nobody's, never the client's before.
     fn take_identity(&mut self, stated: XclientIn) {
-        if let Some(Attr::Known(ip)) = stated.addr {
-            self.become_client(ip, self.client.port);
+        match stated.addr {
+            Some(Attr::Known(ip)) => self.become_client(ip, self.client.port),
+            Some(Attr::Unavailable | Attr::TempUnavailable) => {
+                self.become_client(Ipv4Addr::UNSPECIFIED.into(), 0);
+            }
+            None => {}
         }
         if let Some(Attr::Known(port)) = stated.port {
             self.client.port = port;
         }
-        if let Some(Attr::Known(name)) = stated.name {
-            self.client.name = Fact::Known(name.into());
+        match stated.name {
+            Some(Attr::Known(name)) => self.client.name = Fact::Known(name.into()),
+            Some(Attr::Unavailable | Attr::TempUnavailable) => self.client.name = Fact::Absent,
+            None => {}
         }
         self.hello = None;
         self.offer = None;
+        if stated.addr.is_some() || stated.login.is_some() {
+            self.forget_user();
+        }
         if let (true, Some(Attr::Known(login))) = (self.entrance.listener.xclient_login, stated.login) {
             self.user = Some(login.into());
             self.authenticated = true;

@@ -13,6 +13,8 @@ pub(super) struct Incoming {
     /// Why it will be refused, if it will: what follows is consumed and not kept.
     pub(super) problem: Option<Entry>,
     pub(super) octets: u64,
+    /// Octets on the wire, also of a chunk that is thrown away: what the minimum rate is about.
+    pub(super) came: u64,
     pub(super) began: Instant,
 }
 
@@ -23,7 +25,7 @@ impl Incoming {
     /// A message of which nothing is here yet.
     pub(super) fn new(budget: Arc<Budget>, began: Instant) -> Self {
         let (writer, header) = (BodyWriter::new(budget), HeaderScan::new(HEADER_OCTETS_MAX));
-        Self { writer, header, problem: None, octets: 0, began }
+        Self { writer, header, problem: None, octets: 0, came: 0, began }
     }
 
     /// Takes octets of the body, up to `most`.

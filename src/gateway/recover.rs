@@ -7,9 +7,10 @@ use crate::reply::Reply;
 use crate::smtp::client::Awaiting;
 use crate::verdict::Fact;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a NOOP may take before the session counts as dead.
 const NOOP_LIMIT: Duration = Duration::from_secs(10);
@@ -62,17 +63,35 @@ impl Session {
 
     /// There is no session any more.
     pub(super) fn no_link(&self) -> DownstreamError {
-        let address = self.entrance.pool.config().addresses.first().map(|a| a.socket);
-        let address = address.unwrap_or_else(|| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
-        DownstreamError::Lost { address, step: "waiting", source: ErrorKind::NotConnected.into() }
+        let source = ErrorKind::NotConnected.into();
+        DownstreamError::Lost { address: self.first_address(), step: "waiting", source }
     }
 
-    /// Says the envelope again on a fresh session, once; every accepted line must be accepted again. `more`
-    /// are recipients that were accepted and are not in the transaction yet.
+    fn first_address(&self) -> SocketAddr {
+        let address = self.entrance.pool.config().addresses.first().map(|a| a.socket);
+        address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// [`Self::recover`] within what is left of the budget after the client's end of data.
+    pub(super) async fn recover_by(
+        &mut self,
+        cause: DownstreamError,
+        by: Instant,
+    ) -> Result<(), DownstreamError> {
+        if by <= Instant::now() {
+            return Err(cause);
+        }
+        let address = self.first_address();
+        let late = |_| DownstreamError::Timeout { address, step: "the envelope, said again" };
+        timeout_at(by, self.recover(cause, &[])).await.map_err(late)?
+    }
+
+    /// Says the envelope again on a fresh session, once; every accepted line must be accepted again. `further`
+    /// are recipients that were accepted and are not noted in the transaction yet.
     pub(super) async fn recover(
         &mut self,
         cause: DownstreamError,
-        more: &[&[u8]],
+        further: &[&[u8]],
     ) -> Result<(), DownstreamError> {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(cause) };
         if self.bound || !transaction.may_replay() {
@@ -80,7 +99,7 @@ impl Session {
         }
         tracing::info!(session = %self.id, %cause, "downstream session died, saying the envelope again");
         let lines: Vec<Box<[u8]>> = transaction.accepted().map(|r| r.line.clone()).collect();
-        let slices: Vec<&[u8]> = lines.iter().map(|l| &**l).chain(more.iter().copied()).collect();
+        let slices: Vec<&[u8]> = lines.iter().map(|l| &**l).chain(further.iter().copied()).collect();
         let Begun { mut session, first, sent } = self.begin(&slices).await?;
         let differs = DownstreamError::Differs { address: session.address };
         if !first.is_success() {
@@ -117,9 +136,15 @@ impl Session {
     /// The transaction is over downstream: the session rests for the next, or carries its credentials on.
     pub(super) fn close_link(&mut self) {
         let Some(mut transaction) = self.transaction.take() else { return };
+        // Only a message that was taken surely ends the transaction there.
+        let settled = transaction.downstream_reply.as_ref().is_some_and(Reply::is_success);
         match transaction.take_link() {
-            Some(link) if self.bound => self.link = Some(link),
-            Some(link) => self.park(&transaction, link),
+            Some(mut link) if self.bound => {
+                link.unsettled = !settled;
+                self.link = Some(link);
+            }
+            Some(link) if settled => self.park(&transaction, link),
+            Some(link) => transaction.entrance.pool.give_back(&transaction.key, *link),
             None => {}
         }
         self.transaction = Some(transaction);
@@ -197,6 +222,12 @@ async fn begin_on(
     }
     if let Some(keyword) = transaction.needs.iter().find(|k| !session.capabilities.has(k)) {
         return Err(DownstreamError::Lacks { address, keyword });
+    }
+    if std::mem::take(&mut session.unsettled) {
+        let reset = session.command(b"RSET\r\n", Awaiting::Command, "RSET", limit).await?;
+        if !reset.is_success() {
+            return Err(DownstreamError::Refused { address, step: "RSET", reply: reset.to_log() });
+        }
     }
     let pipelining = session.capabilities.has("PIPELINING");
     let sent = if pipelining { lines.len() } else { 1 };

@@ -97,7 +97,7 @@ pub struct Session {
     pub(super) bound: bool,
     /// The peer of the socket (or the one behind PROXY) may use XCLIENT, as often as it likes.
     pub(super) may_xclient: bool,
-    /// The mechanism of an AUTH dialogue that is going on.
+    /// The mechanism of an AUTH dialogue whose first response is awaited.
     pub(super) auth: Option<Box<str>>,
     pub(super) offer: Option<Arc<Offer>>,
     /// The session that carries the client's credentials, between transactions.

@@ -59,11 +59,13 @@ impl Mailbox {
         self.host == Host::Unqualified && self.local.eq_ignore_ascii_case(b"postmaster")
     }
 
-    /// Whether the local part has characters that some mailer reads as a further hop: `%`, `!`, `@`, or a
-    /// quoted string at all, in which such a character can hide behind a backslash.
+    /// Whether the local part has what some mailer reads as a further hop: `%`, `!`, `@` or `:`, in quotes too,
+    /// or an SMTP address in Exchange's encapsulation (`IMCEASMTP-user+40ext`, MS99-027).
     #[must_use]
     pub fn has_routing_characters(&self) -> bool {
-        self.local.iter().any(|b| matches!(b, b'%' | b'!' | b'@' | b':'))
+        let local = self.local.strip_prefix(b"\"").unwrap_or(&self.local);
+        let encapsulated = local.get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"IMCEASMTP-"));
+        encapsulated || self.local.iter().any(|b| matches!(b, b'%' | b'!' | b'@' | b':'))
     }
 }
 
@@ -320,6 +322,9 @@ mod tests {
             ("<\"a@b\"@c>", true),
             ("<\"a b\"@c>", false),
             ("<a+b@c>", false),
+            ("<IMCEASMTP-x+40ext+2Etest@c>", true),
+            ("<\"imceasmtp-x+40ext\"@c>", true),
+            ("<IMCEAEX-_O=ORG_CN=X@c>", false),
         ] {
             let (path, _) = Path::parse(text.as_bytes()).unwrap();
             assert_eq!(path.mailbox().unwrap().has_routing_characters(), want, "{text}");

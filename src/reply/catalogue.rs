@@ -143,6 +143,7 @@ pub const TOO_MANY_COMMANDS: Entry = Entry::new(421, E(4, 7, 0), "Too many comma
 pub const TOO_MANY_CONNECTIONS: Entry = Entry::new(421, E(4, 3, 2), "Too many connections, try again later");
 /// We stop, or an admin ended the session.
 pub const SHUTTING_DOWN: Entry = Entry::new(421, E(4, 3, 2), "Service shutting down, try again later");
-/// Message data that never ends.
+/// Message data that never ends. Permanent like any other message that is too big: a client that is told 421
+/// would come again with it for days.
 pub const DATA_ENDLESS: Entry =
-    Entry::new(421, E(4, 3, 4), "Message far over the size limit, closing connection");
+    Entry::new(552, E(5, 3, 4), "Message far over the size limit, closing connection");

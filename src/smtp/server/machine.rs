@@ -149,6 +149,7 @@ impl Server {
     pub(super) fn forget(&mut self) {
         self.state = State::ExpectHello;
         self.greeted = Greeted::No;
+        self.authenticated = false;
         self.framer = LineFramer::default();
     }
 
