@@ -351,3 +351,27 @@ def test_a_real_loop_ends(env):
     except (Closed, AssertionError) as e:
         assert "expected 250, got" in str(e), e
     assert len(front.audit("message")) < 120
+
+
+def test_idle_strangers_keep_nobody_waiting(env):
+    """All connections to the downstream are held by clients that say MAIL, or upload slowly, and wait."""
+    down = env.downstream()
+    gate = env.gateway(down, down={"max_connections": 3})
+    idle = [gate.client() for _ in range(3)]
+    for n, c in enumerate(idle):
+        c.ehlo()
+        c.envelope(sender=f"idle{n}@example.com")
+    idle[0].must("DATA", 354)
+    idle[0].send(b"Subject: slow\r\n")
+    with gate.client() as c:
+        began = time.monotonic()
+        assert c.mail(subject="quick").code == 250
+        assert time.monotonic() - began < 10
+    idle[0].send(b"\r\nslow\r\n.\r\n")
+    assert idle[0].reply().code == 250
+    for c in idle[1:]:
+        c.must("DATA", 354)
+        c.send(dot_stuff(text("late")))
+        assert c.reply().code == 250
+        c.close()
+    assert len(down.accepted) == 4

@@ -12,7 +12,13 @@ use crate::smtp::proxy;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// Longest wait for a greeting and for the answer to EHLO. RFC 5321 section 4.5.3.2.1 gives 5 minutes, and the
+/// client, who waits for the answer to its MAIL meanwhile, has no more either: a server that hangs must
+/// leave time for the next address.
+const GREETING_MAX: Duration = Duration::from_secs(60);
 
 /// Step name of the TLS handshake.
 const HANDSHAKE: &str = "TLS handshake";
@@ -71,7 +77,11 @@ impl Pool {
             session.write_body(&header, self.limits.connect).await?;
         }
         // Postfix's postscreen and Exchange may take their time to greet: RFC 5321 section 4.5.3.2.1.
-        accepted(&session.reply("greeting", self.limits.command).await?, socket, "the connection")?;
+        accepted(
+            &session.reply("greeting", self.limits.command.min(GREETING_MAX)).await?,
+            socket,
+            "the connection",
+        )?;
         self.hello(&mut session).await?;
         if with_tls {
             self.secure(&mut session).await?;
@@ -82,7 +92,7 @@ impl Pool {
     /// EHLO, or HELO where the server knows no better.
     pub(super) async fn hello(&self, session: &mut Session) -> Result<(), DownstreamError> {
         let name = &self.config.ehlo_name;
-        let limit = self.limits.command;
+        let limit = self.limits.command.min(GREETING_MAX);
         let line = format!("EHLO {name}\r\n");
         let reply = session.command(line.as_bytes(), Awaiting::Command, "EHLO", limit).await?;
         if reply.is_success() {

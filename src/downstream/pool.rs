@@ -147,12 +147,18 @@ impl Pool {
         }
     }
 
+    /// Whether somebody waits for a connection.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether a client may keep this session for its next message: nobody waits, and it is still good.
     #[must_use]
     pub fn may_be_kept(&self, session: &Session) -> bool {
         let shared = self.config.reuse && self.config.identity != Identity::Proxy;
         let good = session.is_reusable() && session.messages < self.config.max_messages_per_connection;
-        shared && good && self.waiting.load(Ordering::Relaxed) == 0
+        shared && good && !self.has_waiting()
     }
 
     /// A session at rest that this key may have, the one used last.

@@ -29,8 +29,7 @@ impl Session {
             return Ok(());
         }
         if let Some(refusal) = self.judge(Stage::Auth, None) {
-            self.counts.errors += u32::from(refusal.code() >= 500);
-            self.answer(&refusal);
+            self.answer_refusal(&refusal);
             return Ok(());
         }
         let line = if self.link.is_some() {

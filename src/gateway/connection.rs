@@ -5,12 +5,20 @@ use super::session::{End, Session};
 use super::tls::describe;
 use crate::downstream::{poll_read_some, read_some, write_all};
 use crate::reply::catalogue;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a reply may take to be taken: a client that never reads is not waited for longer.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How much of a client that we closed on is still read, and for how long.
+const LINGER_OCTETS_MAX: usize = 256 * 1024;
+const LINGER_LIMIT: Duration = Duration::from_secs(2);
+/// How often a client that takes its time is looked at, whether others wait for its downstream session.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Session {
     /// Writes what the machine has to say, in one write.
@@ -32,7 +40,8 @@ impl Session {
     /// idle time NOOP keeps an open transaction alive; a stop ends a session that has none.
     pub(super) async fn wait_line(&mut self) -> Result<(), End> {
         self.server.rest();
-        let due = self.unpark_at().or_else(|| self.transaction.as_ref().and_then(|t| t.noop_at()));
+        let look = self.look_at();
+        let due = self.unpark_at().or(look);
         let wake = due.map_or(self.line_by, |at| at.min(self.line_by));
         let stoppable = self.transaction.is_none() && self.server.is_idle();
         if stoppable && *self.stop.borrow() == Phase::Draining {
@@ -51,10 +60,44 @@ impl Session {
             None if Instant::now() >= self.line_by => self.time_out().await,
             None => {
                 self.unpark();
-                Box::pin(self.keep_alive()).await;
+                self.take_time().await;
                 Ok(())
             }
         }
+    }
+
+    /// When the downstream session of an open transaction is to be looked at.
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        let noop_at = self.transaction.as_ref().and_then(|t| t.noop_at())?;
+        Some(if self.bound { noop_at } else { noop_at.min(Instant::now() + LOOK) })
+    }
+
+    /// The client takes its time: others may have its downstream session, or it is kept alive.
+    pub(super) async fn take_time(&mut self) {
+        self.lend();
+        let noop_at = self.transaction.as_ref().and_then(|t| t.noop_at());
+        if noop_at.is_some_and(|at| at <= Instant::now()) {
+            Box::pin(self.keep_alive()).await;
+        }
+    }
+
+    /// Closes gently: a close with unread input resets the connection, and the last reply with it. What still
+    /// comes is thrown away, a little and for a little.
+    pub(super) async fn linger(&mut self) {
+        let drained = async {
+            poll_fn(|cx| Pin::new(&mut *self.stream).poll_shutdown(cx)).await?;
+            let mut left = LINGER_OCTETS_MAX;
+            while left > 0 {
+                let n = read_some(&mut *self.stream, |_| ()).await?;
+                if n == 0 {
+                    break;
+                }
+                left = left.saturating_sub(n);
+            }
+            std::io::Result::Ok(())
+        };
+        // Gone is gone.
+        let _ = timeout(LINGER_LIMIT, drained).await;
     }
 
     async fn stop_now(&mut self) -> Result<(), End> {

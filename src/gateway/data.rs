@@ -3,7 +3,6 @@
 use super::clock::millis;
 use super::incoming::Incoming;
 use super::session::{End, Session};
-use super::transaction::Transaction;
 use crate::config::model::BareNewline;
 use crate::downstream::Stream;
 use crate::reply::{Entry, catalogue};
@@ -18,6 +17,8 @@ use tokio::time::{Instant, sleep_until};
 /// Octets of message data read at once: a small message fits the first, a large one earns the second.
 const READ_OCTETS_FIRST: usize = 8 * 1024;
 const READ_OCTETS: usize = 64 * 1024;
+/// An upload that takes longer than this lends its downstream session to whoever waits for one.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long data may be slower than the minimum rate.
 const RATE_GRACE: Duration = Duration::from_secs(60);
 
@@ -25,7 +26,7 @@ impl Session {
     /// DATA: 354 is ours, and the downstream hears nothing before the message is here.
     pub(super) fn data(&mut self) {
         if let Some(refusal) = self.judge(Stage::Data, None) {
-            self.answer(&refusal);
+            self.answer_refusal(&refusal);
             return;
         }
         let line_ends = self.line_ends();
@@ -94,12 +95,18 @@ impl Session {
                 self.say_and_close(catalogue::DATA_ENDLESS, End::Protocol);
                 return Ok(());
             }
+            if self.incoming.as_ref().is_some_and(|i| i.began.elapsed() > SLOW) {
+                self.lend();
+            }
             self.flush().await?;
             self.read_data().await?;
         }
     }
 
     fn begin_incoming(&mut self) {
+        if let Some(incoming) = self.incoming.as_deref_mut() {
+            incoming.go_on(Instant::now());
+        }
         if self.incoming.is_some() {
             return;
         }
@@ -137,6 +144,9 @@ impl Session {
     }
 
     fn chunk_end(&mut self) {
+        if let Some(incoming) = self.incoming.as_deref_mut() {
+            incoming.pause(Instant::now());
+        }
         // What cannot be kept is said at the next BDAT, or at LAST.
         self.answer(&catalogue::CHUNK_OK.reply());
     }
@@ -158,8 +168,7 @@ impl Session {
             Some(_) | None => READ_OCTETS_FIRST,
         };
         loop {
-            let noop_at = self.transaction.as_deref().and_then(Transaction::noop_at);
-            let wake = noop_at.map_or(by, |at| at.min(by));
+            let wake = self.look_at().map_or(by, |at| at.min(by));
             let Self { stream, server, .. } = self;
             let read = tokio::select! {
                 biased;
@@ -170,7 +179,7 @@ impl Session {
                 Some(Ok(0) | Err(_)) => return Err(End::ClosedByClient),
                 Some(Ok(_)) => return Ok(()),
                 None if Instant::now() >= by => return self.time_out().await,
-                None => self.keep_alive().await,
+                None => self.take_time().await,
             }
         }
     }

@@ -199,9 +199,12 @@ impl Session {
         let Some(transaction) = self.transaction.as_deref() else { return Err(self.no_link()) };
         let head = self.trace(transaction);
         let pool = transaction.entrance.pool.clone();
+        self.set_in_doubt(true);
         let mut wanted = || self.client_is_there();
         let handed =
-            link.deliver(&head, body, pool.config().chunking, pool.limits(), finish_by, &mut wanted).await?;
+            link.deliver(&head, body, pool.config().chunking, pool.limits(), finish_by, &mut wanted).await;
+        self.set_in_doubt(false);
+        let handed = handed?;
         let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
         let reply = match handed {
             Handed::Reply(reply) | Handed::Refused(reply) => reply,
@@ -213,6 +216,14 @@ impl Session {
         transaction.downstream_reply = Some(reply.clone());
         transaction.put_link(link);
         Ok(self.shown(reply))
+    }
+
+    /// While the message goes down, a session that is cut (by a stop, by a panic) must say that it may have
+    /// been taken.
+    fn set_in_doubt(&mut self, in_doubt: bool) {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.in_doubt = in_doubt;
+        }
     }
 
     fn delivery_failed(&mut self, error: &DownstreamError) -> Reply {

@@ -22,10 +22,19 @@ use tokio::time::Instant;
 const FINDINGS_MAX: usize = 200;
 const RECIPIENTS_KEPT: usize = 2000;
 
+/// What a check said against the client before the message.
+pub(super) struct Refusal {
+    pub(super) reply: Reply,
+    /// The session ends with it.
+    pub(super) farewell: bool,
+}
+
 /// What becomes of one command of a group.
 enum Step {
     /// Answered by us, and why it was asked if it was a recipient.
     Answer(Reply, Option<Rcpt>),
+    /// The same, and the session ends with it.
+    Farewell(Reply, Option<Rcpt>),
     /// MAIL, which opens the session with the downstream.
     Open,
     /// RCPT, handed down.
@@ -70,9 +79,9 @@ impl Session {
         let transaction = self.new_transaction(mail, needs);
         self.transaction = Some(Box::new(transaction));
         match self.judge(Stage::Mail, None) {
-            Some(reply) => {
-                self.after_mail(&reply);
-                let step = self.count_refusal(reply, None);
+            Some(refusal) => {
+                self.after_mail(&refusal.reply);
+                let step = self.count_refusal(refusal, None);
                 self.drop_transaction();
                 step
             }
@@ -110,7 +119,7 @@ impl Session {
             mail_reply: None,
             final_reply: None,
             recipients: Vec::new(),
-            target: Target::Downstream { link: None, replayed: false },
+            target: Target::Downstream { link: None, replayed: false, lent: false },
             needs,
             findings: Vec::new(),
             began: now,
@@ -124,6 +133,7 @@ impl Session {
             downstream_reply: None,
             verdict: "continue",
             note: None,
+            in_doubt: false,
         }
     }
 
@@ -153,27 +163,35 @@ impl Session {
         }
     }
 
-    fn count_refusal(&mut self, reply: Reply, rcpt: Option<Rcpt>) -> Step {
-        self.counts.errors += u32::from(reply.class() == Class::Permanent);
-        Step::Answer(reply, rcpt)
+    fn count_refusal(&mut self, refusal: Refusal, rcpt: Option<Rcpt>) -> Step {
+        self.counts.errors += u32::from(refusal.reply.class() == Class::Permanent);
+        if refusal.farewell { Step::Farewell(refusal.reply, rcpt) } else { Step::Answer(refusal.reply, rcpt) }
+    }
+
+    /// Answers what a check refused outside of a group.
+    pub(super) fn answer_refusal(&mut self, refusal: &Refusal) {
+        self.counts.errors += u32::from(refusal.reply.class() == Class::Permanent);
+        if refusal.farewell {
+            self.server.close_after_answer();
+        }
+        self.answer(&refusal.reply);
     }
 
     /// Asks the checks of a stage. `Some` is a refusal; findings are kept.
-    pub(super) fn judge(&mut self, stage: Stage, rcpt: Option<&Rcpt>) -> Option<Reply> {
+    pub(super) fn judge(&mut self, stage: Stage, rcpt: Option<&Rcpt>) -> Option<Refusal> {
         let findings = {
             let facts = self.facts(rcpt);
             checks::run(stage, &facts, &self.generation.policy)
         };
-        let decisive = decisive(&findings);
-        let reply = decisive.and_then(|f| refusal_of(&f.verdict)).map(|r| r.with_reference(self.reference()));
-        if decisive.is_some_and(|f| matches!(f.verdict, Verdict::Disconnect(_))) {
-            self.server.close_after_answer();
-        }
+        let refusal = decisive(&findings).and_then(|f| refusal_of(&f.verdict)).map(|refusal| {
+            let reply = refusal.reply.with_reference(self.reference());
+            Refusal { reply, ..refusal }
+        });
         if let Some(transaction) = self.transaction.as_deref_mut() {
             let room = FINDINGS_MAX.saturating_sub(transaction.findings.len());
             transaction.findings.extend(findings.into_iter().take(room));
         }
-        reply
+        refusal
     }
 
     pub(super) fn facts<'a>(&'a self, rcpt: Option<&'a Rcpt>) -> Facts<'a> {
@@ -201,7 +219,7 @@ impl Session {
         if opens || steps.iter().any(|s| matches!(s, Step::HandDown(_))) {
             lines.extend(steps.iter().filter_map(|s| match s {
                 Step::HandDown(rcpt) => Some(rcpt.clone()),
-                Step::Answer(..) | Step::Open => None,
+                Step::Answer(..) | Step::Farewell(..) | Step::Open => None,
             }));
             replies = self.hand_down(opens, lines.make_contiguous()).await;
         }
@@ -210,6 +228,12 @@ impl Session {
                 Step::Answer(reply, rcpt) => {
                     self.note_recipient(rcpt, &reply);
                     self.answer(&reply);
+                }
+                Step::Farewell(reply, rcpt) => {
+                    self.note_recipient(rcpt, &reply);
+                    self.server.close_after_answer();
+                    self.answer(&reply);
+                    break;
                 }
                 Step::Open => {
                     let reply = replies.pop_front().unwrap_or_else(|| catalogue::INTERNAL.reply());
@@ -235,7 +259,7 @@ impl Session {
                 transaction.recipients.push(Recipient {
                     line: rcpt.line,
                     path: rcpt.path,
-                    reply: reply.clone(),
+                    reply: reply.to_keep(),
                 });
             }
         }
@@ -390,9 +414,11 @@ impl Session {
 }
 
 /// The reply of a verdict that refuses; `None` lets the stage pass.
-pub(super) fn refusal_of(verdict: &Verdict) -> Option<Reply> {
+fn refusal_of(verdict: &Verdict) -> Option<Refusal> {
+    let refusal = |reply: &Reply, farewell| Some(Refusal { reply: reply.clone(), farewell });
     match verdict {
-        Verdict::TempFail(reply) | Verdict::Reject(reply) | Verdict::Disconnect(reply) => Some(reply.clone()),
+        Verdict::TempFail(reply) | Verdict::Reject(reply) => refusal(reply, false),
+        Verdict::Disconnect(reply) => refusal(reply, true),
         Verdict::Continue | Verdict::Accept | Verdict::Hold | Verdict::Quarantine(_) | Verdict::Discard => {
             None
         }

@@ -26,8 +26,8 @@ impl Session {
         }
         self.show();
         if let Some(refusal) = self.judge(Stage::Connect, None) {
-            self.last_refusal = Some(refusal.to_log().into());
-            self.server.greet(&refusal);
+            self.last_refusal = Some(refusal.reply.to_log().into());
+            self.server.greet(&refusal.reply);
             self.flush().await?;
             return Err(End::Refused);
         }
@@ -101,8 +101,9 @@ impl Session {
         self.reset().await;
         self.hello = Some(Hello { name, extended });
         if let Some(refusal) = self.judge(Stage::Helo, None) {
-            self.counts.errors += u32::from(refusal.code() >= 500);
-            self.answer(&refusal);
+            self.hello = None;
+            self.offer = None;
+            self.answer_refusal(&refusal);
             return;
         }
         let reply = if extended {

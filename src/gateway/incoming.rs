@@ -15,7 +15,9 @@ pub(super) struct Incoming {
     pub(super) octets: u64,
     /// Octets on the wire, also of a chunk that is thrown away: what the minimum rate is about.
     pub(super) came: u64,
+    /// When it began, later by the pauses between chunks: the minimum rate is about data.
     pub(super) began: Instant,
+    paused: Option<Instant>,
 }
 
 /// Header octets that are kept for the summary.
@@ -25,7 +27,19 @@ impl Incoming {
     /// A message of which nothing is here yet.
     pub(super) fn new(budget: Arc<Budget>, began: Instant) -> Self {
         let (writer, header) = (BodyWriter::new(budget), HeaderScan::new(HEADER_OCTETS_MAX));
-        Self { writer, header, problem: None, octets: 0, came: 0, began }
+        Self { writer, header, problem: None, octets: 0, came: 0, began, paused: None }
+    }
+
+    /// A chunk is over; until the next the client owes nothing.
+    pub(super) fn pause(&mut self, now: Instant) {
+        self.paused = Some(now);
+    }
+
+    /// The next chunk begins.
+    pub(super) fn go_on(&mut self, now: Instant) {
+        if let Some(since) = self.paused.take() {
+            self.began += now.saturating_duration_since(since);
+        }
     }
 
     /// Takes octets of the body, up to `most`.

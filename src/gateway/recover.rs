@@ -120,6 +120,19 @@ impl Session {
         Ok(())
     }
 
+    /// A client that takes its time keeps nobody else waiting: while others wait for a connection, its own
+    /// goes to them, and the envelope is said again when it is needed. Sessions with credentials stay.
+    pub(super) fn lend(&mut self) {
+        let Some(transaction) = self.transaction.as_deref_mut().filter(|_| !self.bound) else { return };
+        if !transaction.entrance.pool.has_waiting() {
+            return;
+        }
+        if let Some(link) = transaction.take_link_to_lend() {
+            tracing::debug!(session = %self.id, "downstream connection lent while the client takes its time");
+            transaction.entrance.pool.give_back(&transaction.key, *link);
+        }
+    }
+
     /// NOOP below the downstream's idle time, while the client takes its time.
     pub(super) async fn keep_alive(&mut self) {
         let Some(transaction) = self.transaction.as_deref_mut() else { return };

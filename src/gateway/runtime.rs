@@ -67,7 +67,8 @@ async fn sweep_loop(gateway: Arc<Gateway>) {
         for pool in &generation.pools {
             pool.sweep();
             if pool.capabilities().is_none() {
-                pool.probe().await;
+                // One that hangs must not keep the others waiting.
+                let _ = tokio::time::timeout(SWEEP, pool.probe()).await;
             }
         }
     }

@@ -47,9 +47,22 @@ pub(super) enum End {
     Protocol,
     DownstreamLost,
     Tls,
+    /// By the end of the process or a panic.
+    Cut,
 }
 
 impl End {
+    /// Whether we closed while the client may still be sending: what it has not been told yet would be lost with
+    /// the connection.
+    fn is_ours(self) -> bool {
+        match self {
+            Self::Errors | Self::Protocol | Self::Refused | Self::DownstreamLost => true,
+            Self::Quit | Self::ClosedByClient | Self::Timeout | Self::Shutdown | Self::Tls | Self::Cut => {
+                false
+            }
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Quit => "quit",
@@ -61,6 +74,7 @@ impl End {
             Self::Protocol => "protocol",
             Self::DownstreamLost => "downstream-lost",
             Self::Tls => "tls",
+            Self::Cut => "cut",
         }
     }
 }
@@ -113,8 +127,23 @@ pub struct Session {
     pub(super) last_refusal: Option<Box<str>>,
     /// Why the machine was closed, where it was not by the client.
     pub(super) end: Option<End>,
+    /// How the session ended, once it has.
+    pub(super) over: Option<End>,
     pub(super) stop: watch::Receiver<Phase>,
     pub(super) place: Place,
+}
+
+impl Drop for Session {
+    /// The audit line of the connection; also of one that was cut by a stop or a panic, with the message that
+    /// was on its way.
+    fn drop(&mut self) {
+        if let Some(mut transaction) = self.transaction.take() {
+            let note = if transaction.in_doubt { "cut, may be delivered twice" } else { "cut" };
+            transaction.note.get_or_insert_with(|| note.to_owned());
+            self.audit_message(&transaction);
+        }
+        self.audit_connection(self.over.unwrap_or(End::Cut));
+    }
 }
 
 impl Session {
@@ -160,6 +189,7 @@ impl Session {
             began: now,
             last_refusal: None,
             end: None,
+            over: None,
             place,
         })
     }
@@ -177,7 +207,10 @@ impl Session {
         if let Some(link) = self.link.take() {
             link.quit().await;
         }
-        self.audit_connection(end);
+        self.over = Some(end);
+        if end.is_ours() {
+            self.linger().await;
+        }
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {

@@ -21,6 +21,8 @@ pub(super) enum Target {
         link: Option<Box<Link>>,
         /// It died once and the envelope was said again.
         replayed: bool,
+        /// It was lent to others while the client took its time; saying the envelope again is no replay.
+        lent: bool,
     },
 }
 
@@ -72,6 +74,8 @@ pub(super) struct Transaction {
     pub(super) downstream_reply: Option<Reply>,
     pub(super) verdict: &'static str,
     pub(super) note: Option<String>,
+    /// The message is going down: whether it was taken is known when the answer is here.
+    pub(super) in_doubt: bool,
 }
 
 impl Transaction {
@@ -101,6 +105,14 @@ impl Transaction {
         *link = Some(session);
     }
 
+    /// Takes the session out to lend it to others.
+    pub(super) fn take_link_to_lend(&mut self) -> Option<Box<Link>> {
+        let Target::Downstream { link, lent, .. } = &mut self.target;
+        let taken = link.take();
+        *lent |= taken.is_some();
+        taken
+    }
+
     /// Whether there is one.
     pub(super) fn has_link(&self) -> bool {
         let Target::Downstream { link, .. } = &self.target;
@@ -109,8 +121,8 @@ impl Transaction {
 
     /// Whether the envelope may be said again on a fresh session: once.
     pub(super) fn may_replay(&mut self) -> bool {
-        let Target::Downstream { replayed, .. } = &mut self.target;
-        !std::mem::replace(replayed, true)
+        let Target::Downstream { replayed, lent, .. } = &mut self.target;
+        std::mem::take(lent) || !std::mem::replace(replayed, true)
     }
 
     /// When NOOP is due below the downstream's idle time.

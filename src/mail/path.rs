@@ -65,7 +65,28 @@ impl Mailbox {
     pub fn has_routing_characters(&self) -> bool {
         let local = self.local.strip_prefix(b"\"").unwrap_or(&self.local);
         let encapsulated = local.get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"IMCEASMTP-"));
-        encapsulated || self.local.iter().any(|b| matches!(b, b'%' | b'!' | b'@' | b':'))
+        let routes = self.local.iter().any(|b| matches!(b, b'%' | b'!' | b'@' | b':'));
+        encapsulated || routes || self.folds_to_routing()
+    }
+
+    /// Whether some mailer may fold a letter of it to a routing character (NFKC, as in UTS 46), or it is no
+    /// text at all.
+    fn folds_to_routing(&self) -> bool {
+        let folds = |c: char| {
+            matches!(
+                c,
+                '\u{ff20}'
+                    | '\u{fe6b}'
+                    | '\u{ff05}'
+                    | '\u{fe6a}'
+                    | '\u{ff01}'
+                    | '\u{fe57}'
+                    | '\u{ff1a}'
+                    | '\u{fe55}'
+            )
+        };
+        !self.local.is_ascii()
+            && std::str::from_utf8(&self.local).map_or(true, |text| text.chars().any(folds))
     }
 }
 

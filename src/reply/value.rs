@@ -5,6 +5,9 @@ use super::entry::{Enhanced, Entry};
 use crate::mail::{Id, escape};
 use std::borrow::Cow;
 
+/// Octets of a relayed reply that are kept for the audit line.
+const KEPT_OCTETS_MAX: usize = 512;
+
 /// One complete reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -99,6 +102,18 @@ impl Reply {
     #[must_use]
     pub fn class(&self) -> Class {
         Class::of(self.code).unwrap_or(Class::Temporary)
+    }
+
+    /// A copy to be kept: a downstream's reply without what is beyond 512 octets.
+    #[must_use]
+    pub fn to_keep(&self) -> Self {
+        match &self.body {
+            Body::Lines(lines) if lines.len() > KEPT_OCTETS_MAX => {
+                let lines = lines.get(..KEPT_OCTETS_MAX).unwrap_or_default();
+                Self { code: self.code, body: Body::Lines(lines.into()) }
+            }
+            Body::Lines(_) | Body::Ours { .. } => self.clone(),
+        }
     }
 
     /// Whether it is 2yz.
