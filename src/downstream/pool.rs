@@ -10,7 +10,7 @@ use super::session::Session;
 use super::tls::ClientTls;
 use crate::config::model::{self, Identity};
 use crate::smtp::extension::Capabilities;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -47,6 +47,8 @@ pub struct Pool {
     pub(super) limits: Limits,
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// No generation has it any more: nothing rests here, for nobody would sweep it.
+    retired: AtomicBool,
     resting: Mutex<Vec<(Key, Session)>>,
 }
 
@@ -84,6 +86,7 @@ impl Pool {
             limits,
             slots,
             waiting: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
             resting: Mutex::default(),
         }
     }
@@ -186,7 +189,9 @@ impl Pool {
 
     /// Gives a session back after its transaction. It rests if another may have it, else it is closed.
     pub fn give_back(&self, key: &Key, mut session: Session) {
-        session.slot = None;
+        // Its place is free when it rests, not before: whoever waits for the place would find nothing at rest and
+        // open one connection too many.
+        let _slot = session.slot.take();
         let shared = self.config.reuse && self.config.identity != Identity::Proxy;
         if !shared || !session.is_reusable() || session.messages >= self.config.max_messages_per_connection {
             close(session);
@@ -203,6 +208,9 @@ impl Pool {
         session.client.rest();
         session.resting_since = Instant::now();
         self.resting().push((key.clone(), session));
+        if self.retired.load(Ordering::SeqCst) {
+            self.close_all();
+        }
     }
 
     /// Closes what rested for too long; called every few seconds.
@@ -219,6 +227,12 @@ impl Pool {
     pub fn close_all(&self) {
         let all = std::mem::take(&mut *self.resting());
         all.into_iter().for_each(|(_, session)| close(session));
+    }
+
+    /// No new generation has it: what rests is closed, and what is still in use when it comes back.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        self.close_all();
     }
 
     /// Asks each address what it offers, so that the first client hears the truth.

@@ -104,7 +104,7 @@ fn set_at_start(
 fn retire(old: &Generation, new: &Generation) {
     for pool in &old.pools {
         if !new.pools.iter().any(|p| Arc::ptr_eq(p, pool)) {
-            pool.close_all();
+            pool.retire();
         }
     }
 }
