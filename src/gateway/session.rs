@@ -63,6 +63,17 @@ impl End {
         }
     }
 
+    /// Why a transaction that was open then came to nothing.
+    fn why(self) -> &'static str {
+        match self {
+            Self::Quit | Self::ClosedByClient | Self::Tls => "the client was gone",
+            Self::Timeout => "the client took too long",
+            Self::Errors | Self::Protocol | Self::Refused => "the client was sent away",
+            Self::Shutdown | Self::Cut => "the gateway was stopped",
+            Self::DownstreamLost => "the downstream was lost",
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Quit => "quit",
@@ -201,7 +212,7 @@ impl Session {
             Err(end) => end,
         };
         if self.transaction.is_some() {
-            Box::pin(self.abandon("the client was gone")).await;
+            Box::pin(self.abandon(end.why())).await;
         }
         self.unpark();
         if let Some(link) = self.link.take() {
