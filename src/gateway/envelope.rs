@@ -297,6 +297,7 @@ impl Session {
                         };
                         replies.push_back(first);
                         replies.resize(rcpts.len() + 1, rest);
+                        self.skip_replies(already).await;
                         self.close_link();
                         return replies;
                     }

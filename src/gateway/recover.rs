@@ -163,6 +163,23 @@ impl Session {
         self.transaction = Some(transaction);
     }
 
+    /// A session with credentials is used again after a refused MAIL: the replies to what went down behind it
+    /// belong to nobody. Others are closed.
+    pub(super) async fn skip_replies(&mut self, outstanding: usize) {
+        let Some(transaction) = self.transaction.as_deref_mut().filter(|_| self.bound) else { return };
+        let limit = transaction.entrance.pool.limits().command;
+        let Some(mut link) = transaction.take_link() else { return };
+        for _ in 0..outstanding {
+            if let Err(error) = link.reply("RCPT", limit).await {
+                tracing::info!(session = %self.id, %error, "downstream session died after a refused MAIL");
+                return;
+            }
+        }
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.put_link(link);
+        }
+    }
+
     /// The transaction is over before its message: said, noted, forgotten.
     pub(super) async fn abandon(&mut self, why: &str) {
         if let Some(transaction) = self.transaction.as_deref_mut() {
