@@ -56,7 +56,13 @@ impl Session {
         };
         match read {
             Some(Ok(0) | Err(_)) => Err(End::ClosedByClient),
-            Some(Ok(_)) => Ok(()),
+            Some(Ok(_)) => {
+                // Who says a little now and then, and nothing of the envelope, takes its time as well.
+                if self.transaction.as_deref().is_some_and(|t| t.last_down.elapsed() > LOOK) {
+                    self.lend();
+                }
+                Ok(())
+            }
             None if Instant::now() >= self.line_by => self.time_out().await,
             None => {
                 self.unpark();

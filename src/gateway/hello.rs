@@ -147,6 +147,7 @@ impl Session {
     }
 
     pub(super) fn start_tls(&mut self) {
+        self.unpark();
         let offered = self.offer.as_ref().is_some_and(|o| o.has("STARTTLS"));
         if offered {
             self.answer(&catalogue::TLS_GO_AHEAD.reply());
