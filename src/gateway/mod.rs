@@ -31,7 +31,7 @@ mod tls;
 mod transaction;
 
 pub use fold::Fold;
-pub use generation::{Generation, make_pool};
+pub use generation::{Generation, GenerationError, make_pool};
 pub use listener::{Bound, bind};
 pub use live::LiveReport;
 pub use phase::Phase;

@@ -23,10 +23,10 @@ pub fn write(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     sync_folder(path)
 }
 
-/// As [`write`], but never replaces a file: `AlreadyExists` then.
+/// As [`write()`], but never replaces a file: `AlreadyExists` then.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_new(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let temp = prepare(path, contents, mode)?;
     temp.persist_noclobber(path).map_err(|e| FileError::new("create", path, e.error))?;
