@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep_until};
 /// Octets of message data read at once: a small message fits the first, a large one earns the second.
 const READ_OCTETS_FIRST: usize = 8 * 1024;
 const READ_OCTETS: usize = 64 * 1024;
+/// Chunks of at least this many octets do not count as commands; smaller ones are no way to send a message.
+const CHUNK_OCTETS_FREE: u64 = 1024;
 /// An upload that takes longer than this lends its downstream session to whoever waits for one.
 const SLOW: Duration = Duration::from_secs(1);
 /// How long data may be slower than the minimum rate.
@@ -63,7 +65,8 @@ impl Session {
             }
             None => {
                 // Some clients send a large message in chunks of 8 KB: size and rate bound them, not their number.
-                self.counts.commands = self.counts.commands.saturating_sub(u32::from(octets > 0));
+                self.counts.commands =
+                    self.counts.commands.saturating_sub(u32::from(octets >= CHUNK_OCTETS_FREE));
                 let line_ends = self.line_ends();
                 self.server.accept_chunk(octets, last, line_ends);
             }

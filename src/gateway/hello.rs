@@ -98,14 +98,14 @@ impl Session {
     }
 
     pub(super) async fn hello(&mut self, extended: bool, name: Box<[u8]>) {
-        self.reset().await;
-        self.hello = Some(Hello { name, extended });
+        let before = self.hello.replace(Hello { name, extended });
         if let Some(refusal) = self.judge(Stage::Helo, None) {
-            self.hello = None;
-            self.offer = None;
+            // A refused greeting changes nothing (RFC 5321 section 4.1.4).
+            self.hello = before;
             self.answer_refusal(&refusal);
             return;
         }
+        self.reset().await;
         let reply = if extended {
             let offer = Arc::new(self.mirror());
             let reply = offer.reply();

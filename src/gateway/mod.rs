@@ -15,6 +15,7 @@ mod fold;
 mod generation;
 mod hello;
 mod incoming;
+mod judge;
 mod listener;
 mod live;
 mod parameters;

@@ -56,10 +56,8 @@ impl End {
     /// the connection.
     fn is_ours(self) -> bool {
         match self {
-            Self::Errors | Self::Protocol | Self::Refused | Self::DownstreamLost => true,
-            Self::Quit | Self::ClosedByClient | Self::Timeout | Self::Shutdown | Self::Tls | Self::Cut => {
-                false
-            }
+            Self::Errors | Self::Protocol | Self::Refused | Self::DownstreamLost | Self::Timeout => true,
+            Self::Quit | Self::ClosedByClient | Self::Shutdown | Self::Tls | Self::Cut => false,
         }
     }
 
