@@ -130,13 +130,13 @@ def test_many_chunks(env):
         c.ehlo()
         c.envelope()
         for _ in range(200):
-            c.send(b"BDAT 100\r\n" + b"x" * 98 + b"\r\n")
+            c.send(b"BDAT 1024\r\n" + b"x" * 1022 + b"\r\n")
             got = c.reply()
             assert got.code == 250, got
         assert c.cmd("BDAT 0 LAST").code == 250
         c.envelope()
-        # those that carry nothing lead nowhere
-        c.send(b"BDAT 0\r\n" * 60)
+        # those that carry next to nothing lead nowhere
+        c.send(b"BDAT 1\r\nx" * 60)
         assert 421 in [c.reply().code for _ in range(50)]
     assert len(down.messages) == 1
 
