@@ -72,8 +72,6 @@ pub const NOT_ASCII: Entry = Entry::new(553, E(5, 6, 7), "Non-ASCII address with
 pub const BAD_STARTTLS: Entry = Entry::new(501, E(5, 5, 4), "STARTTLS takes no parameters");
 /// XCLIENT attributes that do not parse.
 pub const BAD_XCLIENT: Entry = Entry::new(501, E(5, 5, 4), "Bad XCLIENT attributes");
-/// AUTH cancelled by the client.
-pub const AUTH_CANCELLED: Entry = Entry::new(501, E(5, 7, 0), "Authentication cancelled");
 /// A line of the AUTH dialogue over 12,288 octets.
 pub const AUTH_LINE_TOO_LONG: Entry = Entry::new(500, E(5, 5, 6), "Authentication exchange line is too long");
 
@@ -85,8 +83,6 @@ pub const ROUTED_ADDRESS: Entry = Entry::new(550, E(5, 7, 1), "routed address fo
 pub const UNQUALIFIED: Entry = Entry::new(550, E(5, 1, 3), "recipient address needs a domain");
 /// A recipient that is not in the list of its domain.
 pub const UNKNOWN_RECIPIENT: Entry = Entry::new(550, E(5, 1, 1), "no such recipient here");
-/// A peer address that is not one that we serve here.
-pub const ACCESS_DENIED: Entry = Entry::new(554, E(5, 7, 1), "access denied");
 /// AUTH over a connection without TLS where TLS is asked for.
 pub const ENCRYPTION_REQUIRED: Entry =
     Entry::new(538, E(5, 7, 11), "Encryption required for requested authentication mechanism");
@@ -127,8 +123,6 @@ pub const DOWNSTREAM_TEMPFAIL: Entry =
 pub const DOWNSTREAM_REJECT: Entry = Entry::new(550, E(5, 0, 0), "Refused by the mail server");
 /// AUTH while no downstream answers.
 pub const AUTH_UNAVAILABLE: Entry = Entry::new(454, E(4, 7, 0), "Temporary authentication failure");
-/// A handshake that we could not begin.
-pub const TLS_UNAVAILABLE: Entry = Entry::new(454, E(4, 7, 0), "TLS not available due to local problem");
 
 /// The client said nothing for too long.
 pub const TIMEOUT: Entry = Entry::new(421, E(4, 4, 2), "Timeout, closing connection");

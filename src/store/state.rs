@@ -107,18 +107,6 @@ impl StateDir {
     pub fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
     }
-
-    /// The control socket.
-    #[must_use]
-    pub fn control_socket(&self) -> PathBuf {
-        self.root.join("control.sock")
-    }
-
-    /// The audit log, where `[audit] file` names no other.
-    #[must_use]
-    pub fn audit_file(&self) -> PathBuf {
-        self.root.join("audit.jsonl")
-    }
 }
 
 fn derive(key: &[u8; KEY_OCTETS], label: &[u8]) -> [u8; 32] {

@@ -1,6 +1,6 @@
 //! Facts: what is known of a session when a check is asked. The gateway gathers them; checks only read.
 
-use crate::mail::{Domain, Path};
+use crate::mail::Path;
 use std::net::IpAddr;
 
 /// Why a fact could not be found out.
@@ -126,12 +126,4 @@ pub struct Facts<'a> {
     pub declared_octets: Option<u64>,
     /// The message (stage Message).
     pub message: Option<&'a MessageFacts>,
-}
-
-impl Facts<'_> {
-    /// Domain of the sender, where it has one.
-    #[must_use]
-    pub fn sender_domain(&self) -> Option<&Domain> {
-        self.sender.and_then(Path::mailbox).and_then(|m| m.domain())
-    }
 }
