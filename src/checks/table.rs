@@ -58,20 +58,7 @@ pub(super) mod tests {
 
     /// Facts of a session of `client`.
     pub(in crate::checks) fn facts<'a>(client: &'a Client, recipient: Option<&'a Path>) -> Facts<'a> {
-        Facts {
-            client,
-            listener: "in",
-            direction: Direction::Inbound,
-            hello: Some(b"mx.example.com"),
-            tls: None,
-            user: None,
-            authenticated: false,
-            sender: None,
-            recipient,
-            accepted_recipients: 0,
-            declared_octets: None,
-            message: None,
-        }
+        Facts { hello: Some(b"mx.example.com"), recipient, ..Facts::of(client, "in", Direction::Inbound) }
     }
 
     /// A policy from the keys that a test is about.

@@ -58,6 +58,10 @@ impl Session {
             accepted_recipients: transaction.map_or(0, |t| t.accepted().count()),
             declared_octets: transaction.and_then(|t| t.mail.facts.declared_octets),
             message: None,
+            gathered: &self.gathered,
+            conduct: &self.conduct,
+            allowed: false,
+            now: super::clock::unix_ms() / 1000,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::extension::Offer;
 use crate::smtp::server::{Event, Server};
-use crate::verdict::{Client, Fact, Tls};
+use crate::verdict::{Client, Conduct, Fact, Gathered, Tls};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -131,6 +131,8 @@ pub struct Session {
     /// The message that is being received.
     pub(super) incoming: Option<Box<Incoming>>,
     pub(super) counts: Counts,
+    pub(super) gathered: Box<Gathered>,
+    pub(super) conduct: Box<Conduct>,
     pub(super) began: Instant,
     pub(super) line_by: Instant,
     pub(super) last_refusal: Option<Box<str>>,
@@ -195,6 +197,8 @@ impl Session {
             transaction: None,
             incoming: None,
             counts: Counts::default(),
+            gathered: Box::default(),
+            conduct: Box::default(),
             began: now,
             last_refusal: None,
             end: None,

@@ -5,6 +5,8 @@
 //! error that says what was expected; the caller adds where it stood ([`Problem`]).
 
 mod domains;
+mod list;
+mod matcher;
 mod nearest;
 mod nets;
 mod problem;
@@ -12,6 +14,8 @@ mod recipients;
 mod units;
 
 pub use domains::{DomainEntryError, DomainSet};
+pub use list::{Attributes, BlockAction, Hit, Kind, List, Lists, Mode, Subject};
+pub use matcher::{Matcher, MatcherError};
 pub use nearest::nearest;
 pub use nets::{Net, NetError, NetSet};
 pub use problem::{Position, Problem, Severity};

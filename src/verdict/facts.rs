@@ -1,10 +1,12 @@
 //! Facts: what is known of a session when a check is asked. The gateway gathers them; checks only read.
 
-use crate::mail::Path;
+use super::gathered::{Conduct, Gathered};
+use crate::mail::{Mailbox, Path};
 use std::net::IpAddr;
 
 /// Why a fact could not be found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// No answer in time.
     Timeout,
@@ -15,7 +17,8 @@ pub enum Cause {
 }
 
 /// A fact: known, known to be absent, or not to be had. Unknown is neither yes nor no.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fact<T> {
     /// The value.
     Known(T),
@@ -23,6 +26,23 @@ pub enum Fact<T> {
     Absent,
     /// It could not be found out.
     Unknown(Cause),
+}
+
+impl<T> Fact<T> {
+    /// The value, where it is known.
+    #[must_use]
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Whether nobody has asked for it yet.
+    #[must_use]
+    pub fn is_not_asked(&self) -> bool {
+        matches!(self, Self::Unknown(Cause::NotAsked))
+    }
 }
 
 /// Which facts a check needs that cost something to find out, as a set.
@@ -36,6 +56,16 @@ impl Needs {
     pub const REVERSE_NAME: Self = Self(1);
     /// The content of the message.
     pub const MESSAGE: Self = Self(1 << 1);
+    /// The country of the client.
+    pub const COUNTRY: Self = Self(1 << 2);
+    /// Whether the HELO name resolves.
+    pub const HELLO_RESOLVES: Self = Self(1 << 3);
+    /// Whether the sender's domain takes mail.
+    pub const SENDER_DOMAIN: Self = Self(1 << 4);
+    /// DNS lists.
+    pub const LISTINGS: Self = Self(1 << 5);
+    /// Greylisting.
+    pub const GREY: Self = Self(1 << 6);
 
     /// Both sets.
     #[must_use]
@@ -51,7 +81,7 @@ impl Needs {
 }
 
 /// Whether a listener takes mail from the world or to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From the world to our domains.
@@ -97,6 +127,8 @@ pub struct MessageFacts {
     pub own_marks: u32,
     /// Octets above 127 without `BODY=8BITMIME`.
     pub undeclared_8bit: bool,
+    /// Every mailbox of every `From:` field, in order; bounded by the header reader.
+    pub header_from: Vec<Mailbox>,
 }
 
 /// Everything that a check may look at.
@@ -126,4 +158,37 @@ pub struct Facts<'a> {
     pub declared_octets: Option<u64>,
     /// The message (stage Message).
     pub message: Option<&'a MessageFacts>,
+    /// What was looked up.
+    pub gathered: &'a Gathered,
+    /// What the client did, and what the limits say.
+    pub conduct: &'a Conduct,
+    /// An allow entry let this client, sender or recipient pass: policy checks are not asked any more.
+    pub allowed: bool,
+    /// Now, seconds since 1970: entries of lists end by themselves.
+    pub now: i64,
+}
+
+impl<'a> Facts<'a> {
+    /// A client that has said nothing, and of which nothing is known.
+    #[must_use]
+    pub fn of(client: &'a Client, listener: &'a str, direction: Direction) -> Self {
+        Self {
+            client,
+            listener,
+            direction,
+            hello: None,
+            tls: None,
+            user: None,
+            authenticated: false,
+            sender: None,
+            recipient: None,
+            accepted_recipients: 0,
+            declared_octets: None,
+            message: None,
+            gathered: &Gathered::NOTHING,
+            conduct: &Conduct::UNKNOWN,
+            allowed: false,
+            now: 0,
+        }
+    }
 }

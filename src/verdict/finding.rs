@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Where in a session a check runs, in the order of the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// The connection was accepted; nothing was said.
@@ -89,11 +89,35 @@ impl Source {
     }
 }
 
+/// What a client did that counts towards a ban; the points of each are in `limits.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A recipient that does not exist.
+    UnknownRecipient,
+    /// Tried to relay.
+    RelayDenied,
+    /// AUTH failed.
+    AuthFailure,
+    /// Spoke before our greeting.
+    EarlyTalk,
+    /// Wrong syntax or order.
+    ProtocolError,
+    /// A check or rule refused it.
+    Refused,
+    /// A connection or message over a limit.
+    OverLimit,
+    /// Sent malware.
+    Virus,
+}
+
 /// Something that the gateway is asked to do besides answering.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Count this many ban points against the client.
     BanPoints(u32),
+    /// Count this event against the client, with the points that the policy gives it.
+    Count(Event),
     /// Wait before the answer, in milliseconds.
     DelayMs(u32),
     /// Do not offer this EHLO keyword to this client.
@@ -109,6 +133,10 @@ pub struct Finding {
     pub stage: Stage,
     /// What it wants.
     pub verdict: Verdict,
+    /// When a refusal is said: at its stage, or at a later one so that the log has the envelope.
+    pub answer_at: Stage,
+    /// Off for a check with `mode = "log"`: it is told and changes nothing.
+    pub enforced: bool,
     /// Its part of the score, in thousandths of a point.
     pub score_milli: i32,
     /// Words for headers and searches.
@@ -137,6 +165,8 @@ impl Finding {
             id: Arc::from(id),
             stage,
             verdict,
+            answer_at: stage,
+            enforced: true,
             score_milli: 0,
             tags: Vec::new(),
             copy: None,

@@ -25,7 +25,7 @@ fn strength(verdict: &Verdict) -> u8 {
 #[must_use]
 pub fn merge(findings: &[Finding]) -> Option<&Finding> {
     let mut best: Option<&Finding> = None;
-    for finding in findings {
+    for finding in findings.iter().filter(|f| f.enforced) {
         if strength(&finding.verdict) > best.map_or(0, |b| strength(&b.verdict)) {
             best = Some(finding);
         }
@@ -36,7 +36,7 @@ pub fn merge(findings: &[Finding]) -> Option<&Finding> {
 /// The first finding that ends a stage before the message.
 #[must_use]
 pub fn decisive(findings: &[Finding]) -> Option<&Finding> {
-    findings.iter().find(|f| strength(&f.verdict) > 0)
+    findings.iter().find(|f| f.enforced && strength(&f.verdict) > 0)
 }
 
 #[cfg(test)]

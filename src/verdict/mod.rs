@@ -6,9 +6,11 @@
 mod disposition;
 mod facts;
 mod finding;
+mod gathered;
 mod merge;
 
 pub use disposition::Disposition;
 pub use facts::{Cause, Client, Direction, Fact, Facts, MessageFacts, Needs, Tls};
-pub use finding::{Effect, Finding, Folder, Source, Stage, Verdict};
+pub use finding::{Effect, Event, Finding, Folder, Source, Stage, Verdict};
+pub use gathered::{Ban, Conduct, Gathered, Grey, Listed, Listings, Over, Throttled};
 pub use merge::{decisive, merge};

@@ -99,18 +99,9 @@ impl Judge<'_> {
     fn takes(&self, listener: &Listener, client: &Client, recipient: &str) -> bool {
         let Ok((path, _)) = Path::parse(recipient.as_bytes()) else { return false };
         let facts = Facts {
-            client,
-            listener: &listener.name,
-            direction: listener.direction,
             hello: Some(b"stranger.example"),
-            tls: None,
-            user: None,
-            authenticated: false,
-            sender: None,
             recipient: Some(&path),
-            accepted_recipients: 0,
-            declared_octets: None,
-            message: None,
+            ..Facts::of(client, &listener.name, listener.direction)
         };
         let findings = checks::run(Stage::Rcpt, &facts, self.policy);
         !findings

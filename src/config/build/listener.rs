@@ -104,6 +104,7 @@ pub fn build(table: &Table<'_>, around: &Surroundings<'_>) -> Draft {
         max_commands: common::count(table, "max_commands"),
         one_recipient_per_transaction: table.boolean("one_recipient_per_transaction").value,
         greeting: greeting(table).into(),
+        max_connections: usize::MAX,
     };
     table.finish();
     let complete =

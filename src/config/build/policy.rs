@@ -3,11 +3,11 @@
 use super::common::{self, Surroundings};
 use super::{cross, downstream, listener, relay, timeouts};
 use crate::config::file::{Document, Table};
-use crate::config::model::{AuditTarget, Log, Policy};
+use crate::config::model::{AuditTarget, Dns, Limits, Log, Policy, Protocol, Records};
 use crate::config::sink::Sink;
 use crate::config::syntax;
 use crate::config::value::quoted;
-use crate::rules::{NetSet, Problem, nearest};
+use crate::rules::{Lists, NetSet, Problem, nearest};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +81,14 @@ fn build(document: &Document<'_>, sink: &Sink<'_>, around: &Surroundings<'_>) ->
         trusted,
         audit,
         log,
+        watch: true,
+        dns: Dns::default(),
+        records: Records::default(),
+        limits: Limits::default(),
+        protocol: Protocol::default(),
+        rules: Vec::new(),
+        expects: Vec::new(),
+        lists: Lists::default(),
     };
     top.finish();
     Some(policy)

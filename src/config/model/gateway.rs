@@ -1,7 +1,7 @@
-//! The typed policy: every value checked, every default filled in. Built once per generation, then
-//! immutable behind an `Arc`; a transaction keeps the generation it began with.
+//! `gateway.toml`, and the policy as a whole.
 
-use crate::rules::{DomainSet, NetSet, RecipientTable};
+use super::{Expect, Limits, Protocol, Rule};
+use crate::rules::{DomainSet, Lists, NetSet, RecipientTable};
 use crate::verdict::Direction;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,6 +43,22 @@ pub struct Policy {
     pub audit: AuditTarget,
     /// Operational log.
     pub log: Log,
+    /// Whether a change in the rules directory is a reload.
+    pub watch: bool,
+    /// How names are looked up.
+    pub dns: Dns,
+    /// How much is remembered of sessions and messages.
+    pub records: Records,
+    /// `limits.toml`.
+    pub limits: Limits,
+    /// `protocol.toml`.
+    pub protocol: Protocol,
+    /// Its rules, in file order.
+    pub rules: Vec<Arc<Rule>>,
+    /// Its tests.
+    pub expects: Vec<Expect>,
+    /// Every list in `lists/`, by name.
+    pub lists: Lists,
 }
 
 impl Policy {
@@ -155,6 +171,8 @@ pub struct Listener {
     pub one_recipient_per_transaction: bool,
     /// Text behind `220 hostname`.
     pub greeting: Arc<str>,
+    /// Most connections at once on this listener.
+    pub max_connections: usize,
 }
 
 /// TLS towards a downstream.
@@ -225,6 +243,8 @@ pub struct Downstream {
     pub hide_text: bool,
     /// Our EHLO name towards it.
     pub ehlo_name: Arc<str>,
+    /// Whether fewer connections are used while it answers 4yz or slowly.
+    pub backpressure: bool,
 }
 
 /// Relay control.
@@ -254,4 +274,39 @@ pub struct Log {
     pub level: String,
     /// JSON lines instead of text.
     pub json: bool,
+}
+
+/// How names are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dns {
+    /// Name servers; empty is those of the system.
+    pub servers: Vec<SocketAddr>,
+    /// For one question, retries included.
+    pub timeout: Duration,
+    /// Answers remembered.
+    pub cache: usize,
+    /// Whether the reverse name of every client that is no loopback address is looked up for `Received:` and the audit
+    /// line, also where no check needs it.
+    pub reverse_names: bool,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { servers: Vec::new(), timeout: Duration::from_secs(3), cache: 10_000, reverse_names: true }
+    }
+}
+
+/// How much is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// Sessions and messages.
+    pub entries: usize,
+    /// Transcripts of refused sessions.
+    pub transcripts: usize,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { entries: 200_000, transcripts: 2_000 }
+    }
 }

@@ -1,0 +1,12 @@
+//! The typed policy: every value checked, every default filled in. Built once per generation, then
+//! immutable behind an `Arc`; a transaction keeps the generation it began with.
+
+mod gateway;
+mod limits;
+mod protocol;
+mod rule;
+
+pub use gateway::*;
+pub use limits::*;
+pub use protocol::*;
+pub use rule::*;
