@@ -325,7 +325,7 @@ impl Harness {
     pub fn connect(&self, peer: SocketAddr) -> DuplexStream {
         let (near, far) = tokio::io::duplex(PIPE_OCTETS);
         let local = "198.51.100.25:25".parse().unwrap();
-        let accepted = Accepted { stream: Box::new(far), peer, local, listener: 0 };
+        let accepted = Accepted::new(Box::new(far), peer, local, 0);
         let place = self.gateway.live.enter(1000).unwrap();
         let session = Session::new(Arc::clone(&self.gateway), accepted, place).unwrap();
         tokio::spawn(session.run());

@@ -5,6 +5,7 @@
 //! so. A kill loses at most the last few milliseconds of lines, never a message.
 
 use crate::config::model::AuditTarget;
+use crate::verdict::{Conduct, Finding, Gathered};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
@@ -226,6 +227,9 @@ pub struct ConnectionLine<'a> {
     pub(super) errors: u32,
     pub(super) seconds: f64,
     pub(super) end: &'static str,
+    pub(super) generation: u64,
+    pub(super) findings: Vec<FindingLine<'a>>,
+    pub(super) name: Option<&'a str>,
     pub(super) reply: Option<&'a str>,
 }
 
@@ -234,9 +238,13 @@ pub struct ConnectionLine<'a> {
 pub struct RefusedLine<'a> {
     pub(super) time: String,
     pub(super) kind: &'static str,
+    pub(super) session: String,
+    pub(super) generation: u64,
+    pub(super) listener: &'a str,
     pub(super) client: std::net::IpAddr,
     pub(super) count: u64,
-    pub(super) reply: &'a str,
+    pub(super) findings: Vec<FindingLine<'a>>,
+    pub(super) reply: Option<&'a str>,
 }
 
 /// One message.
@@ -264,8 +272,24 @@ pub struct MessageLine<'a> {
     pub(super) downstream_reply: Option<String>,
     pub(super) reply: Option<String>,
     pub(super) header: HeaderLine,
+    /// Forward-confirmed reverse name of the client.
+    pub(super) name: Option<&'a str>,
+    /// What was looked up.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub(super) facts: &'a Gathered,
+    /// What the client did.
+    #[serde(skip_serializing_if = "is_unknown")]
+    pub(super) conduct: &'a Conduct,
     pub(super) ms: Times,
     pub(super) note: Option<String>,
+}
+
+fn is_nothing(facts: &&Gathered) -> bool {
+    **facts == Gathered::NOTHING
+}
+
+fn is_unknown(conduct: &&Conduct) -> bool {
+    **conduct == Conduct::UNKNOWN
 }
 
 /// One recipient and what it was answered.
@@ -281,9 +305,23 @@ pub struct FindingLine<'a> {
     pub(super) id: &'a str,
     pub(super) stage: crate::verdict::Stage,
     pub(super) verdict: &'static str,
+    pub(super) mode: &'static str,
     pub(super) file: &'a str,
     pub(super) line: u32,
     pub(super) text: &'a str,
+}
+
+/// A finding as a line tells it.
+pub(super) fn finding_line(finding: &Finding) -> FindingLine<'_> {
+    FindingLine {
+        id: &finding.id,
+        stage: finding.stage,
+        verdict: finding.verdict.name(),
+        mode: if finding.enforced { "on" } else { "log" },
+        file: &finding.source.file,
+        line: finding.source.line,
+        text: &finding.reason,
+    }
 }
 
 /// What the header says of itself, escaped and cut.

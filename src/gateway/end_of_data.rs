@@ -3,7 +3,7 @@
 //! The client hears 250 only after the downstream's 2yz (promise P1). From its end of data to ours runs one
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
-use super::audit::{FindingLine, HeaderLine, MessageLine, RecipientLine};
+use super::audit::{HeaderLine, MessageLine, RecipientLine, finding_line};
 use super::clock::{millis, unix_ms};
 use super::incoming::Incoming;
 use super::recover::after_data;
@@ -114,6 +114,7 @@ impl Session {
             let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
             checks::run(Stage::Message, &facts, &transaction.generation.policy)
         };
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
         if message.undeclared_8bit {
             let reason = "8-bit data without BODY=8BITMIME";
             findings.push(Finding::new(
@@ -241,6 +242,7 @@ impl Session {
             self.counts.messages += 1;
             self.counts.commands = 0;
             self.gateway.counters.delivered();
+            self.count_delivered();
         } else {
             self.gateway.counters.refused();
         }
@@ -251,14 +253,30 @@ impl Session {
             }
         }
         self.answer(reply);
+        if reply.is_success() {
+            self.server.transcript_mut().forget_message();
+        }
         self.drop_transaction();
+    }
+
+    /// What a delivered message means for throttles, greylisting, and the client's name here.
+    fn count_delivered(&self) {
+        let Some(transaction) = self.transaction.as_deref() else { return };
+        let now = unix_ms() / 1000;
+        let limits = &self.gateway.limits;
+        let recipients: Vec<_> = transaction.accepted().map(|r| &r.path).collect();
+        limits.carried(&self.traffic(&transaction.mail, None), &recipients, transaction.octets, self.throttles(), now);
+        if !self.standing.exempt {
+            let policy = &transaction.generation.policy.limits;
+            limits.delivered(self.client.ip, &transaction.mail.path, policy, now);
+        }
     }
 
     /// The audit line of a transaction. One that came to nothing and was refused nothing has none.
     pub(super) fn audit_message(&self, t: &Transaction) {
         let ended = t.data_began.is_some() || t.mail_reply.as_ref().is_some_and(Reply::is_refusal);
         let refused = t.recipients.iter().any(|r| r.reply.is_refusal());
-        if !ended && !refused && t.findings.is_empty() {
+        if !ended && !refused && t.findings.is_empty() && t.pending.is_none() {
             return;
         }
         let said = t.final_reply.as_ref().or_else(|| t.last_refusal());
@@ -290,7 +308,10 @@ impl Session {
                 .collect(),
             size: t.octets,
             verdict,
-            findings: t.findings.iter().map(finding_line).collect(),
+            findings: self.standing.findings.iter().chain(&t.findings).map(finding_line).collect(),
+            name: self.client.name.known().map(|n| &**n),
+            facts: &self.standing.gathered,
+            conduct: &self.standing.conduct,
             downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
             downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
             downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
@@ -303,17 +324,6 @@ impl Session {
             ms: t.times,
             note: t.note.clone(),
         });
-    }
-}
-
-fn finding_line(finding: &Finding) -> FindingLine<'_> {
-    FindingLine {
-        id: &finding.id,
-        stage: finding.stage,
-        verdict: finding.verdict.name(),
-        file: &finding.source.file,
-        line: finding.source.line,
-        text: &finding.reason,
     }
 }
 

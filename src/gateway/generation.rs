@@ -4,6 +4,9 @@ use super::tls::{ServerTls, TlsFileError};
 use crate::config::model::{Downstream, DownstreamTls, Listener, ListenerTls, Policy, Timeouts};
 use crate::downstream::tls::{ClientTls, Verify};
 use crate::downstream::{Dial, Limits, Pool};
+use crate::checks;
+use crate::lookup::Lookup;
+use crate::verdict::{Needs, Stage};
 use std::sync::Arc;
 
 /// A generation. Immutable; a transaction keeps the one it began with.
@@ -16,7 +19,22 @@ pub struct Generation {
     pub pools: Vec<Arc<Pool>>,
     /// Listeners, in file order.
     pub entrances: Vec<Arc<Entrance>>,
+    /// Names and lists in DNS, and countries.
+    pub lookup: Arc<Lookup>,
+    /// What the checks of each stage need, in the order of the stages.
+    needs: [Needs; STAGES.len()],
 }
+
+/// The stages in their order.
+const STAGES: [Stage; 7] = [
+    Stage::Connect,
+    Stage::Helo,
+    Stage::Auth,
+    Stage::Mail,
+    Stage::Rcpt,
+    Stage::Data,
+    Stage::Message,
+];
 
 /// A listener with what its sessions need.
 pub struct Entrance {
@@ -91,7 +109,25 @@ impl Generation {
                 tls,
             }));
         }
-        Ok(Self { number: before.map_or(1, |b| b.number + 1), policy, pools, entrances })
+        let needs = STAGES.map(|stage| checks::needs(stage, &policy));
+        Ok(Self { number: before.map_or(1, |b| b.number + 1), policy, pools, entrances, lookup, needs })
+    }
+
+    /// What the checks of `stage` need; at MAIL also what the later stages will, so that nothing is waited for
+    /// twice.
+    #[must_use]
+    pub fn needs_at(&self, stage: Stage) -> Needs {
+        let at = |s: Stage| self.needs.get(s as usize).copied().unwrap_or_default();
+        match stage {
+            Stage::Mail => at(Stage::Mail).and(at(Stage::Rcpt)).and(at(Stage::Data)).and(at(Stage::Message)),
+            Stage::Connect | Stage::Helo | Stage::Auth | Stage::Rcpt | Stage::Data | Stage::Message => at(stage),
+        }
+    }
+
+    /// What any check needs.
+    #[must_use]
+    pub fn needs_anywhere(&self) -> Needs {
+        self.needs.iter().fold(Needs::NONE, |all, n| all.and(*n))
     }
 
     fn pool_like(&self, config: &Downstream, limits: &Limits) -> Option<Arc<Pool>> {

@@ -60,8 +60,8 @@ async fn sweep_loop(gateway: Arc<Gateway>) {
     let mut every = tokio::time::interval(SWEEP);
     loop {
         every.tick().await;
-        for (client, count) in gateway.fold.sweep() {
-            tell_refused(&gateway, client, count);
+        for refusals in gateway.fold.sweep() {
+            tell_refused(&gateway, &refusals);
         }
         let generation = gateway.current.load_full();
         for pool in &generation.pools {

@@ -28,6 +28,12 @@ pub enum Fact<T> {
     Unknown(Cause),
 }
 
+impl<T> Default for Fact<T> {
+    fn default() -> Self {
+        Self::Unknown(Cause::NotAsked)
+    }
+}
+
 impl<T> Fact<T> {
     /// The value, where it is known.
     #[must_use]
@@ -71,6 +77,13 @@ impl Needs {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Whether nothing in it has to be looked up over the network.
+    #[must_use]
+    pub const fn is_at_hand(self) -> bool {
+        let network = Self::REVERSE_NAME.0 | Self::HELLO_RESOLVES.0 | Self::SENDER_DOMAIN.0 | Self::LISTINGS.0;
+        self.0 & network == 0
     }
 
     /// Whether all of `other` is in this set.
