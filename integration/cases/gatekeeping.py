@@ -186,7 +186,7 @@ def test_blocked_address_at_connect(env):
         assert c.rest() == b"", "closed without a word"
     with Client(gate.address, source="127.0.9.1") as c:
         assert c.greeting.code // 100 == 4, c.greeting
-    assert len(down.sessions) <= 1, "only the probe"
+    assert len(down.connections) <= 1, "only the probe"
     rows = [r for r in gate.wait_audit("refused") if r["client"] == "127.0.7.1"]
     assert rows and rows[0]["findings"][0]["file"] == "lists/blocks.list" and rows[0]["findings"][0]["line"] == 1, rows
 
