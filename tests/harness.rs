@@ -12,7 +12,8 @@ use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
 use portcullis::message::trace::TraceKey;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use portcullis::lookup::{Lookup, Table};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -249,15 +250,54 @@ pub struct Keys {
     pub downstream: String,
     pub relay: String,
     pub timeouts: String,
+    /// Lines of `limits.toml`, `protocol.toml`, `lists/blocks.list`, `lists/allow.list`.
+    pub limits: String,
+    pub protocol: String,
+    pub blocks: String,
+    pub allow: String,
+    /// What DNS says: `ptr 192.0.2.7 mx.example.com`, `host NAME ADDRESS…`, `mx DOMAIN HOST…`, `fails NAME`.
+    pub dns: String,
 }
 
 impl Keys {
+    /// Puts the rules directory there. Unless a test is about it nobody waits for a greeting.
+    fn write(&self, dir: &Path) {
+        let greeting = if self.limits.contains("[greeting]") { "" } else { "[greeting]\ndelay = \"0s\"\n" };
+        std::fs::create_dir(dir.join("lists")).unwrap();
+        for (name, text) in [
+            ("gateway.toml", self.toml()),
+            ("limits.toml", format!("{}{greeting}", self.limits)),
+            ("protocol.toml", self.protocol.clone()),
+            ("lists/blocks.list", self.blocks.clone()),
+            ("lists/allow.list", self.allow.clone()),
+        ] {
+            std::fs::write(dir.join(name), text).unwrap();
+        }
+    }
+
+    fn lookup(&self) -> Lookup {
+        let mut table = Table::default();
+        for line in self.dns.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            table = match words.as_slice() {
+                ["ptr", ip, names @ ..] => table.pointer(ip.parse().unwrap(), names),
+                ["host", name, ips @ ..] => {
+                    let ips: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+                    table.host(name, &ips)
+                }
+                ["mx", domain, hosts @ ..] => table.mx(domain, hosts),
+                other => panic!("dns: {other:?}"),
+            };
+        }
+        Lookup::table(table)
+    }
+
     fn toml(&self) -> String {
         let relay = if self.relay.contains("domains") { "" } else { "domains = [\"example.net\"]\n" };
         let addresses =
             if self.downstream.contains("addresses") { "" } else { "addresses = [\"127.0.0.1:2525\"]\n" };
         format!(
-            "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n{}\n\
+            "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n{}\n[dns]\nreverse_names = false\n\
              [timeouts]\n{}\n\
              [[listener]]\nname = \"in\"\naddress = \"127.0.0.1:2526\"\ndirection = \"inbound\"\n\
              downstream = \"mx\"\n{}\n\
@@ -280,15 +320,16 @@ impl Harness {
     /// Builds it as `run` does, without sockets and signals.
     pub fn new(keys: &Keys, downstream: Arc<Downstream>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let read = |path: &Path| std::fs::read_to_string(path);
-        let (policy, problems) = config::parse(&keys.toml(), dir.path(), &read);
+        keys.write(dir.path());
+        let (policy, problems) = config::load(dir.path());
         let policy = policy.unwrap_or_else(|| {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))
         });
         let dial: Arc<dyn Dial> = Arc::new(Pipes(Arc::clone(&downstream)));
         let policy = Arc::new(policy);
-        let generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();
+        let mut generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();
+        generation.lookup = Arc::new(keys.lookup());
         let state = StateDir::open(&policy.state_dir).unwrap();
         let (audit, writer) = Audit::open(policy.audit.clone()).unwrap();
         let gateway = Gateway {

@@ -7,6 +7,7 @@ use super::clock::unix_ms;
 use super::session::Session;
 use crate::limits::{Grey as GreyQuestion, Kind, Traffic};
 use crate::lookup::Subjects;
+use crate::mail::Domain;
 use crate::smtp::command::{Mail, Rcpt};
 use crate::verdict::{Fact, Needs, Stage};
 use std::sync::Arc;
@@ -37,7 +38,8 @@ impl Session {
             };
             let lists = async {
                 if listings {
-                    lookup.listings(&reputation.zones, &Subjects::client(ip), reputation.deadline).await;
+                    let subjects = Subjects { client: Some(ip), ..Subjects::default() };
+                    lookup.listings(&reputation.zones, &subjects, reputation.deadline).await;
                 }
             };
             tokio::join!(name, lists);
@@ -74,10 +76,9 @@ impl Session {
         }
     }
 
-    /// The HELO name as text, where it is one.
-    fn hello_name(&self) -> Option<String> {
-        let name = &self.hello.as_ref()?.name;
-        String::from_utf8(name.to_vec()).ok()
+    /// The HELO name, where it is one.
+    fn hello_name(&self) -> Option<Domain> {
+        Domain::parse(&self.hello.as_ref()?.name).ok()
     }
 
     /// Before MAIL is judged: the facts of the message's own checks too, the sender's domain, DNS lists, and
@@ -108,8 +109,13 @@ impl Session {
         let (lookup, policy) = (Arc::clone(&self.generation.lookup), Arc::clone(&self.generation.policy));
         let reputation = &policy.protocol.reputation;
         let hello = self.hello_name();
-        let reverse = self.client.name.known().map(|n| n.to_string());
-        let subjects = Subjects { client: Some(self.client.ip), sender_domain: domain, hello, reverse };
+        let reverse = self.client.name.known().and_then(|n| Domain::parse(n.as_bytes()).ok());
+        let subjects = Subjects {
+            client: Some(self.client.ip),
+            sender_domain: domain.as_ref(),
+            hello: hello.as_ref(),
+            reverse_name: reverse.as_ref(),
+        };
         let find_domain = async {
             match &wanted {
                 Some(domain) => Some(lookup.mail_domain(domain).await),

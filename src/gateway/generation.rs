@@ -5,7 +5,7 @@ use crate::config::model::{Downstream, DownstreamTls, Listener, ListenerTls, Pol
 use crate::downstream::tls::{ClientTls, Verify};
 use crate::downstream::{Dial, Limits, Pool};
 use crate::checks;
-use crate::lookup::Lookup;
+use crate::lookup::{CountryError, Lookup};
 use crate::verdict::{Needs, Stage};
 use std::sync::Arc;
 
@@ -65,6 +65,9 @@ pub enum GenerationError {
         /// Why.
         message: String,
     },
+    /// The country database.
+    #[error("protocol.toml: [country] database: {0}")]
+    Country(#[from] CountryError),
     /// The loader checks this; kept for a policy that was made otherwise.
     #[error("listener \"{listener}\": no downstream \"{downstream}\"")]
     NoDownstream {
@@ -109,6 +112,8 @@ impl Generation {
                 tls,
             }));
         }
+        let database = policy.protocol.country_database.as_deref();
+        let lookup = Arc::new(Lookup::build(&policy.dns, database, before.map(|b| &*b.lookup))?);
         let needs = STAGES.map(|stage| checks::needs(stage, &policy));
         Ok(Self { number: before.map_or(1, |b| b.number + 1), policy, pools, entrances, lookup, needs })
     }

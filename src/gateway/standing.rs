@@ -107,7 +107,7 @@ impl Standing {
             standing.conduct.ban = gateway.limits.ban_of(client.ip, now / 1000);
         }
         if generation.needs_anywhere().has(Needs::COUNTRY) {
-            standing.gathered.country = generation.country(client.ip);
+            standing.gathered.country = generation.lookup.country(client.ip);
         }
         standing
     }
