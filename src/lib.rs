@@ -15,6 +15,7 @@
 //!                      control                 the local socket between commands and the running gateway
 //! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, drain, audit
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
+//!                      records                 what sessions and messages were: for explain, top, loops
 //! floor 3a  stores     body                    a message in session: memory, then a sealed file
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
@@ -129,6 +130,7 @@ pub mod body;
 pub mod store;
 
 pub mod downstream;
+pub mod records;
 pub mod scan;
 
 pub mod gateway;
