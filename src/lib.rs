@@ -16,6 +16,7 @@
 //! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, drain, audit
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
 //!                      lookup                  names in DNS, DNS lists, the country database
+//!                      records                 what sessions and messages were: for explain, top, loops
 //! floor 3a  stores     body                    a message in session: memory, then a sealed file
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
@@ -131,6 +132,7 @@ pub mod store;
 
 pub mod downstream;
 pub mod lookup;
+pub mod records;
 pub mod scan;
 
 pub mod gateway;

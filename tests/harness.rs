@@ -10,6 +10,7 @@ use portcullis::downstream::{BoxStream, Dial, DialFuture};
 use portcullis::gateway::audit::{Audit, AuditWriter};
 use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
 use portcullis::message::trace::TraceKey;
+use portcullis::records::Records;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
 use portcullis::lookup::{Lookup, Table};
@@ -331,13 +332,15 @@ impl Harness {
         let mut generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();
         generation.lookup = Arc::new(keys.lookup());
         let state = StateDir::open(&policy.state_dir).unwrap();
-        let (audit, writer) = Audit::open(policy.audit.clone()).unwrap();
+        let (records, keeper) = Records::open(&policy.state_dir, &policy.records).unwrap();
+        let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper)).unwrap();
         let gateway = Gateway {
             current: ArcSwap::from_pointee(generation),
             ids: state.ids(),
             trace_key: TraceKey::new(state.trace_key()),
             budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
             audit,
+            records,
             live: Arc::default(),
             counters: gateway::Counters::default(),
             fold: portcullis::gateway::Fold::default(),

@@ -13,6 +13,7 @@ use crate::downstream::{Dial, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
 use crate::gateway::{self, Bound, Gateway, Generation, ReloadReport, bind};
 use crate::message::trace::TraceKey;
+use crate::records::Records;
 use crate::store::{StateDir, StateLock};
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
@@ -69,13 +70,15 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     drop_privileges(&policy)?;
     let state = StateDir::open(&policy.state_dir)?;
     let control = ControlSocket::bind(&policy.state_dir)?;
-    let (audit, writer) = Audit::open(policy.audit.clone())?;
+    let (records, keeper) = Records::open(&policy.state_dir, &policy.records)?;
+    let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper))?;
     let gateway = Gateway {
         current: ArcSwap::from_pointee(generation),
         ids: state.ids(),
         trace_key: TraceKey::new(state.trace_key()),
         budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
         audit,
+        records,
         live: Arc::default(),
         counters: gateway::Counters::default(),
         fold: gateway::Fold::default(),

@@ -116,6 +116,15 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
             row(out, "audit", &paint.ink(Ink::Bad, &words));
         }
     }
+    let records = status.records;
+    let words = format!("{} kept, {} on disk", records.entries, octets(records.octets));
+    match records.lost {
+        0 => row(out, "records", &words),
+        lost => {
+            let words = format!("INCOMPLETE: {words}, {lost} lost; look at the disk");
+            row(out, "records", &paint.ink(Ink::Bad, &words));
+        }
+    }
 }
 
 fn count_u64(n: u64) -> String {

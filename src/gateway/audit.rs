@@ -2,10 +2,12 @@
 //!
 //! Lines are gathered in memory and written by one thread every few milliseconds, so that a session never
 //! waits for a disk. The buffer is bounded; lines over the bound are dropped and counted, and `status` says
-//! so. A kill loses at most the last few milliseconds of lines, never a message.
+//! so. A kill loses at most the last few milliseconds of lines, never a message. The same lines go to the
+//! records, which explain and count: each is serialised once, into one buffer.
 
 use crate::config::model::AuditTarget;
 use crate::verdict::{Conduct, Finding, Gathered};
+use crate::records::{Records, RecordsWriter};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
@@ -41,18 +43,19 @@ struct State {
     stop: bool,
 }
 
-/// The thread that writes; ends the log when it is closed.
+/// The thread that writes; ends the log, and then the records, when it is closed.
 pub struct AuditWriter {
     audit: Audit,
     thread: Option<JoinHandle<()>>,
+    records: Option<RecordsWriter>,
 }
 
 impl Audit {
-    /// Opens the log and starts its thread.
+    /// Opens the log and starts its thread, which hands every line to the records too.
     ///
     /// # Errors
     /// The file cannot be opened; the message names it.
-    pub fn open(target: AuditTarget) -> io::Result<(Self, AuditWriter)> {
+    pub fn open(target: AuditTarget, records: Option<RecordsWriter>) -> io::Result<(Self, AuditWriter)> {
         let sink = Sink::open(&target)?;
         let state = State { waiting: Vec::new(), target, reopen: false, stop: false };
         let shared = Shared {
@@ -63,9 +66,11 @@ impl Audit {
         };
         let audit = Self { shared: Arc::new(shared) };
         let writer = audit.clone();
-        let thread =
-            std::thread::Builder::new().name("audit".into()).spawn(move || writer.write_loop(sink))?;
-        Ok((audit.clone(), AuditWriter { audit, thread: Some(thread) }))
+        let keeper = records.as_ref().map(|r| Arc::clone(r.records()));
+        let thread = std::thread::Builder::new()
+            .name("audit".into())
+            .spawn(move || writer.write_loop(sink, keeper.as_deref()))?;
+        Ok((audit.clone(), AuditWriter { audit, thread: Some(thread), records }))
     }
 
     /// Adds a line.
@@ -105,7 +110,7 @@ impl Audit {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_loop(&self, mut sink: Sink) {
+    fn write_loop(&self, mut sink: Sink, records: Option<&Records>) {
         let mut batch = Vec::new();
         loop {
             let (stop, reopen) = {
@@ -116,6 +121,10 @@ impl Audit {
                 let reopen = std::mem::take(&mut state.reopen).then(|| state.target.clone());
                 (state.stop, reopen)
             };
+            // First, for they must not miss what a log that hangs does not take.
+            if let Some(records) = records.filter(|_| !batch.is_empty()) {
+                records.append(&batch);
+            }
             self.write(&mut sink, &batch);
             batch.clear();
             if let Some(target) = reopen {
@@ -147,12 +156,15 @@ impl Audit {
 }
 
 impl AuditWriter {
-    /// Writes what waits and ends the thread.
+    /// Writes what waits and ends the threads.
     pub fn close(&mut self) {
         self.audit.state().stop = true;
         self.audit.shared.wake.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+        if let Some(records) = &mut self.records {
+            records.close();
         }
     }
 }
@@ -349,7 +361,7 @@ mod tests {
     fn lines_are_whole_and_survive_a_rotation() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("audit.jsonl");
-        let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone())).unwrap();
+        let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone()), None).unwrap();
         audit.line(&serde_json::json!({"n": 1}));
         audit.line(&serde_json::json!({"n": 2}));
         let rotated = dir.path().join("audit.1");
@@ -371,7 +383,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_opened_is_named() {
         let target = AuditTarget::File("/nonexistent/audit.jsonl".into());
-        let Err(error) = Audit::open(target) else { panic!() };
+        let Err(error) = Audit::open(target, None) else { panic!() };
         assert!(error.to_string().contains("/nonexistent/audit.jsonl"), "{error}");
     }
 

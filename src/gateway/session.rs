@@ -401,10 +401,10 @@ impl Session {
         if self.last_refusal.is_none() {
             return;
         }
-        let transcripts = &self.gateway.records.transcripts;
-        let (ip, now) = (self.client.ip, unix_ms() / 1000);
+        let transcripts = self.gateway.records.transcripts();
+        let (ip, now) = (self.client.ip, unix_ms());
         if transcripts.wants(ip, now) {
-            transcripts.put(self.id, &self.refused, ip, now, self.server.transcript().render());
+            transcripts.put(self.id, &self.refused, ip, now, &self.server.transcript().render());
         }
     }
 

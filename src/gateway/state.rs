@@ -8,6 +8,7 @@ use super::phase::Phase;
 use crate::body::Budget;
 use crate::downstream::{Dial, Report};
 use crate::message::trace::TraceKey;
+use crate::records::{Records, RecordsReport};
 use crate::store::Ids;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub budget: Arc<Budget>,
     /// The audit log.
     pub audit: Audit,
+    /// The same lines, to be searched and counted, and transcripts.
+    pub records: Arc<Records>,
     /// Open sessions.
     pub live: Arc<Live>,
     /// Messages.
@@ -133,6 +136,9 @@ pub struct Status {
     pub disk: Amount,
     /// What the audit log lacks since start.
     pub audit_losses: AuditLosses,
+    /// What is remembered of sessions and messages.
+    #[serde(default)]
+    pub records: RecordsReport,
     /// Listeners.
     pub listeners: Vec<ListenerReport>,
     /// Downstreams.
@@ -172,6 +178,7 @@ impl Gateway {
             memory: Amount { now: used.memory, peak: used.memory_peak },
             disk: Amount { now: used.disk, peak: used.disk_peak },
             audit_losses: AuditLosses { lines, writes },
+            records: self.records.report(),
             listeners: listeners.collect(),
             downstreams: generation.pools.iter().map(|p| p.report()).collect(),
             oldest: self.live.report(10),
