@@ -147,7 +147,7 @@ impl Session {
         self.count_event(Event::AuthFailure);
         let policy = &self.generation.policy.limits;
         if !self.standing.exempt {
-            let over = self.gateway.limits.count(Kind::AuthFailures, self.client.ip, 1, policy);
+            let over = self.gateway.limits.rates.count(Kind::AuthFailures, self.client.ip, 1, policy);
             self.over_errors |= over.is_some();
         }
     }

@@ -264,11 +264,16 @@ impl Session {
         let Some(transaction) = self.transaction.as_deref() else { return };
         let now = unix_ms() / 1000;
         let limits = &self.gateway.limits;
-        let recipients: Vec<_> = transaction.accepted().map(|r| &r.path).collect();
-        limits.carried(&self.traffic(&transaction.mail, None), &recipients, transaction.octets, self.throttles(), now);
+        let policy = &transaction.generation.policy.limits;
+        let sender = &transaction.mail.path;
+        if !policy.throttles.is_empty() {
+            let recipients: Vec<_> = transaction.accepted().map(|r| &r.path).collect();
+            let traffic = self.traffic(sender, transaction.octets);
+            limits.throttles.count(&traffic, &recipients, &policy.throttles, now);
+        }
         if !self.standing.exempt {
-            let policy = &transaction.generation.policy.limits;
-            limits.delivered(self.client.ip, &transaction.mail.path, policy, now);
+            limits.known.delivered(self.client.ip, policy, now);
+            limits.greylist.delivered(self.client.ip, sender, policy, now);
         }
     }
 

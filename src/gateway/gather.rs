@@ -5,9 +5,9 @@
 
 use super::clock::unix_ms;
 use super::session::Session;
-use crate::limits::{Grey as GreyQuestion, Kind, Traffic};
+use crate::limits::{Kind, Traffic};
 use crate::lookup::Subjects;
-use crate::mail::Domain;
+use crate::mail::{Domain, Path};
 use crate::smtp::command::{Mail, Rcpt};
 use crate::verdict::{Fact, Needs, Stage};
 use std::sync::Arc;
@@ -92,9 +92,11 @@ impl Session {
         }
         if !self.standing.exempt {
             let policy = &self.generation.policy.limits;
-            self.standing.conduct.over = self.gateway.limits.count(Kind::Messages, self.client.ip, 1, policy);
+            self.standing.conduct.over = self.gateway.limits.rates.count(Kind::Messages, self.client.ip, 1, policy);
         }
-        let throttled = self.gateway.limits.throttled(&self.traffic(mail, None), self.throttles(), now());
+        let octets = mail.facts.declared_octets.unwrap_or(0);
+        let traffic = self.traffic(&mail.path, octets);
+        let throttled = self.gateway.limits.throttles.check(&traffic, None, 0, self.throttles(), now());
         self.standing.conduct.throttled = throttled;
     }
 
@@ -143,27 +145,31 @@ impl Session {
         let policy = Arc::clone(&self.generation.policy);
         if !self.standing.exempt {
             self.standing.conduct.over =
-                self.gateway.limits.count(Kind::Recipients, self.client.ip, 1, &policy.limits);
+                self.gateway.limits.rates.count(Kind::Recipients, self.client.ip, 1, &policy.limits);
         }
         let Some(transaction) = self.transaction.as_deref() else { return };
-        let traffic = self.traffic(&transaction.mail, Some(rcpt));
-        self.standing.conduct.throttled = self.gateway.limits.throttled(&traffic, self.throttles(), now());
+        let octets = transaction.mail.facts.declared_octets.unwrap_or(0);
+        let traffic = self.traffic(&transaction.mail.path, octets);
+        let accepted = (transaction.accepted().count() + transaction.unanswered) as u64;
+        let throttles = &self.gateway.limits.throttles;
+        let throttled = throttles.check(&traffic, Some(&rcpt.path), accepted, self.throttles(), now());
         let free = self.standing.exempt || self.authenticated || self.standing.allowed || transaction.allowed;
         if self.generation.needs_at(Stage::Rcpt).has(Needs::GREY) && !free && !pending {
-            let question = GreyQuestion { ip: self.client.ip, sender: &transaction.mail.path, recipient: &rcpt.path };
-            let grey = self.gateway.limits.grey(&question, &policy.limits, now());
+            let (sender, ip) = (&transaction.mail.path, self.client.ip);
+            let grey = self.gateway.limits.greylist.ask(ip, sender, &rcpt.path, &policy.limits, now());
             self.standing.gathered.grey = Fact::Known(grey);
         }
+        self.standing.conduct.throttled = throttled;
     }
 
     /// What throttles count of this message.
-    pub(super) fn traffic<'a>(&'a self, mail: &'a Mail, rcpt: Option<&'a Rcpt>) -> Traffic<'a> {
+    pub(super) fn traffic<'a>(&'a self, sender: &'a Path, octets: u64) -> Traffic<'a> {
         Traffic {
-            client: self.client.ip,
             direction: self.entrance.listener.direction,
+            client: self.client.ip,
             user: self.user.as_deref().filter(|_| self.authenticated),
-            sender: &mail.path,
-            recipient: rcpt.map(|r| &r.path),
+            sender,
+            octets,
         }
     }
 

@@ -49,9 +49,8 @@ impl Session {
 
     /// Counted anew: behind a balancer, and after XCLIENT, the client is another than the peer of the socket.
     fn stand_at_door(&mut self) {
-        let standing = Standing::at_door(&self.gateway, &self.generation, &self.entrance, &self.client);
-        // Assigned first, the permits of the client before would be held twice for a moment.
-        *self.standing = standing;
+        self.standing.leave();
+        *self.standing = Standing::at_door(&self.gateway, &self.generation, &self.entrance, &self.client);
     }
 
     /// Refused before the greeting.
@@ -70,7 +69,7 @@ impl Session {
     fn greet_delay(&self) -> Option<Duration> {
         let delay = self.generation.policy.limits.greeting.delay;
         let free = delay.is_zero() || self.standing.exempt || self.standing.allowed;
-        (!free && !self.gateway.limits.is_known(self.client.ip)).then_some(delay)
+        (!free && !self.gateway.limits.known.has(self.client.ip, &self.generation.policy.limits)).then_some(delay)
     }
 
     /// A server speaks first (RFC 5321 section 3.1); who cannot wait for it is no mail server.

@@ -4,6 +4,7 @@ use super::clock::unix_ms;
 use super::session::Session;
 use super::standing::Refusal;
 use crate::checks;
+use crate::limits::{Kind, Offence};
 use crate::reply::Class;
 use crate::smtp::command::Rcpt;
 use crate::verdict::{Facts, Finding, Stage};
@@ -39,7 +40,7 @@ impl Session {
     /// Nothing is counted again.
     pub(super) fn judge_connect_again(&mut self) -> Option<Refusal> {
         if !self.standing.exempt {
-            self.standing.conduct.ban = self.gateway.limits.ban_of(self.client.ip, unix_ms() / 1000);
+            self.standing.conduct.ban = self.gateway.limits.bans.ban_of(self.client.ip, unix_ms() / 1000);
         }
         let findings = {
             let facts = self.facts(None);
@@ -113,7 +114,7 @@ impl Session {
         self.counts.errors = self.counts.errors.saturating_add(1);
         let policy = &self.generation.policy.limits;
         if !self.standing.exempt {
-            let over = self.gateway.limits.count(crate::limits::Kind::Errors, self.client.ip, 1, policy);
+            let over = self.gateway.limits.rates.count(Kind::Errors, self.client.ip, 1, policy);
             if over.is_some() {
                 self.over_errors = true;
             }
@@ -134,8 +135,8 @@ impl Session {
     /// An event that counts towards a ban.
     pub(super) fn count_event(&mut self, event: crate::verdict::Event) {
         if !self.standing.exempt && !self.standing.allowed {
-            let bans = &self.generation.policy.limits.bans;
-            self.gateway.limits.event(self.client.ip, event, bans, unix_ms() / 1000);
+            let (limits, offence) = (&self.generation.policy.limits, Offence::Event(event));
+            self.gateway.limits.bans.offend(self.client.ip, offence, limits, unix_ms() / 1000);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::clock::unix_ms;
 use super::generation::{Entrance, Generation};
 use super::state::Gateway;
 use crate::checks;
-use crate::limits::{Kind, Permit};
+use crate::limits::{Kind, Offence, Permit};
 use crate::reply::Reply;
 use crate::verdict::{
     Client, Conduct, Direction, Effect, Facts, Finding, Gathered, Needs, Stage, Verdict,
@@ -91,20 +91,20 @@ impl Standing {
         let exempt = is_exempt(client, listener.direction);
         let mut standing = Self { exempt, known: true, ..Self::default() };
         let now = unix_ms();
-        let entered = gateway.limits.enter(
-            client.ip,
-            &listener.name,
-            listener.max_connections,
-            &policy.limits.connections,
-            exempt,
-        );
-        let (permit, over) = entered.into_parts();
-        standing.permit = permit;
-        standing.conduct.over = over;
+        let limits = &policy.limits;
+        let most = listener.max_connections;
+        let entered = gateway.limits.connections.enter(client.ip, &listener.name, most, &limits.connections, exempt);
+        match entered {
+            Ok(permit) => {
+                standing.conduct.over = permit.over().cloned();
+                standing.permit = Some(permit);
+            }
+            Err(over) => standing.conduct.over = Some(over),
+        }
         if !exempt {
-            let rate = || gateway.limits.count(Kind::Connections, client.ip, 1, &policy.limits);
+            let rate = || gateway.limits.rates.count(Kind::Connections, client.ip, 1, limits);
             standing.conduct.over = standing.conduct.over.take().or_else(rate);
-            standing.conduct.ban = gateway.limits.ban_of(client.ip, now / 1000);
+            standing.conduct.ban = gateway.limits.bans.ban_of(client.ip, now / 1000);
         }
         if generation.needs_anywhere().has(Needs::COUNTRY) {
             standing.gathered.country = generation.lookup.country(client.ip);
@@ -170,18 +170,20 @@ impl Standing {
         client: &Client,
         findings: &[Finding],
     ) {
-        let bans = &generation.policy.limits.bans;
+        let limits = &generation.policy.limits;
+        let counts = !self.exempt && !self.allowed;
+        let offend = |offence| {
+            gateway.limits.bans.offend(client.ip, offence, limits, unix_ms() / 1000);
+        };
         for finding in findings.iter().filter(|f| f.enforced) {
             for effect in &finding.effects {
                 match effect {
-                    Effect::BanPoints(points) if !self.exempt && !self.allowed => {
-                        gateway.limits.points(client.ip, *points, &finding.id, bans, unix_ms() / 1000);
+                    Effect::BanPoints(points) if counts => {
+                        offend(Offence::Rule(*points));
                     }
-                    Effect::Count(event) if !self.exempt && !self.allowed => {
-                        gateway.limits.event(client.ip, *event, bans, unix_ms() / 1000);
-                    }
+                    Effect::Count(event) if counts => offend(Offence::Event(*event)),
                     Effect::BanPoints(_) | Effect::Count(_) | Effect::Silent => {}
-                    Effect::DelayMs(ms) => self.delay(*ms),
+                    Effect::DelayMs(ms) => self.delay_ms = self.delay_ms.saturating_add(*ms).min(DELAY_MS_MAX),
                     Effect::HideKeyword(keyword) => {
                         if self.hidden.len() < HIDDEN_MAX && !self.hidden.contains(keyword) {
                             self.hidden.push(keyword.clone());
@@ -190,6 +192,11 @@ impl Standing {
                 }
             }
         }
+    }
+
+    /// Gives the place among the connections back before another is taken.
+    pub(super) fn leave(&mut self) {
+        self.permit = None;
     }
 
     /// The next answer waits longer.
