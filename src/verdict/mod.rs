@@ -13,4 +13,4 @@ pub use disposition::Disposition;
 pub use facts::{Cause, Client, Direction, Fact, Facts, MessageFacts, Needs, Tls};
 pub use finding::{Effect, Event, Finding, Folder, Source, Stage, Verdict};
 pub use gathered::{Ban, Conduct, Gathered, Grey, Listed, Listings, Over, Throttled};
-pub use merge::{decisive, merge};
+pub use merge::{Settled, merge, said, settle};
