@@ -129,6 +129,8 @@ pub enum Effect {
     Count(Event),
     /// Wait before the answer, in milliseconds.
     DelayMs(u32),
+    /// Close without a word, where a refusal is said at connect.
+    Silent,
     /// Do not offer this EHLO keyword to this client.
     HideKeyword(Box<str>),
     /// Of a Disconnect at Connect: close without a word; the reply is for the log only.
