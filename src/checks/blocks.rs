@@ -126,7 +126,7 @@ impl Ask<'_> {
         };
         let found = finding(id, self.stage, verdict, list, hit);
         let silent = connect && hit.attributes.action == BlockAction::Drop && found.enforced;
-        let found = if silent { found.with(Effect::Silence) } else { found };
+        let found = if silent { found.with(Effect::Silent) } else { found };
         // An address is refused where it is seen, everything else where the log has the envelope.
         let address = kind == Kind::Address;
         found.answered_at(if address { self.stage } else { later(self.stage, self.policy) })

@@ -177,7 +177,7 @@ fn effects(rule: &Rule, stage: Stage, mut finding: Finding) -> Finding {
         finding = finding.with(Effect::DelayMs(rule.delay_ms));
     }
     if rule.action == RuleAction::Drop && stage == Stage::Connect {
-        finding = finding.with(Effect::Silence);
+        finding = finding.with(Effect::Silent);
     }
     finding.effects.extend(rule.hide.iter().cloned().map(Effect::HideKeyword));
     finding

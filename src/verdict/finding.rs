@@ -133,8 +133,6 @@ pub enum Effect {
     Silent,
     /// Do not offer this EHLO keyword to this client.
     HideKeyword(Box<str>),
-    /// Of a Disconnect at Connect: close without a word; the reply is for the log only.
-    Silence,
 }
 
 /// What one check found.
@@ -198,7 +196,7 @@ impl Finding {
     /// Whether the connection is to be closed without a word.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.effects.contains(&Effect::Silence)
+        self.effects.contains(&Effect::Silent)
     }
 
     /// The same, said later: at `stage`, but never before its own.
