@@ -9,7 +9,7 @@ use crate::downstream::Stream;
 use crate::reply::{Class, Entry, catalogue};
 use crate::smtp::data::LineEnds;
 use crate::smtp::server::{BodyFacts, BodyStep, Server};
-use crate::verdict::Stage;
+use crate::verdict::{Stage, said};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -41,12 +41,10 @@ impl Session {
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.unanswered = 0;
         }
-        self.judge(Stage::Data, None).refuse.or_else(|| self.pending_at_data())
-    }
-
-    /// A refusal that was to be said at DATA. One for RCPT does not hold for the recipients that passed it.
-    fn pending_at_data(&self) -> Option<Refusal> {
-        self.pending(Stage::Data).filter(|refusal| refusal.answer_at == Stage::Data)
+        let own = self.judge(Stage::Data, None).refuse;
+        // One for RCPT does not hold for the recipients that passed it.
+        let pending = self.pending(Stage::Data).filter(|f| f.answer_at == Stage::Data);
+        said(pending.as_ref(), own.as_ref()).and_then(|f| self.refusal(f))
     }
 
     fn line_ends(&self) -> LineEnds {

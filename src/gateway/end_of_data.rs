@@ -110,21 +110,11 @@ impl Session {
             undeclared_8bit: facts.has_8bit && !declared,
             header_from: Vec::new(),
         };
-        let mut findings = {
+        let findings = {
             let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
             checks::run(Stage::Message, &facts, &transaction.generation.policy)
         };
         self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
-        if message.undeclared_8bit {
-            let reason = "8-bit data without BODY=8BITMIME";
-            findings.push(Finding::new(
-                "undeclared-8bit",
-                Stage::Message,
-                Verdict::Continue,
-                Source::built_in(),
-                reason,
-            ));
-        }
         findings
     }
 

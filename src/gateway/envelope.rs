@@ -14,7 +14,7 @@ use crate::reply::{Class, Entry, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::smtp::command::{Command, Mail, Rcpt};
 use crate::smtp::server::Event;
-use crate::verdict::Stage;
+use crate::verdict::{Finding, Stage, said};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ impl Session {
         };
         let transaction = self.new_transaction(mail, needs);
         self.transaction = Some(Box::new(transaction));
-        let refusal = self.judge_connect_again().or_else(|| self.judge(Stage::Mail, None).refuse);
+        let refusal = self.judge_connect_again().or_else(|| self.judge_sender());
         self.standing.conduct.over = None;
         if let Some(refusal) = refusal {
             self.after_mail(&refusal.reply);
@@ -86,35 +86,31 @@ impl Session {
             self.drop_transaction();
             return step;
         }
-        match self.pending(Stage::Mail) {
-            Some(refusal) => {
-                self.after_mail(&refusal.reply);
-                let step = self.count_refusal(refusal, None);
-                self.drop_transaction();
-                step
-            }
-            None if self.pending(Stage::Rcpt).is_some() => {
-                if let Some(transaction) = self.transaction.as_deref_mut() {
-                    transaction.held = true;
-                }
-                Step::Hold
-            }
-            None => Step::Open,
+        if self.pending(Stage::Rcpt).is_none() {
+            return Step::Open;
         }
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.held = true;
+        }
+        Step::Hold
+    }
+
+    /// What is said to MAIL itself: of its own checks, or of earlier ones that were to be said here.
+    fn judge_sender(&mut self) -> Option<Refusal> {
+        let own = self.judge(Stage::Mail, None).refuse;
+        let pending = self.pending(Stage::Mail);
+        said(pending.as_ref(), own.as_ref()).and_then(|f| self.refusal(f))
     }
 
     /// The refusal that is to be said at `stage` at the latest, unless an allow entry took it back.
-    pub(super) fn pending(&self, stage: Stage) -> Option<Refusal> {
+    pub(super) fn pending(&self, stage: Stage) -> Option<Finding> {
         let transaction = self.transaction.as_deref()?;
         if self.standing.allowed || transaction.allowed {
             return None;
         }
-        let pending = self.standing.pending.as_deref().or(transaction.pending.as_deref())?;
-        if pending.answer_at > stage {
-            return None;
-        }
-        let reply = pending.reply.clone().with_reference(self.reference());
-        Some(Refusal { reply, ..pending.clone() })
+        let earlier = [self.standing.pending.as_deref(), transaction.pending.as_deref()];
+        let due = earlier.into_iter().flatten().filter(|f| f.answer_at <= stage);
+        due.fold(None, |first, second| said(first, Some(second))).cloned()
     }
 
     /// A new transaction sees the newest generation (P7), in open sessions too.
@@ -200,7 +196,8 @@ impl Session {
         self.gather_rcpt(&rcpt, pending.is_some());
         let judged = self.judge(Stage::Rcpt, Some(&rcpt));
         self.standing.conduct.over = None;
-        let refusal = judged.refuse.or(pending.filter(|_| !judged.allow));
+        let pending = pending.filter(|_| !judged.allow);
+        let refusal = said(pending.as_ref(), judged.refuse.as_ref()).and_then(|f| self.refusal(f));
         match refusal {
             Some(refusal) => self.count_refusal(refusal, Some(rcpt)),
             None => Step::HandDown(rcpt),

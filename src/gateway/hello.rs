@@ -18,6 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+/// The check of who speaks before the greeting.
+const EARLY_TALK: &str = "early-talk";
+
 impl Session {
     /// Everything before the client's first word.
     pub(super) async fn welcome(&mut self) -> Result<(), End> {
@@ -88,11 +91,11 @@ impl Session {
             checks::run(Stage::Connect, &facts, &self.generation.policy)
         };
         // The rest of the stage was judged, and counted, at the door.
-        let findings: Vec<_> = findings.into_iter().filter(|f| &*f.id == checks::EARLY_TALK).collect();
+        let findings: Vec<_> = findings.into_iter().filter(|f| &*f.id == EARLY_TALK).collect();
         self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
         let refusal = self.standing.settle(&findings, Stage::Connect);
         self.standing.keep(findings);
-        match refusal {
+        match refusal.as_ref().and_then(Refusal::of) {
             Some(refusal) => self.turn_away(refusal).await,
             None => {
                 tokio::time::sleep_until(by).await;

@@ -7,7 +7,7 @@ use crate::checks;
 use crate::limits::{Kind, Offence};
 use crate::reply::Class;
 use crate::smtp::command::Rcpt;
-use crate::verdict::{Facts, Finding, Stage};
+use crate::verdict::{Facts, Finding, Stage, settle};
 
 /// Findings of one transaction that are kept for its audit line.
 const FINDINGS_MAX: usize = 200;
@@ -33,7 +33,7 @@ impl Session {
         self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
         let refusal = self.standing.settle(&findings, stage);
         self.standing.keep(findings);
-        refusal.map(|r| self.with_reference(r))
+        refusal.and_then(|f| self.refusal(&f))
     }
 
     /// Blocks and bans hold from the next MAIL, also in open sessions (promise P7): the stage Connect once more.
@@ -46,7 +46,7 @@ impl Session {
             let facts = self.facts(None);
             checks::run(Stage::Connect, &facts, &self.generation.policy)
         };
-        let settled = checks::settle(&findings, Stage::Connect);
+        let settled = settle(&findings, Stage::Connect);
         let refusal = settled.refuse.and_then(Refusal::of)?;
         self.note_findings(findings);
         let reply = refusal.reply.with_reference(self.reference());
@@ -60,10 +60,10 @@ impl Session {
             checks::run(stage, &facts, &self.generation.policy)
         };
         self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
-        let settled = checks::settle(&findings, stage);
+        let settled = settle(&findings, stage);
         let allow = settled.allow;
-        let pending = settled.pending.and_then(Refusal::of);
-        let refuse = settled.refuse.and_then(Refusal::of).map(|r| self.with_reference(r));
+        let pending = settled.pending.cloned();
+        let refuse = settled.refuse.cloned();
         if let (Some(transaction), true) = (self.transaction.as_deref_mut(), stage != Stage::Rcpt) {
             transaction.allowed |= allow;
             if transaction.pending.is_none() {
@@ -74,8 +74,10 @@ impl Session {
         Judged { refuse, allow }
     }
 
-    fn with_reference(&self, refusal: Refusal) -> Refusal {
-        Refusal { reply: refusal.reply.with_reference(self.reference()), ..refusal }
+    /// A finding as the client hears it.
+    pub(super) fn refusal(&self, finding: &Finding) -> Option<Refusal> {
+        let refusal = Refusal::of(finding)?;
+        Some(Refusal { reply: refusal.reply.with_reference(self.reference()), ..refusal })
     }
 
     fn note_findings(&mut self, findings: Vec<Finding>) {
@@ -144,7 +146,7 @@ impl Session {
 /// What the checks of one stage of a transaction came to.
 pub(super) struct Judged {
     /// To be said now.
-    pub(super) refuse: Option<Refusal>,
+    pub(super) refuse: Option<Finding>,
     /// An allow entry matched.
     pub(super) allow: bool,
 }

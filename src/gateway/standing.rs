@@ -11,7 +11,7 @@ use crate::checks;
 use crate::limits::{Kind, Offence, Permit};
 use crate::reply::Reply;
 use crate::verdict::{
-    Client, Conduct, Direction, Effect, Facts, Finding, Gathered, Needs, Stage, Verdict,
+    Client, Conduct, Direction, Effect, Facts, Finding, Gathered, Needs, Stage, Verdict, settle,
 };
 
 /// Findings that are kept of one session, beside those of its messages.
@@ -29,9 +29,6 @@ pub(super) struct Refusal {
     pub(super) farewell: bool,
     /// Nothing is said (at connect only).
     pub(super) silent: bool,
-    /// Where it was found, and where it is to be said.
-    pub(super) stage: Stage,
-    pub(super) answer_at: Stage,
 }
 
 impl Refusal {
@@ -42,8 +39,6 @@ impl Refusal {
                 reply: reply.clone(),
                 farewell,
                 silent: finding.effects.contains(&Effect::Silent),
-                stage: finding.stage,
-                answer_at: finding.answer_at,
             })
         };
         match &finding.verdict {
@@ -72,7 +67,7 @@ pub(super) struct Standing {
     /// The stage Connect was judged.
     pub(super) judged: bool,
     /// A refusal of an earlier stage, said later.
-    pub(super) pending: Option<Box<Refusal>>,
+    pub(super) pending: Option<Box<Finding>>,
     /// Findings of the session before any message.
     pub(super) findings: Vec<Finding>,
     /// EHLO keywords hidden from this client.
@@ -135,18 +130,18 @@ impl Standing {
         self.apply(gateway, generation, client, &findings);
         let refused = self.settle(&findings, Stage::Connect);
         self.keep(findings);
-        refused.map_or(Ok(()), Err)
+        refused.as_ref().and_then(Refusal::of).map_or(Ok(()), Err)
     }
 
     /// What the findings of a stage before any message come to: a refusal to be said now. One to be said later
     /// is kept, an allowance too.
-    pub(super) fn settle(&mut self, findings: &[Finding], stage: Stage) -> Option<Refusal> {
-        let settled = checks::settle(findings, stage);
+    pub(super) fn settle(&mut self, findings: &[Finding], stage: Stage) -> Option<Finding> {
+        let settled = settle(findings, stage);
         self.allowed |= settled.allow;
         if self.pending.is_none() {
-            self.pending = settled.pending.and_then(Refusal::of).map(Box::new);
+            self.pending = settled.pending.cloned().map(Box::new);
         }
-        settled.refuse.and_then(Refusal::of)
+        settled.refuse.cloned()
     }
 
     /// The finding that decided the stage, for a client of which nothing else is told.

@@ -2,7 +2,6 @@
 
 use super::audit::Times;
 use super::generation::{Entrance, Generation};
-use super::standing::Refusal;
 use crate::downstream::tls::Outcome;
 use crate::downstream::{Key, Pool, Session as Link};
 use crate::mail::{Id, Path};
@@ -78,7 +77,7 @@ pub(super) struct Transaction {
     /// The message is going down: whether it was taken is known when the answer is here.
     pub(super) in_doubt: bool,
     /// A refusal found at MAIL, said later.
-    pub(super) pending: Option<Box<Refusal>>,
+    pub(super) pending: Option<Box<Finding>>,
     /// Policy checks are not asked any more.
     pub(super) allowed: bool,
     /// MAIL was answered by us and has not gone down.
