@@ -6,10 +6,12 @@
 use arc_swap::ArcSwap;
 use portcullis::body::Budget;
 use portcullis::config;
+use portcullis::config::model::Policy;
 use portcullis::downstream::{BoxStream, Dial, DialFuture};
 use portcullis::gateway::audit::{Audit, AuditWriter};
 use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
 use portcullis::message::trace::TraceKey;
+use portcullis::rules::Mode as RuleMode;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -249,9 +251,25 @@ pub struct Keys {
     pub downstream: String,
     pub relay: String,
     pub timeouts: String,
+    /// Violations that are only logged: keys of `[syntax]`, and with `!` in front those that are refused.
+    pub syntax: String,
 }
 
 impl Keys {
+    fn with_syntax(&self, mut policy: Policy) -> Policy {
+        let syntax = &mut policy.protocol.syntax;
+        for word in self.syntax.split_whitespace() {
+            let (key, mode) = word.strip_prefix('!').map_or((word, RuleMode::Log), |key| (key, RuleMode::On));
+            *match key {
+                "missing_brackets" => &mut syntax.missing_brackets,
+                "space_after_colon" => &mut syntax.space_after_colon,
+                "missing_hello" => &mut syntax.missing_hello,
+                other => panic!("no such key of [syntax]: {other}"),
+            } = mode;
+        }
+        policy
+    }
+
     fn toml(&self) -> String {
         let relay = if self.relay.contains("domains") { "" } else { "domains = [\"example.net\"]\n" };
         let addresses =
@@ -286,6 +304,7 @@ impl Harness {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))
         });
+        let policy = keys.with_syntax(policy);
         let dial: Arc<dyn Dial> = Arc::new(Pipes(Arc::clone(&downstream)));
         let policy = Arc::new(policy);
         let generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();

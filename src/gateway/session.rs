@@ -173,6 +173,8 @@ impl Session {
             balancer: false,
         };
         let now = Instant::now();
+        let mut server = Server::default();
+        server.tolerate(generation.policy.protocol.syntax.tolerance());
         Some(Self {
             id: gateway.ids.next(),
             stop: gateway.phase.subscribe(),
@@ -181,7 +183,7 @@ impl Session {
             generation,
             entrance,
             stream: accepted.stream,
-            server: Server::default(),
+            server,
             client,
             local: accepted.local,
             hello: None,

@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::state::{Ending, Greeted, State, Waiting};
+use super::tolerance::Tolerance;
 use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::line::{AUTH_OCTETS_MAX, COMMAND_OCTETS_MAX, Framed, LineFramer};
@@ -29,6 +30,10 @@ pub struct Server {
     pub(super) greeted: Greeted,
     pub(super) authenticated: bool,
     pub(super) ending: Ending,
+    pub(super) tolerance: Tolerance,
+    /// Our last answer to EHLO offered PIPELINING.
+    pub(super) pipelining: bool,
+    pub(super) sent_ahead: bool,
 }
 
 impl Default for Server {
@@ -44,6 +49,9 @@ impl Default for Server {
             greeted: Greeted::No,
             authenticated: false,
             ending: Ending::Open,
+            tolerance: Tolerance::default(),
+            pipelining: false,
+            sent_ahead: false,
         }
     }
 }
@@ -150,6 +158,7 @@ impl Server {
         self.state = State::ExpectHello;
         self.greeted = Greeted::No;
         self.authenticated = false;
+        self.pipelining = false;
         self.framer = LineFramer::default();
     }
 
@@ -206,6 +215,7 @@ impl Server {
             Framed::Line(_) if in_auth => {
                 let line = raw.into();
                 self.at += consumed;
+                self.look_behind_auth_line();
                 self.waiting.push_back(Waiting::Auth);
                 return Some(Event::AuthLine(line));
             }
@@ -213,7 +223,7 @@ impl Server {
         };
         self.at += consumed;
         match event? {
-            Ok(command) => self.admit(command),
+            Ok(command) => self.admit(self.strictly(command)),
             Err(entry) => Some(self.drop_with(entry)),
         }
     }

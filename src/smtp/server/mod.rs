@@ -9,11 +9,14 @@
 
 mod answer;
 mod body;
+mod conduct;
 mod event;
 mod machine;
 mod order;
 mod state;
+mod tolerance;
 
 pub use body::BodyStep;
 pub use event::{BodyFacts, Event};
 pub use machine::Server;
+pub use tolerance::Tolerance;
