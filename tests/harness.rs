@@ -324,6 +324,7 @@ impl Harness {
             rules_dir: dir.path().to_owned(),
             started_unix_ms: 0,
             last_reload_error: Mutex::default(),
+            history: gateway::History::default(),
         };
         Self { gateway: Arc::new(gateway), downstream, dir, writer }
     }

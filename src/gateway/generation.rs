@@ -4,12 +4,15 @@ use super::tls::{ServerTls, TlsFileError};
 use crate::config::model::{Downstream, DownstreamTls, Listener, ListenerTls, Policy, Timeouts};
 use crate::downstream::tls::{ClientTls, Verify};
 use crate::downstream::{Dial, Limits, Pool};
+use crate::store::generations::Numbered;
 use std::sync::Arc;
 
 /// A generation. Immutable; a transaction keeps the one it began with.
 pub struct Generation {
     /// From 1, one more with each reload.
     pub number: u64,
+    /// The earlier generation whose rule files it has.
+    pub rules_of: Option<u64>,
     /// The policy.
     pub policy: Arc<Policy>,
     /// Downstreams, in file order.
@@ -91,7 +94,14 @@ impl Generation {
                 tls,
             }));
         }
-        Ok(Self { number: before.map_or(1, |b| b.number + 1), policy, pools, entrances })
+        Ok(Self { number: before.map_or(1, |b| b.number + 1), rules_of: None, policy, pools, entrances })
+    }
+
+    /// The same under the number that it has among all that are kept. Must be higher than that of every other
+    /// generation of this process.
+    #[must_use]
+    pub fn numbered(self, numbered: Numbered) -> Self {
+        Self { number: numbered.number, rules_of: numbered.rules_of, ..self }
     }
 
     fn pool_like(&self, config: &Downstream, limits: &Limits) -> Option<Arc<Pool>> {
