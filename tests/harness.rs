@@ -6,11 +6,13 @@
 use arc_swap::ArcSwap;
 use portcullis::body::Budget;
 use portcullis::config;
+use portcullis::config::model::Policy;
 use portcullis::downstream::{BoxStream, Dial, DialFuture};
 use portcullis::gateway::audit::{Audit, AuditWriter};
 use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
 use portcullis::message::trace::TraceKey;
 use portcullis::records::Records;
+use portcullis::rules::Mode as RuleMode;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
 use portcullis::lookup::{Lookup, Table};
@@ -258,6 +260,8 @@ pub struct Keys {
     pub allow: String,
     /// What DNS says: `ptr 192.0.2.7 mx.example.com`, `host NAME ADDRESS…`, `mx DOMAIN HOST…`, `fails NAME`.
     pub dns: String,
+    /// Violations that are only logged: keys of `[syntax]`, and with `!` in front those that are refused.
+    pub syntax: String,
 }
 
 impl Keys {
@@ -291,6 +295,20 @@ impl Keys {
             };
         }
         Lookup::table(table)
+    }
+
+    fn with_syntax(&self, mut policy: Policy) -> Policy {
+        let syntax = &mut policy.protocol.syntax;
+        for word in self.syntax.split_whitespace() {
+            let (key, mode) = word.strip_prefix('!').map_or((word, RuleMode::Log), |key| (key, RuleMode::On));
+            *match key {
+                "missing_brackets" => &mut syntax.missing_brackets,
+                "space_after_colon" => &mut syntax.space_after_colon,
+                "missing_hello" => &mut syntax.missing_hello,
+                other => panic!("no such key of [syntax]: {other}"),
+            } = mode;
+        }
+        policy
     }
 
     fn toml(&self) -> String {
@@ -327,6 +345,7 @@ impl Harness {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))
         });
+        let policy = keys.with_syntax(policy);
         let dial: Arc<dyn Dial> = Arc::new(Pipes(Arc::clone(&downstream)));
         let policy = Arc::new(policy);
         let mut generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();
@@ -349,6 +368,7 @@ impl Harness {
             rules_dir: dir.path().to_owned(),
             started_unix_ms: 0,
             last_reload_error: Mutex::default(),
+            history: gateway::History::default(),
         };
         Self { gateway: Arc::new(gateway), downstream, dir, writer }
     }

@@ -13,6 +13,7 @@ use crate::downstream::{Begun, DownstreamError, Key, Session as Link};
 use crate::reply::{Class, Entry, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::smtp::command::{Command, Mail, Rcpt};
+use crate::smtp::extension::Offer;
 use crate::smtp::server::Event;
 use crate::verdict::{Finding, Stage, said};
 use std::collections::VecDeque;
@@ -70,7 +71,8 @@ impl Session {
     }
 
     fn on_mail(&mut self, mail: Mail) -> Step {
-        let Some(offer) = self.offer.clone() else { return self.refused(catalogue::HELLO_FIRST, None) };
+        // Without a greeting it came through only where the policy lets it: then nothing was offered.
+        let offer = Arc::clone(self.offer.get_or_insert_with(|| Arc::new(Offer::helo())));
         self.refresh();
         let needs = match parameters::of_mail(&mail, &offer, self.authenticated) {
             Ok(needs) => needs,
@@ -121,6 +123,7 @@ impl Session {
         }
         if let Some(entrance) = newest.entrance(&self.entrance.listener.name) {
             self.entrance = Arc::clone(entrance);
+            self.server.tolerate(newest.policy.protocol.syntax.tolerance());
             self.client.trusted = newest.policy.trusted.contains(self.client.ip);
             self.client.may_relay = newest.policy.relay.from.contains(self.client.ip);
             self.standing.exempt = is_exempt(&self.client, self.entrance.listener.direction);

@@ -7,12 +7,15 @@ use crate::downstream::{Dial, Limits, Pool};
 use crate::checks;
 use crate::lookup::{CountryError, Lookup};
 use crate::verdict::{Needs, Stage};
+use crate::store::generations::Numbered;
 use std::sync::Arc;
 
 /// A generation. Immutable; a transaction keeps the one it began with.
 pub struct Generation {
     /// From 1, one more with each reload.
     pub number: u64,
+    /// The earlier generation whose rule files it has.
+    pub rules_of: Option<u64>,
     /// The policy.
     pub policy: Arc<Policy>,
     /// Downstreams, in file order.
@@ -115,7 +118,7 @@ impl Generation {
         let database = policy.protocol.country_database.as_deref();
         let lookup = Arc::new(Lookup::build(&policy.dns, database, before.map(|b| &*b.lookup))?);
         let needs = STAGES.map(|stage| checks::needs(stage, &policy));
-        Ok(Self { number: before.map_or(1, |b| b.number + 1), policy, pools, entrances, lookup, needs })
+        Ok(Self { number: before.map_or(1, |b| b.number + 1), rules_of: None, policy, pools, entrances, lookup, needs })
     }
 
     /// What the checks of `stage` need; at MAIL also what the later stages will, so that nothing is waited for
@@ -133,6 +136,13 @@ impl Generation {
     #[must_use]
     pub fn needs_anywhere(&self) -> Needs {
         self.needs.iter().fold(Needs::NONE, |all, n| all.and(*n))
+    }
+
+    /// The same under the number that it has among all that are kept. Must be higher than that of every other
+    /// generation of this process.
+    #[must_use]
+    pub fn numbered(self, numbered: Numbered) -> Self {
+        Self { number: numbered.number, rules_of: numbered.rules_of, ..self }
     }
 
     fn pool_like(&self, config: &Downstream, limits: &Limits) -> Option<Arc<Pool>> {

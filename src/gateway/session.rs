@@ -194,6 +194,8 @@ impl Session {
         let entrance = Arc::clone(generation.entrances.get(accepted.listener)?);
         let client = client_of(accepted.peer, &generation);
         let now = Instant::now();
+        let mut server = Server::default();
+        server.tolerate(generation.policy.protocol.syntax.tolerance());
         Some(Self {
             id: gateway.ids.next(),
             stop: gateway.phase.subscribe(),
@@ -202,7 +204,7 @@ impl Session {
             generation,
             entrance,
             stream: accepted.stream,
-            server: Server::default(),
+            server,
             client,
             local: accepted.local,
             hello: None,

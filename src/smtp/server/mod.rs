@@ -9,13 +9,16 @@
 
 mod answer;
 mod body;
+mod conduct;
 mod event;
 mod machine;
 mod order;
 mod state;
 mod transcript;
+mod tolerance;
 
 pub use body::BodyStep;
 pub use event::{BodyFacts, Event};
 pub use machine::Server;
 pub use transcript::Transcript;
+pub use tolerance::Tolerance;
