@@ -72,6 +72,7 @@
 //! | the client's stream, its machine, who it is, its counts | [`gateway::Session`] |
 //! | envelope, findings, times, the downstream session in use | `gateway::transaction::Transaction`, at most one in a session |
 //! | order of commands, what the stream is at this octet | [`smtp::server::Server`], [`smtp::client::Client`] |
+//! | questions to name servers, their answers, the country database | [`lookup::Lookup`] |
 //! | connections at rest, health of addresses, what they offered | [`downstream::Pool`] |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
 //! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
@@ -112,6 +113,8 @@
 //! No queue and no bounces: a message is the client's until the downstream has it. No rewriting of addresses, headers
 //! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, SIZE left out where the downstream
 //! does not know it, and the angle brackets of a path that came without, where the policy takes it. No lookup of MX or host names. No parser of somebody else's decides where a line, a message or a
+//! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
+//! does not know it. No way to a downstream is looked up in DNS. No parser of somebody else's decides where a line, a message or a
 //! reply ends. No `unsafe`. Verdicts that need a store ([`verdict::Verdict::Hold`], [`verdict::Verdict::Quarantine`],
 //! [`verdict::Verdict::Discard`]) are words without a place to go in this version: no rule gives them, and a message
 //! that got one would be refused for now, for what cannot be kept is not taken. The only scanner passes everything.
