@@ -120,6 +120,8 @@ pub enum Effect {
     Count(Event),
     /// Wait before the answer, in milliseconds.
     DelayMs(u32),
+    /// Close without a word, where a refusal is said at connect.
+    Silent,
     /// Do not offer this EHLO keyword to this client.
     HideKeyword(Box<str>),
 }

@@ -13,7 +13,9 @@ mod event;
 mod machine;
 mod order;
 mod state;
+mod transcript;
 
 pub use body::BodyStep;
 pub use event::{BodyFacts, Event};
 pub use machine::Server;
+pub use transcript::Transcript;
