@@ -134,6 +134,7 @@ pub mod body;
 pub mod store;
 
 pub mod downstream;
+pub mod limits;
 pub mod lookup;
 pub mod records;
 pub mod scan;

@@ -15,6 +15,7 @@ use portcullis::records::Records;
 use portcullis::rules::Mode as RuleMode;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
+use portcullis::limits::Limits;
 use portcullis::lookup::{Lookup, Table};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -340,7 +341,7 @@ impl Harness {
     pub fn new(keys: &Keys, downstream: Arc<Downstream>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         keys.write(dir.path());
-        let (policy, problems) = config::load(dir.path());
+        let (policy, problems) = config::load(dir.path(), config::Moment { now: 1_790_000_000, before: None });
         let policy = policy.unwrap_or_else(|| {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))
@@ -362,6 +363,7 @@ impl Harness {
             records,
             live: Arc::default(),
             counters: gateway::Counters::default(),
+            limits: Arc::new(Limits::open(&policy.state_dir, 0).unwrap()),
             fold: portcullis::gateway::Fold::default(),
             phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
             dial,

@@ -12,6 +12,7 @@ use crate::control::{self, ControlSocket, Reloads};
 use crate::downstream::{Dial, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
 use crate::gateway::{self, Bound, Gateway, Generation, History, ReloadReport, bind};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::records::Records;
 use crate::store::{StateDir, StateLock};
@@ -71,6 +72,7 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     drop_privileges(&policy)?;
     let state = StateDir::open(&policy.state_dir)?;
     let control = ControlSocket::bind(&policy.state_dir)?;
+    let limits = Limits::open(&policy.state_dir, unix_ms() / 1000)?;
     let (records, keeper) = Records::open(&policy.state_dir, &policy.records)?;
     let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper))?;
     let (history, numbered) = History::open(&policy.state_dir, &rules_dir);
@@ -83,6 +85,7 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
         records,
         live: Arc::default(),
         counters: gateway::Counters::default(),
+        limits: Arc::new(limits),
         fold: gateway::Fold::default(),
         phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
         dial,

@@ -20,7 +20,7 @@ use crate::scan::{self, SCANNERS};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Source, Stage, Verdict, merge};
+use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Stage, merge};
 use tokio::time::Instant;
 
 impl Session {

@@ -5,7 +5,6 @@ use super::generation::Generation;
 use super::rules::load_rules;
 use super::snapshot::Snapshot;
 use super::state::Gateway;
-use crate::config;
 use crate::config::model::Policy;
 use crate::rules::Problem;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use super::live::{Live, LiveReport};
 use super::phase::Phase;
 use crate::body::Budget;
 use crate::downstream::{Dial, Report};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::records::{Records, RecordsReport};
 use crate::store::Ids;
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// Messages.
     pub counters: Counters,
+    /// Connections at once, rates, bans, throttles, greylisting.
+    pub limits: Arc<Limits>,
     /// Refusals at the door.
     pub fold: Fold,
     /// Running or draining.
