@@ -10,13 +10,13 @@ use portcullis::config::model::Policy;
 use portcullis::downstream::{BoxStream, Dial, DialFuture};
 use portcullis::gateway::audit::{Audit, AuditWriter};
 use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
+use portcullis::limits::Limits;
+use portcullis::lookup::{Lookup, Table};
 use portcullis::message::trace::TraceKey;
 use portcullis::records::Records;
 use portcullis::rules::Mode as RuleMode;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
-use portcullis::limits::Limits;
-use portcullis::lookup::{Lookup, Table};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -266,13 +266,24 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Puts the rules directory there. Unless a test is about it nobody waits for a greeting.
+    /// Puts the rules directory there. Unless a test is about it nobody waits for a greeting or an answer, and nobody
+    /// has been here before.
     fn write(&self, dir: &Path) {
-        let greeting = if self.limits.contains("[greeting]") { "" } else { "[greeting]\ndelay = \"0s\"\n" };
+        let mut limits = self.limits.clone();
+        for (table, keys) in [
+            ("[greeting]", "delay = \"0s\""),
+            ("[tarpit]", "step = \"0s\""),
+            ("[rates]", "mode = \"off\""),
+            ("[bans]", "mode = \"off\""),
+        ] {
+            if !limits.contains(table) {
+                limits.push_str(&format!("{table}\n{keys}\n"));
+            }
+        }
         std::fs::create_dir(dir.join("lists")).unwrap();
         for (name, text) in [
             ("gateway.toml", self.toml()),
-            ("limits.toml", format!("{}{greeting}", self.limits)),
+            ("limits.toml", limits),
             ("protocol.toml", self.protocol.clone()),
             ("lists/blocks.list", self.blocks.clone()),
             ("lists/allow.list", self.allow.clone()),
@@ -341,7 +352,8 @@ impl Harness {
     pub fn new(keys: &Keys, downstream: Arc<Downstream>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         keys.write(dir.path());
-        let (policy, problems) = config::load(dir.path(), config::Moment { now: 1_790_000_000, before: None });
+        let (policy, problems) =
+            config::load(dir.path(), config::Moment { now: 1_790_000_000, before: None });
         let policy = policy.unwrap_or_else(|| {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))

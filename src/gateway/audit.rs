@@ -6,8 +6,8 @@
 //! records, which explain and count: each is serialised once, into one buffer.
 
 use crate::config::model::AuditTarget;
-use crate::verdict::{Conduct, Finding, Gathered};
 use crate::records::{Records, RecordsWriter};
+use crate::verdict::{Conduct, Finding, Gathered};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};

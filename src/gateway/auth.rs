@@ -7,8 +7,8 @@ use super::session::{End, Session};
 use crate::downstream::{Begun, DownstreamError, Key, Wanted};
 use crate::limits::Kind;
 use crate::reply::{Class, Reply, catalogue};
-use crate::verdict::Event;
 use crate::smtp::client::Awaiting;
+use crate::verdict::Event;
 use crate::verdict::Stage;
 use mail_parser::decoders::base64::base64_decode;
 

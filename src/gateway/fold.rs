@@ -88,8 +88,8 @@ impl<C: Clock> Fold<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use governor::clock::FakeRelativeClock;
     use crate::mail::Scramble;
+    use governor::clock::FakeRelativeClock;
     use std::time::Duration;
 
     fn why() -> Why {

@@ -92,7 +92,8 @@ impl Session {
         }
         if !self.standing.exempt {
             let policy = &self.generation.policy.limits;
-            self.standing.conduct.over = self.gateway.limits.rates.count(Kind::Messages, self.client.ip, 1, policy);
+            self.standing.conduct.over =
+                self.gateway.limits.rates.count(Kind::Messages, self.client.ip, 1, policy);
         }
         let octets = mail.facts.declared_octets.unwrap_or(0);
         let traffic = self.traffic(&mail.path, octets);

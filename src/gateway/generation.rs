@@ -1,13 +1,13 @@
 //! One generation of the policy, with what runs by it: downstreams, certificates, listeners.
 
 use super::tls::{ServerTls, TlsFileError};
+use crate::checks;
 use crate::config::model::{Downstream, DownstreamTls, Listener, ListenerTls, Policy, Timeouts};
 use crate::downstream::tls::{ClientTls, Verify};
 use crate::downstream::{Dial, Limits, Pool};
-use crate::checks;
 use crate::lookup::{CountryError, Lookup};
-use crate::verdict::{Needs, Stage};
 use crate::store::generations::Numbered;
+use crate::verdict::{Needs, Stage};
 use std::sync::Arc;
 
 /// A generation. Immutable; a transaction keeps the one it began with.
@@ -29,15 +29,8 @@ pub struct Generation {
 }
 
 /// The stages in their order.
-const STAGES: [Stage; 7] = [
-    Stage::Connect,
-    Stage::Helo,
-    Stage::Auth,
-    Stage::Mail,
-    Stage::Rcpt,
-    Stage::Data,
-    Stage::Message,
-];
+const STAGES: [Stage; 7] =
+    [Stage::Connect, Stage::Helo, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Message];
 
 /// A listener with what its sessions need.
 pub struct Entrance {
@@ -118,7 +111,15 @@ impl Generation {
         let database = policy.protocol.country_database.as_deref();
         let lookup = Arc::new(Lookup::build(&policy.dns, database, before.map(|b| &*b.lookup))?);
         let needs = STAGES.map(|stage| checks::needs(stage, &policy));
-        Ok(Self { number: before.map_or(1, |b| b.number + 1), rules_of: None, policy, pools, entrances, lookup, needs })
+        Ok(Self {
+            number: before.map_or(1, |b| b.number + 1),
+            rules_of: None,
+            policy,
+            pools,
+            entrances,
+            lookup,
+            needs,
+        })
     }
 
     /// What the checks of `stage` need; at MAIL also what the later stages will, so that nothing is waited for
@@ -128,7 +129,9 @@ impl Generation {
         let at = |s: Stage| self.needs.get(s as usize).copied().unwrap_or_default();
         match stage {
             Stage::Mail => at(Stage::Mail).and(at(Stage::Rcpt)).and(at(Stage::Data)).and(at(Stage::Message)),
-            Stage::Connect | Stage::Helo | Stage::Auth | Stage::Rcpt | Stage::Data | Stage::Message => at(stage),
+            Stage::Connect | Stage::Helo | Stage::Auth | Stage::Rcpt | Stage::Data | Stage::Message => {
+                at(stage)
+            }
         }
     }
 

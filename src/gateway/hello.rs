@@ -72,7 +72,8 @@ impl Session {
     fn greet_delay(&self) -> Option<Duration> {
         let delay = self.generation.policy.limits.greeting.delay;
         let free = delay.is_zero() || self.standing.exempt || self.standing.allowed;
-        (!free && !self.gateway.limits.known.has(self.client.ip, &self.generation.policy.limits)).then_some(delay)
+        (!free && !self.gateway.limits.known.has(self.client.ip, &self.generation.policy.limits))
+            .then_some(delay)
     }
 
     /// A server speaks first (RFC 5321 section 3.1); who cannot wait for it is no mail server.

@@ -103,11 +103,7 @@ impl Session {
             conduct: &self.standing.conduct,
             allowed: self.standing.allowed || transaction.is_some_and(|t| t.allowed),
             now: unix_ms() / 1000,
-            ..Facts::of(
-                &self.client,
-                &self.entrance.listener.name,
-                self.entrance.listener.direction,
-            )
+            ..Facts::of(&self.client, &self.entrance.listener.name, self.entrance.listener.direction)
         }
     }
 

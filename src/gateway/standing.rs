@@ -35,11 +35,7 @@ impl Refusal {
     /// The refusal of a finding; `None` lets the stage pass.
     pub(super) fn of(finding: &Finding) -> Option<Self> {
         let refusal = |reply: &Reply, farewell| {
-            Some(Self {
-                reply: reply.clone(),
-                farewell,
-                silent: finding.effects.contains(&Effect::Silent),
-            })
+            Some(Self { reply: reply.clone(), farewell, silent: finding.effects.contains(&Effect::Silent) })
         };
         match &finding.verdict {
             Verdict::TempFail(reply) | Verdict::Reject(reply) => refusal(reply, false),
@@ -80,7 +76,12 @@ pub(super) struct Standing {
 
 impl Standing {
     /// A client at the door: counted, and what the limits say of it.
-    pub(super) fn at_door(gateway: &Gateway, generation: &Generation, entrance: &Entrance, client: &Client) -> Self {
+    pub(super) fn at_door(
+        gateway: &Gateway,
+        generation: &Generation,
+        entrance: &Entrance,
+        client: &Client,
+    ) -> Self {
         let policy = &generation.policy;
         let listener = &entrance.listener;
         let exempt = is_exempt(client, listener.direction);
@@ -88,7 +89,8 @@ impl Standing {
         let now = unix_ms();
         let limits = &policy.limits;
         let most = listener.max_connections;
-        let entered = gateway.limits.connections.enter(client.ip, &listener.name, most, &limits.connections, exempt);
+        let entered =
+            gateway.limits.connections.enter(client.ip, &listener.name, most, &limits.connections, exempt);
         match entered {
             Ok(permit) => {
                 standing.conduct.over = permit.over().cloned();
@@ -178,7 +180,9 @@ impl Standing {
                     }
                     Effect::Count(event) if counts => offend(Offence::Event(*event)),
                     Effect::BanPoints(_) | Effect::Count(_) | Effect::Silent => {}
-                    Effect::DelayMs(ms) => self.delay_ms = self.delay_ms.saturating_add(*ms).min(DELAY_MS_MAX),
+                    Effect::DelayMs(ms) => {
+                        self.delay_ms = self.delay_ms.saturating_add(*ms).min(DELAY_MS_MAX)
+                    }
                     Effect::HideKeyword(keyword) => {
                         if self.hidden.len() < HIDDEN_MAX && !self.hidden.contains(keyword) {
                             self.hidden.push(keyword.clone());

@@ -36,7 +36,8 @@ impl Needs {
     /// Whether nothing in it has to be looked up over the network.
     #[must_use]
     pub const fn is_at_hand(self) -> bool {
-        let network = Self::REVERSE_NAME.0 | Self::HELLO_RESOLVES.0 | Self::SENDER_DOMAIN.0 | Self::LISTINGS.0;
+        let network =
+            Self::REVERSE_NAME.0 | Self::HELLO_RESOLVES.0 | Self::SENDER_DOMAIN.0 | Self::LISTINGS.0;
         self.0 & network == 0
     }
 

@@ -2,8 +2,8 @@
 
 use super::event::Event;
 use super::state::{Ending, Greeted, State, Waiting};
-use super::transcript::Transcript;
 use super::tolerance::Tolerance;
+use super::transcript::Transcript;
 use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::line::{AUTH_OCTETS_MAX, COMMAND_OCTETS_MAX, Framed, LineFramer};

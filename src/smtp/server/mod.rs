@@ -14,11 +14,11 @@ mod event;
 mod machine;
 mod order;
 mod state;
-mod transcript;
 mod tolerance;
+mod transcript;
 
 pub use body::BodyStep;
 pub use event::{BodyFacts, Event};
 pub use machine::Server;
-pub use transcript::Transcript;
 pub use tolerance::Tolerance;
+pub use transcript::Transcript;
