@@ -24,4 +24,6 @@ pub use sources::Sources;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;

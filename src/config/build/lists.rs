@@ -61,7 +61,9 @@ impl Shelf {
         }
         if self.recipients.contains(name) {
             let file = list_file(name);
-            return Err(Missing::Recipients(format!("{file} is a list of recipients (relay.recipients names it)")));
+            return Err(Missing::Recipients(format!(
+                "{file} is a list of recipients (relay.recipients names it)"
+            )));
         }
         let mut names: Vec<&str> = self.lists.keys().map(|name| &**name).collect();
         names.sort_unstable();
