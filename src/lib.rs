@@ -15,6 +15,7 @@
 //!                      control                 the local socket between commands and the running gateway
 //! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, drain, audit
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
+//!                      limits                  connections, rates, bans, throttles, greylisting
 //! floor 3a  stores     body                    a message in session: memory, then a sealed file
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
@@ -71,6 +72,7 @@
 //! | envelope, findings, times, the downstream session in use | `gateway::transaction::Transaction`, at most one in a session |
 //! | order of commands, what the stream is at this octet | [`smtp::server::Server`], [`smtp::client::Client`] |
 //! | connections at rest, health of addresses, what they offered | [`downstream::Pool`] |
+//! | connections and rates of addresses, bans, throttles, greylisting | [`limits::Limits`], one in a process |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
 //! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
 //!
@@ -129,6 +131,7 @@ pub mod body;
 pub mod store;
 
 pub mod downstream;
+pub mod limits;
 pub mod scan;
 
 pub mod gateway;
