@@ -17,6 +17,7 @@
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
 //!                      lookup                  names in DNS, DNS lists, the country database
 //!                      records                 what sessions and messages were: for explain, top, loops
+//!                      limits                  connections, rates, bans, throttles, greylisting
 //! floor 3a  stores     body                    a message in session: memory, then a sealed file
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
@@ -74,6 +75,7 @@
 //! | order of commands, what the stream is at this octet | [`smtp::server::Server`], [`smtp::client::Client`] |
 //! | questions to name servers, their answers, the country database | [`lookup::Lookup`] |
 //! | connections at rest, health of addresses, what they offered | [`downstream::Pool`] |
+//! | connections and rates of addresses, bans, throttles, greylisting | [`limits::Limits`], one in a process |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
 //! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
 //!

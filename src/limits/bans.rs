@@ -133,9 +133,13 @@ impl Table {
     fn put(&self, ban: BanReport) {
         let (net, since) = (ban.net, ban.since);
         let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        order.queue.push_back((net, since));
-        if self.bans.insert(net, ban).is_none() {
+        let before = self.bans.insert(net, ban);
+        if before.is_none() {
             self.count(&mut order, net, true);
+        }
+        // A file that was written anew may tell the same ban twice: it has its place in the queue.
+        if before.is_none_or(|before| before.since != since) {
+            order.queue.push_back((net, since));
         }
         if order.queue.len() > BANS_MAX
             && let Some((net, since)) = order.queue.pop_front()

@@ -40,6 +40,9 @@ impl<T: Copy + PartialEq> Window<T> {
     /// When at most `rest` of the sum is left, in seconds since 1970.
     pub(super) fn until(&self, now: i64, period: i64, rest: u64) -> i64 {
         let mut left = self.total(now, period);
+        if left <= rest {
+            return now;
+        }
         for (at, _, amount) in self.in_force(now, period) {
             left = left.saturating_sub(*amount);
             if left <= rest {
@@ -78,16 +81,21 @@ mod tests {
     #[test]
     fn the_sum_slides() {
         let mut window = Window::default();
-        for (now, amount) in [(1000, 1), (1001, 2), (1600, 4), (4590, 8)] {
+        for (now, amount) in [(1000, 1), (1001, 2), (1600, 4)] {
             window.add(now, 3600, (), amount);
         }
-        assert_eq!(window.0.len(), 3);
-        assert_eq!(window.total(4599, 3600), 12, "the first part began at 900");
-        assert_eq!(window.total(5099, 3600), 12);
-        assert_eq!(window.total(5100, 3600), 8);
-        assert_eq!(window.until(1700, 3600, 4), 4500);
-        assert_eq!(window.until(1700, 3600, 0), 5100);
-        assert_eq!(window.until(1700, 3600, 99), 4500);
+        assert_eq!(window.0.len(), 2);
+        assert_eq!(
+            (window.total(4499, 3600), window.total(4500, 3600)),
+            (7, 4),
+            "the first part began at 900"
+        );
+        for (rest, want) in [(7, 1700), (4, 4500), (3, 5100), (0, 5100)] {
+            assert_eq!(window.until(1700, 3600, rest), want);
+        }
+        window.add(4590, 3600, (), 8);
+        assert_eq!(window.0.len(), 2, "what is over is forgotten");
+        assert_eq!((window.total(5099, 3600), window.total(5100, 3600)), (12, 8));
     }
 
     #[test]
