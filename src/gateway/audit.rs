@@ -7,6 +7,7 @@
 
 use crate::config::model::AuditTarget;
 use crate::records::{Records, RecordsWriter};
+use crate::verdict::{Conduct, Gathered};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
@@ -263,9 +264,12 @@ pub struct MessageLine<'a> {
     pub(super) direction: crate::verdict::Direction,
     pub(super) client: std::net::IpAddr,
     pub(super) port: u16,
+    /// Forward-confirmed reverse name.
+    pub(super) name: Option<&'a str>,
     pub(super) helo: Option<String>,
     pub(super) tls: Option<String>,
     pub(super) user: Option<String>,
+    pub(super) authenticated: bool,
     pub(super) from: String,
     pub(super) to: Vec<RecipientLine>,
     pub(super) size: u64,
@@ -278,6 +282,12 @@ pub struct MessageLine<'a> {
     pub(super) header: HeaderLine,
     pub(super) ms: Times,
     pub(super) note: Option<String>,
+    /// What was looked up, where anything was: with it the session can be judged again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) facts: Option<&'a Gathered>,
+    /// What the client had done, where that says something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) conduct: Option<&'a Conduct>,
 }
 
 /// One recipient and what it was answered.
@@ -296,6 +306,14 @@ pub struct FindingLine<'a> {
     pub(super) file: &'a str,
     pub(super) line: u32,
     pub(super) text: &'a str,
+    /// Told where it changed nothing (`mode = "log"`).
+    #[serde(skip_serializing_if = "is_true")]
+    pub(super) enforced: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_true(it: &bool) -> bool {
+    *it
 }
 
 /// What the header says of itself, escaped and cut.

@@ -20,7 +20,9 @@ use crate::scan::{self, SCANNERS};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Source, Stage, Verdict, merge};
+use crate::verdict::{
+    Conduct, Disposition, Fact, Finding, Gathered, MessageFacts, Source, Stage, Verdict, merge,
+};
 use tokio::time::Instant;
 
 impl Session {
@@ -279,9 +281,11 @@ impl Session {
             direction: t.entrance.listener.direction,
             client: self.client.ip,
             port: self.client.port,
+            name: self.client.name.known().map(|name| &**name),
             helo: self.helo_text(),
             tls: self.tls_text(),
             user: self.user_text(),
+            authenticated: self.authenticated,
             from: t.mail.path.to_string(),
             to: t
                 .recipients
@@ -302,6 +306,8 @@ impl Session {
             },
             ms: t.times,
             note: t.note.clone(),
+            facts: Some(&*self.gathered).filter(|g| **g != Gathered::NOTHING),
+            conduct: Some(&*self.conduct).filter(|c| **c != Conduct::UNKNOWN),
         });
     }
 }
@@ -314,6 +320,7 @@ fn finding_line(finding: &Finding) -> FindingLine<'_> {
         file: &finding.source.file,
         line: finding.source.line,
         text: &finding.reason,
+        enforced: finding.enforced,
     }
 }
 

@@ -34,7 +34,7 @@ mod transaction;
 pub use fold::Fold;
 pub use generation::{Generation, GenerationError, make_pool};
 pub use listener::{Bound, bind};
-pub use live::LiveReport;
+pub use live::{Doing, LiveReport, Place, Which};
 pub use phase::Phase;
 pub use reload::{ReloadReport, reload};
 pub use runtime::{Started, start};
