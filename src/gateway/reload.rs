@@ -2,6 +2,7 @@
 
 use super::clock::unix_ms;
 use super::generation::Generation;
+use super::rules::load_rules;
 use super::state::Gateway;
 use crate::config;
 use crate::rules::Problem;
@@ -21,9 +22,9 @@ pub struct ReloadReport {
 /// Reads the rules directory and swaps the new generation in, or keeps the old one. Reopens the audit log
 /// and reads certificates anew either way the rules are good.
 pub fn reload(gateway: &Gateway) -> ReloadReport {
-    let (policy, problems) = config::load(&gateway.rules_dir);
-    let mut lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
     let old = gateway.current.load_full();
+    let (policy, problems) = load_rules(&gateway.rules_dir, Some(&old.policy));
+    let mut lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
     let built = match policy {
         None => Err(()),
         Some(policy) => {
