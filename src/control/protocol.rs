@@ -1,7 +1,8 @@
 //! What is said on the socket: one request, a JSON object on one line; then lines of answers, and the end of
 //! the stream. A request that has several answers (none has yet) sends a line for each.
 
-use crate::gateway::{ReloadReport, Status};
+use crate::gateway::{LiveReport, ReloadReport, Status};
+use crate::records::{By, LoopReport, Sort, TopReport, Window};
 use serde::{Deserialize, Serialize};
 
 /// Longest request line in octets, with its line end.
@@ -18,6 +19,26 @@ pub enum Request {
     Status {},
     /// Read the rules again.
     Reload {},
+    /// The busiest sources.
+    Top {
+        /// Told apart by.
+        by: By,
+        /// Counted over.
+        window: Window,
+        /// Sorted by.
+        sort: Sort,
+        /// How many at most.
+        rows: usize,
+    },
+    /// Mail loops.
+    Loops {},
+    /// Open sessions, oldest first.
+    Who {},
+    /// End sessions.
+    Kick {
+        /// An address, a prefix, or the beginning of a reference.
+        who: String,
+    },
 }
 
 /// What is answered: `{"status":{…}}`.
@@ -28,6 +49,14 @@ pub enum Answer {
     Status(Box<Status>),
     /// To `reload`.
     Reload(ReloadReport),
+    /// To `top`.
+    Top(TopReport),
+    /// To `loops`.
+    Loops(LoopReport),
+    /// To `who`.
+    Who(Vec<LiveReport>),
+    /// To `kick`: who is asked to end.
+    Kick(Vec<LiveReport>),
     /// The request was not served; a sentence for people.
     Error(String),
 }
@@ -42,6 +71,17 @@ mod tests {
             (r#"{"request":"status"}"#, Some(Request::Status {})),
             (r#"{ "request" : "reload" }"#, Some(Request::Reload {})),
             (r#"{"request":"kick"}"#, None),
+            (r#"{"request":"kick","who":"192.0.2.7"}"#, Some(Request::Kick { who: "192.0.2.7".into() })),
+            (r#"{"request":"block"}"#, None),
+            (
+                r#"{"request":"top","by":"sender-domain","window":"5m","sort":"growth","rows":20}"#,
+                Some(Request::Top {
+                    by: By::SenderDomain,
+                    window: Window::FiveMinutes,
+                    sort: Sort::Growth,
+                    rows: 20,
+                }),
+            ),
             (r#"{"request":"status","more":1}"#, None),
             ("status", None),
             ("", None),

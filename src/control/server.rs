@@ -18,6 +18,10 @@ use tokio::time::timeout;
 const CLIENTS_MAX: usize = 16;
 /// For the request to come, and again for the answer to be taken.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Most rows of `top`.
+const ROWS_MAX: usize = 10_000;
+/// Most sessions of `who`: the answer has to fit into a line.
+const SESSIONS_MAX: usize = 20_000;
 /// Pause after an accept that failed for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -109,6 +113,23 @@ async fn answer(request: Request, gateway: &Gateway, reloads: &Reloads) -> Answe
             }
             told.await.map_or_else(|_| stopping(), Answer::Reload)
         }
+        Request::Top { by, window, sort, rows } => {
+            let records = Arc::clone(&gateway.records);
+            let most = rows.min(ROWS_MAX);
+            // Sorting all sources takes milliseconds.
+            let sorted = tokio::task::spawn_blocking(move || records.busiest(by, window, most, sort)).await;
+            sorted.map_or_else(|e| Answer::Error(format!("the counters cannot be read: {e}")), Answer::Top)
+        }
+        Request::Loops {} => Answer::Loops(gateway.records.loops()),
+        Request::Who {} => Answer::Who(gateway.live.report(SESSIONS_MAX)),
+        Request::Kick { who } => match gateway.live.find(&who) {
+            Ok(which) => {
+                let kicked = gateway.live.kick(which);
+                tracing::info!(sessions = kicked.len(), "sessions ended by an admin");
+                Answer::Kick(kicked)
+            }
+            Err(words) => Answer::Error(words),
+        },
     }
 }
 

@@ -271,9 +271,12 @@ pub struct MessageLine<'a> {
     pub(super) direction: crate::verdict::Direction,
     pub(super) client: std::net::IpAddr,
     pub(super) port: u16,
+    /// Forward-confirmed reverse name.
+    pub(super) name: Option<&'a str>,
     pub(super) helo: Option<String>,
     pub(super) tls: Option<String>,
     pub(super) user: Option<String>,
+    pub(super) authenticated: bool,
     pub(super) from: String,
     pub(super) to: Vec<RecipientLine>,
     pub(super) size: u64,
@@ -284,24 +287,14 @@ pub struct MessageLine<'a> {
     pub(super) downstream_reply: Option<String>,
     pub(super) reply: Option<String>,
     pub(super) header: HeaderLine,
-    /// Forward-confirmed reverse name of the client.
-    pub(super) name: Option<&'a str>,
-    /// What was looked up.
-    #[serde(skip_serializing_if = "is_nothing")]
-    pub(super) facts: &'a Gathered,
-    /// What the client did.
-    #[serde(skip_serializing_if = "is_unknown")]
-    pub(super) conduct: &'a Conduct,
     pub(super) ms: Times,
     pub(super) note: Option<String>,
-}
-
-fn is_nothing(facts: &&Gathered) -> bool {
-    **facts == Gathered::NOTHING
-}
-
-fn is_unknown(conduct: &&Conduct) -> bool {
-    **conduct == Conduct::UNKNOWN
+    /// What was looked up, where anything was: with it the session can be judged again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) facts: Option<&'a Gathered>,
+    /// What the client had done, where that says something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) conduct: Option<&'a Conduct>,
 }
 
 /// One recipient and what it was answered.
@@ -317,10 +310,17 @@ pub struct FindingLine<'a> {
     pub(super) id: &'a str,
     pub(super) stage: crate::verdict::Stage,
     pub(super) verdict: &'static str,
-    pub(super) mode: &'static str,
     pub(super) file: &'a str,
     pub(super) line: u32,
     pub(super) text: &'a str,
+    /// Told where it changed nothing (`mode = "log"`).
+    #[serde(skip_serializing_if = "is_true")]
+    pub(super) enforced: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_true(it: &bool) -> bool {
+    *it
 }
 
 /// A finding as a line tells it.
@@ -329,10 +329,10 @@ pub(super) fn finding_line(finding: &Finding) -> FindingLine<'_> {
         id: &finding.id,
         stage: finding.stage,
         verdict: finding.verdict.name(),
-        mode: if finding.enforced { "on" } else { "log" },
         file: &finding.source.file,
         line: finding.source.line,
         text: &finding.reason,
+        enforced: finding.enforced,
     }
 }
 

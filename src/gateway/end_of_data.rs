@@ -20,7 +20,7 @@ use crate::scan::{self, SCANNERS};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Stage, merge};
+use crate::verdict::{Conduct, Disposition, Fact, Finding, Gathered, MessageFacts, Stage, merge};
 use tokio::time::Instant;
 
 impl Session {
@@ -292,9 +292,11 @@ impl Session {
             direction: t.entrance.listener.direction,
             client: self.client.ip,
             port: self.client.port,
+            name: self.client.name.known().map(|name| &**name),
             helo: self.helo_text(),
             tls: self.tls_text(),
             user: self.user_text(),
+            authenticated: self.authenticated,
             from: t.mail.path.to_string(),
             to: t
                 .recipients
@@ -304,9 +306,6 @@ impl Session {
             size: t.octets,
             verdict,
             findings: self.standing.findings.iter().chain(&t.findings).map(finding_line).collect(),
-            name: self.client.name.known().map(|n| &**n),
-            facts: &self.standing.gathered,
-            conduct: &self.standing.conduct,
             downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
             downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
             downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
@@ -318,6 +317,8 @@ impl Session {
             },
             ms: t.times,
             note: t.note.clone(),
+            facts: Some(&self.standing.gathered).filter(|g| **g != Gathered::NOTHING),
+            conduct: Some(&self.standing.conduct).filter(|c| **c != Conduct::UNKNOWN),
         });
     }
 }

@@ -41,7 +41,7 @@ pub use fold::Fold;
 pub use generation::{Generation, GenerationError, make_pool};
 pub use history::History;
 pub use listener::{Bound, bind};
-pub use live::LiveReport;
+pub use live::{Doing, LiveReport, Place, Which};
 pub use phase::Phase;
 pub use reload::{ReloadReport, reload};
 pub use rules::load_rules;

@@ -4,11 +4,11 @@ use super::inbox::{Inbox, Waiting};
 use super::loops::{LoopReport, Loops};
 use super::record::Record;
 use super::ring::{Bounds, Ring};
-use super::script;
 use super::segment::{self, RECORDS, TRANSCRIPTS};
 use super::tally;
-use super::top::{SOURCES_MAX, Top};
+use super::top::{By, SOURCES_MAX, Sort, Top, TopReport};
 use super::transcripts::{self, Transcripts};
+use super::window::Window;
 use crate::config::model::Records as Limits;
 use crate::store::FileError;
 use std::io;
@@ -72,7 +72,7 @@ impl Records {
             Bounds { lines, octets: lines.saturating_mul(octets) }
         };
         let folder = state_dir.join(TRANSCRIPTS);
-        let scripts = Ring::open(&folder, bounds(limits.transcripts, script::OCTETS_MAX as u64))?;
+        let scripts = Ring::open(&folder, bounds(limits.transcripts, transcripts::OCTETS_MAX as u64))?;
         let ring = Ring::open(&state_dir.join(RECORDS), bounds(limits.entries, RECORD_OCTETS))?;
         let inbox = Arc::<Inbox>::default();
         let missed = transcripts::load(&folder).unwrap_or_else(|error| {
@@ -108,10 +108,16 @@ impl Records {
         &self.top
     }
 
-    /// Mail loops of the last day. `now`: milliseconds since 1970.
+    /// The busiest sources now.
     #[must_use]
-    pub fn loops(&self, now: i64) -> LoopReport {
-        self.loops.lock().unwrap_or_else(PoisonError::into_inner).report(now)
+    pub fn busiest(&self, by: By, window: Window, most: usize, sort: Sort) -> TopReport {
+        self.top.rows(by, window, most, sort, u32::try_from(unix_ms() / 1000).unwrap_or(u32::MAX))
+    }
+
+    /// Mail loops of the last day.
+    #[must_use]
+    pub fn loops(&self) -> LoopReport {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner).report(unix_ms())
     }
 
     /// The transcripts of refused sessions.

@@ -5,7 +5,6 @@
 //! beside the ring; a kill loses those seconds of it.
 
 use super::inbox::Inbox;
-use super::script::bounded;
 use super::segment;
 use crate::mail::{Id, rfc3339};
 use crate::store::{FileError, atomic};
@@ -15,6 +14,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Longest transcript in octets.
+pub(super) const OCTETS_MAX: usize = 16 * 1024;
+/// Of these, from its beginning.
+const HEAD_OCTETS: usize = 6 * 1024;
+/// Of these, from its end; the rest is for the mark between.
+const TAIL_OCTETS: usize = OCTETS_MAX - HEAD_OCTETS - 128;
 /// Most transcripts of one address in a minute.
 const PER_ADDRESS: u32 = 5;
 /// Most in a burst of all addresses; one more becomes free every second.
@@ -213,6 +218,27 @@ pub(super) fn save(folder: &Path, missed: &HashMap<IpAddr, Missed>) -> Result<()
     atomic::write(&folder.join(MISSED), &text, 0o640)
 }
 
+/// At most [`OCTETS_MAX`] octets of a text, its middle left out.
+fn bounded(text: &str) -> String {
+    if text.len() <= OCTETS_MAX {
+        return text.to_owned();
+    }
+    let mut head_end = HEAD_OCTETS;
+    while !text.is_char_boundary(head_end) {
+        head_end -= 1;
+    }
+    let mut tail_start = text.len() - TAIL_OCTETS;
+    while !text.is_char_boundary(tail_start) {
+        tail_start += 1;
+    }
+    let head = text.get(..head_end).unwrap_or_default();
+    let head = head.rfind('\n').and_then(|at| head.get(..=at)).unwrap_or(head);
+    let tail = text.get(tail_start..).unwrap_or_default();
+    let tail = tail.find('\n').and_then(|at| tail.get(at + 1..)).unwrap_or(tail);
+    let octets = text.len() - head.len() - tail.len();
+    format!("{head}    ... {octets} octets left out ...\n{tail}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,5 +276,13 @@ mod tests {
         let flood =
             (0..100u128).map(|n| of_address(IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) + n))));
         assert_eq!(flood.filter(|ip| sampled.wants(*ip, 5)).count(), 5);
+    }
+
+    #[test]
+    fn a_long_text_loses_its_middle() {
+        let text = bounded(&"ä".repeat(20_000));
+        assert!(text.len() <= OCTETS_MAX && text.contains("octets left out"), "{}", text.len());
+        let lines = bounded(&"C: NOOP\n".repeat(20_000));
+        assert!(lines.lines().all(|l| l == "C: NOOP" || l.contains("left out")));
     }
 }
