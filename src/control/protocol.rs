@@ -18,6 +18,9 @@ pub enum Request {
     Status {},
     /// Read the rules again.
     Reload {},
+    /// Keep the rule files that lie there as a generation, for a rollback is about to replace them: changes there are
+    /// no reload by themselves for a minute.
+    Keep {},
 }
 
 /// What is answered: `{"status":{…}}`.
@@ -28,6 +31,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// To `reload`.
     Reload(ReloadReport),
+    /// To `keep`: the number of that generation.
+    Kept(u64),
     /// The request was not served; a sentence for people.
     Error(String),
 }
@@ -41,6 +46,7 @@ mod tests {
         for (text, want) in [
             (r#"{"request":"status"}"#, Some(Request::Status {})),
             (r#"{ "request" : "reload" }"#, Some(Request::Reload {})),
+            (r#"{"request":"keep"}"#, Some(Request::Keep {})),
             (r#"{"request":"kick"}"#, None),
             (r#"{"request":"status","more":1}"#, None),
             ("status", None),
