@@ -11,6 +11,8 @@ mod logging;
 mod out;
 mod privileges;
 mod reload;
+mod rollback;
+mod rolled;
 mod run;
 mod state_dir;
 mod status;

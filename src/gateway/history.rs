@@ -44,6 +44,12 @@ impl History {
         (Self { past: Mutex::new(past) }, numbered)
     }
 
+    /// What is kept, while the gateway is stopped.
+    #[must_use]
+    pub fn of(generations: Generations) -> Self {
+        Self { past: Mutex::new(Past { generations: Some(generations), ..Past::default() }) }
+    }
+
     /// Keeps what lies in `rules`, if it is no generation yet, before a rollback replaces it; a change there is no
     /// reload for a minute, or until the next one that somebody asks for. Returns its number. Blocks on the disk.
     ///

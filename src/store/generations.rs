@@ -156,14 +156,18 @@ impl Generations {
             return (numbered, self.save(rules, files));
         }
         let numbered = self.push(files, true, at_least, now_unix_ms);
-        let saved = self.save(rules, files);
+        let saved = self.fits(rules, files).and_then(|()| {
+            self.forget_oldest();
+            self.save(rules, files)
+        });
         if saved.is_err() {
             self.index.generations.pop();
         }
         (numbered, saved)
     }
 
-    /// Keeps what lies in `rules` before it is replaced, if it is no generation yet. Returns its number.
+    /// Keeps what lies in `rules` before it is replaced, if it is no generation yet. Returns its number. Nothing is
+    /// forgotten for it: what replaces it may be the oldest.
     ///
     /// # Errors
     /// It cannot be kept.
@@ -174,6 +178,7 @@ impl Generations {
             self.save(rules, files)?;
             return Ok(number);
         }
+        self.fits(rules, files)?;
         let number = self.push(files, false, 0, now_unix_ms).number;
         let saved = self.save(rules, files);
         if saved.is_err() {
@@ -212,20 +217,23 @@ impl Generations {
         Numbered { number, rules_of }
     }
 
+    /// What alone is more than may be kept would drive everything else out.
+    fn fits(&self, rules: &Path, files: &[KeptFile]) -> Result<(), FileError> {
+        let octets: u64 = files.iter().map(|file| file.octets).sum();
+        if octets <= self.octets_max {
+            return Ok(());
+        }
+        let why = format!("the rule files have {octets} octets, and at most {} are kept", self.octets_max);
+        Err(FileError::new("keep", rules, io::Error::new(ErrorKind::FileTooLarge, why)))
+    }
+
     /// Contents first, then the index, then what nobody needs any more goes: whatever the index names is there.
     fn save(&mut self, rules: &Path, files: &[KeptFile]) -> Result<(), FileError> {
         folder::ensure(&self.folder, FOLDER_MODE)?;
         self.adopt(&self.folder);
-        let octets: u64 = files.iter().map(|file| file.octets).sum();
-        if octets > self.octets_max {
-            let why =
-                format!("the rule files have {octets} octets, and at most {} are kept", self.octets_max);
-            return Err(FileError::new("keep", rules, io::Error::new(ErrorKind::FileTooLarge, why)));
-        }
         for file in files {
             self.put(rules, file)?;
         }
-        self.forget_oldest();
         let path = self.folder.join(INDEX);
         let text = serde_json::to_vec(&self.index).map_err(|e| FileError::new("write", &path, e.into()))?;
         atomic::write(&path, &text, FILE_MODE)?;
@@ -385,13 +393,18 @@ mod tests {
             place.reload(&mut all, &[("a", &format!("{n:04}"))]);
         }
         assert_eq!((all.kept().len(), all.kept()[0].number, place.contents()), (10, 21, 10));
+        let edits = place.files(&[("a", "edits")]);
+        assert_eq!(all.keep(place.rules.path(), &edits, 0).unwrap(), 31);
+        assert_eq!(all.content(&all.find(21).unwrap().files[0]).unwrap(), b"0020");
         all.octets_max = 20;
         place.reload(&mut all, &[("a", "0123456789")]);
-        assert_eq!((all.kept().len(), all.octets(), place.contents()), (3, 18, 3));
+        assert_eq!((all.kept().len(), all.octets(), place.contents()), (3, 19, 3));
         let files = place.files(&[("a", "012345678901234567890")]);
         let error = all.keep(place.rules.path(), &files, 0).unwrap_err().to_string();
         assert!(error.contains("at most 20 are kept"), "{error}");
-        assert_eq!(all.kept().last().unwrap().number, 31);
+        let (number, saved) = all.comes_into_force(place.rules.path(), &files, 33, 0);
+        assert_eq!((number.number, saved.is_err(), all.kept().len()), (33, true, 3));
+        assert_eq!(all.kept().last().unwrap().number, 32);
     }
 
     #[test]
