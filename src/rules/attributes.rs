@@ -74,7 +74,7 @@ impl Attributes {
         let mut attributes = Self::default();
         let mut mistakes = Vec::new();
         let mut seen: Vec<String> = Vec::new();
-        let mut words = Words { text, chars: text.char_indices().peekable() };
+        let mut words = Words { text, chars: text.char_indices().peekable(), comment: None };
         while let Some((at, word)) = words.next_word() {
             match word {
                 Err(mistake) => mistakes.push((at, mistake)),
@@ -192,10 +192,27 @@ pub(super) fn written_date(seconds: i64) -> String {
     time.strftime(form).to_string()
 }
 
+/// A moment as `until` takes it: a date is up to its end, in UTC.
+///
+/// # Errors
+/// What was expected.
+pub fn parse_until(text: &str) -> Result<i64, String> {
+    date("until", text, true).map_err(|mistake| mistake.message)
+}
+
+/// Where the comment behind attributes begins.
+pub(super) fn comment_at(text: &str) -> Option<usize> {
+    let mut words = Words { text, chars: text.char_indices().peekable(), comment: None };
+    while words.next_word().is_some() {}
+    words.comment
+}
+
 /// Names and values, from left to right.
 struct Words<'t> {
     text: &'t str,
     chars: Peekable<CharIndices<'t>>,
+    /// Where the comment begins that ends them.
+    comment: Option<usize>,
 }
 
 /// Name (lower case) and value.
@@ -206,6 +223,7 @@ impl<'t> Words<'t> {
         while self.chars.next_if(|&(_, c)| c == ';' || c.is_whitespace()).is_some() {}
         let &(at, first) = self.chars.peek()?;
         if first == '#' {
+            self.comment = Some(at);
             self.chars = "".char_indices().peekable();
             return None;
         }

@@ -197,11 +197,11 @@ impl Index {
         self.entries.len()
     }
 
-    /// Whether some entry could match a subject of this kind; entries without a kind could.
-    pub fn is_about(&self, kind: Kind) -> bool {
+    /// Whether some entry could match a subject of this kind; with `bare` also one without a kind.
+    pub fn is_about(&self, kind: Kind, bare: bool) -> bool {
         match kind {
             Kind::Address => !(self.v4.is_empty() && self.v6.is_empty()),
-            _ => self.texts.contains_key(&None) || self.texts.contains_key(&Some(kind)),
+            _ => (bare && self.texts.contains_key(&None)) || self.texts.contains_key(&Some(kind)),
         }
     }
 

@@ -103,10 +103,16 @@ impl List {
         self.len() == 0
     }
 
+    /// Whether [`find`](Self::find) of that kind could find something.
+    #[must_use]
+    pub fn has(&self, kind: Kind) -> bool {
+        self.index.is_about(kind, kind == Kind::Sender)
+    }
+
     /// Whether some entry could match when this field names the list.
     #[must_use]
     pub fn is_about(&self, kind: Kind) -> bool {
-        self.index.is_about(kind)
+        self.index.is_about(kind, true)
     }
 
     /// The line of an entry that lets a sender of this domain match (for the check that our own are no allow

@@ -7,6 +7,7 @@
 mod attributes;
 mod canon;
 mod domains;
+pub mod edit;
 mod entry;
 mod glob;
 mod index;
@@ -22,7 +23,7 @@ mod ranges;
 mod recipients;
 mod units;
 
-pub use attributes::{Attributes, BlockAction, Mode};
+pub use attributes::{Attributes, BlockAction, Mode, parse_until};
 pub use domains::{DomainEntryError, DomainSet};
 pub use kind::{Kind, Subject};
 pub use list::{Hit, List, Lists};
@@ -34,6 +35,10 @@ pub use recipients::{RecipientError, RecipientTable};
 pub use units::{UnitError, parse_duration, parse_size};
 
 #[cfg(test)]
+mod edit_tests;
+#[cfg(test)]
 mod list_tests;
 #[cfg(test)]
 mod matcher_tests;
+#[cfg(test)]
+mod million;

@@ -94,7 +94,7 @@ impl fmt::Display for Pattern {
 /// Digits, dots, colons and slashes: nothing that a host name could be.
 fn looks_like_address(text: &str) -> bool {
     let inner = text.trim_start_matches('[');
-    if !inner.bytes().any(|b| b.is_ascii_digit() || b == b':') {
+    if inner.starts_with('/') || !inner.bytes().any(|b| b.is_ascii_digit() || b == b':') {
         return false;
     }
     let only = |more: &str| inner.bytes().all(|b| b.is_ascii_digit() || more.as_bytes().contains(&b));
