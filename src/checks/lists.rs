@@ -40,5 +40,5 @@ pub(super) fn finding(id: &str, stage: Stage, verdict: Verdict, list: &List, hit
 
 /// Whether some list has an entry of this kind.
 pub(super) fn ask_for(lists: &[Arc<List>], kind: Kind) -> bool {
-    lists.iter().any(|list| list.is_about(kind))
+    lists.iter().any(|list| list.has(kind))
 }

@@ -13,6 +13,7 @@ mod common;
 mod early_talk;
 mod eight_bit;
 mod exempt;
+mod expect;
 mod greylist;
 mod hello;
 mod hello_form;
@@ -27,14 +28,22 @@ mod relay;
 mod reputation;
 mod rule_match;
 mod rules;
+mod scene;
 mod sender_domain;
 mod size;
 mod table;
 mod throttle;
 mod unqualified;
+mod walk;
 
 pub use crate::verdict::{Settled, settle};
 pub use check::Check;
 pub use exempt::is_exempt;
+pub use expect::{place, run_all as run_expects, stage_word, word as outcome_word};
 pub use greylist::concerns as greylist_concerns;
+pub use scene::Scene;
 pub use table::{CHECKS, needs, run};
+pub use walk::{Judgement, Step, judge};
+
+#[cfg(test)]
+mod tests;

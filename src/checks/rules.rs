@@ -139,6 +139,9 @@ fn verdict(rule: &Rule, stage: Stage) -> Verdict {
         }
         RuleAction::Reject => Verdict::Reject(reply(rule, catalogue::BLOCKED)),
         RuleAction::Tempfail => Verdict::TempFail(reply(rule, catalogue::BLOCKED_FOR_NOW)),
+        RuleAction::Drop if rule.code == Some(catalogue::DROPPED_FOR_NOW.code) => {
+            Verdict::Disconnect(reply(rule, catalogue::DROPPED_FOR_NOW))
+        }
         RuleAction::Drop => Verdict::Disconnect(reply(rule, catalogue::CLIENT_BLOCKED)),
         RuleAction::Hide | RuleAction::Continue => Verdict::Continue,
     }

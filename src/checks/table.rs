@@ -120,6 +120,21 @@ pub(super) mod tests {
         policy.unwrap_or_else(|| panic!("{problems:?}"))
     }
 
+    /// A policy from `protocol.toml` and lists, beside a plain `gateway.toml`.
+    pub(in crate::checks) fn policy_of(files: &[(&str, &str)]) -> Policy {
+        let gateway = "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n\
+             listener = [{ name = \"in\", address = \"127.0.0.1:25\", direction = \"inbound\", downstream = \"mx\" },\n\
+                { name = \"out\", address = \"127.0.0.1:587\", direction = \"outbound\", downstream = \"mx\" }]\n\
+             downstream = [{ name = \"mx\", addresses = [\"127.0.0.1:2525\"] }]\n\
+             [relay]\ndomains = [\"example.net\"]\nfrom = [\"10.0.0.0/8\"]\n";
+        let mut sources = crate::config::Sources::of(&[("gateway.toml", gateway)]);
+        files.iter().for_each(|(name, text)| sources.add(name, (*text).to_owned()));
+        let moment = crate::config::Moment::at(1_800_000_000);
+        let (policy, problems) =
+            crate::config::parse_files(&sources, std::path::Path::new("rules"), moment);
+        policy.unwrap_or_else(|| panic!("{problems:?}"))
+    }
+
     /// What one check says.
     pub(in crate::checks) fn ask_one(
         check: &dyn Check,

@@ -103,6 +103,9 @@ pub const CLIENT_BLOCKED: Entry = Entry::new(554, E(5, 7, 1), "Access denied");
 pub const BLOCKED: Entry = Entry::new(550, E(5, 7, 1), "Refused by local policy");
 /// The same for now.
 pub const BLOCKED_FOR_NOW: Entry = Entry::new(450, E(4, 7, 1), "Not accepted now, try again later");
+/// The same, and the session ends.
+pub const DROPPED_FOR_NOW: Entry =
+    Entry::new(421, E(4, 7, 1), "Not accepted now, closing connection, try again later");
 /// A banned client. For now: bans end, and a good server that hears 5yz gives its mail back.
 pub const BANNED: Entry = Entry::new(421, E(4, 7, 0), "Access denied for some time, try again later");
 /// Too many connections of one address or prefix, at once or in a period.
