@@ -1,6 +1,6 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{check, demo, reload, rollback, run, status};
+use super::{blocks, check, demo, explain, kick, loops, reload, rollback, run, status, top, who};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +43,18 @@ pub(super) enum Verb {
     Reload(reload::Options),
     /// Put the rules of an earlier generation back
     Rollback(rollback::Options),
+    /// Say what happened to a session or message, and why
+    Explain(explain::Options),
+    /// Show who sends most, and the command that stops it
+    Top(top::Options),
+    /// Show mail that goes round in circles
+    Loops(loops::Options),
+    /// Show the sessions that are open now
+    Who(who::Options),
+    /// End sessions
+    Kick(kick::Options),
+    /// What entries of the block list would do
+    Blocks(blocks::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -56,6 +68,12 @@ impl Verb {
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
             Self::Rollback(options) => rollback::run(rules, options),
+            Self::Explain(options) => explain::run(rules, options),
+            Self::Top(options) => top::run(rules, options),
+            Self::Loops(options) => loops::run(rules, options),
+            Self::Who(options) => who::run(rules, options),
+            Self::Kick(options) => kick::run(rules, options),
+            Self::Blocks(options) => blocks::run(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

@@ -124,7 +124,7 @@ async fn answer(request: Request, gateway: &Arc<Gateway>, reloads: &Reloads) -> 
         Request::Who {} => Answer::Who(gateway.live.report(SESSIONS_MAX)),
         Request::Kick { who } => match gateway.live.find(&who) {
             Ok(which) => {
-                let kicked = gateway.live.kick(which);
+                let kicked = which.map(|which| gateway.live.kick(which)).unwrap_or_default();
                 tracing::info!(sessions = kicked.len(), "sessions ended by an admin");
                 Answer::Kick(kicked)
             }

@@ -135,16 +135,16 @@ impl Live {
         all.into_iter().take(most).map(|(id, entry)| entry.report(id)).collect()
     }
 
-    /// Which sessions these words mean: an address, a prefix, or the beginning of a reference.
+    /// Which sessions these words mean: an address, a prefix, or the beginning of a reference; none has it.
     ///
     /// # Errors
     /// They mean nothing, or more than one session; in words for people.
-    pub fn find(&self, words: &str) -> Result<Which, String> {
+    pub fn find(&self, words: &str) -> Result<Option<Which>, String> {
         if let Ok(ip) = words.parse::<IpAddr>() {
-            return Ok(Which::Address(unmapped(ip)));
+            return Ok(Some(Which::Address(unmapped(ip))));
         }
         if let Ok(prefix) = words.parse::<IpNet>() {
-            return Ok(Which::Prefix(prefix.trunc()));
+            return Ok(Some(Which::Prefix(prefix.trunc())));
         }
         let begin = Id::prefix(words).map_err(|e| {
             format!("\"{}\" is no address, prefix or reference: {e}", escape(words.as_bytes()))
@@ -152,10 +152,8 @@ impl Live {
         let mut fitting =
             self.sessions.iter().map(|e| *e.key()).filter(|id| id.to_string().starts_with(&begin));
         match (fitting.next(), fitting.next()) {
-            (Some(one), None) => Ok(Which::Session(one)),
-            (None, _) => {
-                Err(format!("no open session has the reference {begin}; `portcullis who` lists them"))
-            }
+            (Some(one), None) => Ok(Some(Which::Session(one))),
+            (None, _) => Ok(None),
             (Some(one), Some(other)) => {
                 Err(format!("more than one session has a reference that begins with {begin}: {one}, {other}"))
             }
@@ -353,9 +351,10 @@ mod tests {
         };
         let (one, two, three) = (waits(one), waits(two), waits(three));
         tokio::task::yield_now().await;
-        assert_eq!(live.find("192.0.2.8"), Ok(Which::Address("192.0.2.8".parse().unwrap())));
+        assert_eq!(live.find("192.0.2.8"), Ok(Some(Which::Address("192.0.2.8".parse().unwrap()))));
+        assert_eq!(live.find("ZZZZZ"), Ok(None));
         assert!(live.find("mx.example.com").unwrap_err().contains("no address"));
-        assert_eq!(live.find(&id.to_string().to_lowercase()[..5]), Ok(Which::Session(id)));
+        assert_eq!(live.find(&id.to_string().to_lowercase()[..5]), Ok(Some(Which::Session(id))));
         assert_eq!(live.kick(Which::Session(id)).len(), 1);
         assert!(one.await.unwrap().is_kicked());
         assert_eq!(live.kick(Which::Address("192.0.2.7".parse().unwrap())).len(), 0);
