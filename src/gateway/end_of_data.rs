@@ -108,7 +108,7 @@ impl Session {
             received: summary.received,
             own_marks: summary.own_marks,
             undeclared_8bit: facts.has_8bit && !declared,
-            header_from: Vec::new(),
+            header_from: summary.from_mailboxes.clone(),
         };
         let findings = {
             let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
