@@ -9,6 +9,7 @@ use portcullis::config;
 use portcullis::downstream::{BoxStream, Dial, DialFuture};
 use portcullis::gateway::audit::{Audit, AuditWriter};
 use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
+use portcullis::limits::Limits;
 use portcullis::message::trace::TraceKey;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
@@ -300,6 +301,7 @@ impl Harness {
             live: Arc::default(),
             counters: gateway::Counters::default(),
             fold: portcullis::gateway::Fold::default(),
+            limits: Arc::new(Limits::open(&policy.state_dir, 0).unwrap()),
             phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
             dial,
             rules_dir: dir.path().to_owned(),

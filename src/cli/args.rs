@@ -1,6 +1,6 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{check, demo, reload, run, status};
+use super::{bans, check, demo, reload, run, status, throttles};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +41,10 @@ pub(super) enum Verb {
     Status(status::Options),
     /// Let the running gateway read its rules again
     Reload(reload::Options),
+    /// List, lift and add bans: clients that may not connect for a while
+    Bans(bans::Options),
+    /// List and lift throttles: users, senders and domains that sent or got too much
+    Throttles(throttles::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -53,6 +57,8 @@ impl Verb {
             Self::Check(options) => check::run(rules, options),
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
+            Self::Bans(options) => bans::run(rules, options),
+            Self::Throttles(options) => throttles::run(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

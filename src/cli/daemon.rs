@@ -12,6 +12,7 @@ use crate::control::{self, ControlSocket, Reloads};
 use crate::downstream::{Dial, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
 use crate::gateway::{self, Bound, Gateway, Generation, ReloadReport, bind};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::store::{StateDir, StateLock};
 use arc_swap::ArcSwap;
@@ -79,6 +80,7 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
         live: Arc::default(),
         counters: gateway::Counters::default(),
         fold: gateway::Fold::default(),
+        limits: Arc::new(Limits::open(&policy.state_dir, unix_ms() / 1000)?),
         phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
         dial,
         rules_dir: std::path::absolute(rules)?,
@@ -126,6 +128,7 @@ impl Daemon {
         let result = runtime.block_on(Box::pin(live(&gateway, bound, control, until)));
         // Sessions over the drain limit are dropped here.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        gateway.limits.save();
         writer.close();
         result
     }

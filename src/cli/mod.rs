@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 nothing matched, 2 refused by a check, 3 the daemon cannot be reached.
 
 mod args;
+mod asking;
+mod bans;
 mod check;
 mod daemon;
 mod demo;
@@ -15,6 +17,7 @@ mod run;
 mod state_dir;
 mod status;
 mod systemd;
+mod throttles;
 
 use std::process::ExitCode;
 

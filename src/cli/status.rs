@@ -29,7 +29,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
             let now = Timestamp::now().as_millisecond();
             out::print(&text(&status, now, Paint::of_stdout()));
         }
-        Ok(Answer::Reload(_) | Answer::Error(_)) => {
+        Ok(_) => {
             eprintln!("portcullis: the gateway answered another question; are both of the same version?");
             return UNREACHABLE.into();
         }

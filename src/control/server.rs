@@ -1,5 +1,6 @@
 //! The daemon's side: a few clients at once, each under a deadline.
 
+use super::limits;
 use super::protocol::{Answer, REQUEST_OCTETS_MAX, Request};
 use super::socket::ControlSocket;
 use crate::gateway::{Gateway, ReloadReport};
@@ -108,6 +109,13 @@ async fn answer(request: Request, gateway: &Gateway, reloads: &Reloads) -> Answe
                 return stopping();
             }
             told.await.map_or_else(|_| stopping(), Answer::Reload)
+        }
+        Request::Bans {} => limits::bans(gateway).await,
+        Request::BansAdd { net, seconds, why } => limits::ban(gateway, &net, seconds, &why),
+        Request::BansLift { net, all } => limits::lift_bans(gateway, net, all).await,
+        Request::Throttles {} => limits::throttles(gateway).await,
+        Request::ThrottlesLift { subject, throttle, all } => {
+            limits::lift_throttles(gateway, subject, throttle, all).await
         }
     }
 }

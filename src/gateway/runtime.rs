@@ -1,5 +1,6 @@
 //! Starting: accept loops, probes of the downstreams, and the sweep of resting connections.
 
+use super::clock::unix_ms;
 use super::listener::{Bound, accept_loop, tell_refused};
 use super::state::Gateway;
 use std::io;
@@ -63,6 +64,9 @@ async fn sweep_loop(gateway: Arc<Gateway>) {
         for (client, count) in gateway.fold.sweep() {
             tell_refused(&gateway, client, count);
         }
+        let limits = Arc::clone(&gateway.limits);
+        // Milliseconds where there is very much; a panic there is told by the hook and costs this sweep only.
+        let _ = tokio::task::spawn_blocking(move || limits.sweep(unix_ms() / 1000)).await;
         let generation = gateway.current.load_full();
         for pool in &generation.pools {
             pool.sweep();

@@ -7,6 +7,7 @@ use super::live::{Live, LiveReport};
 use super::phase::Phase;
 use crate::body::Budget;
 use crate::downstream::{Dial, Report};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::store::Ids;
 use arc_swap::ArcSwap;
@@ -34,6 +35,8 @@ pub struct Gateway {
     pub counters: Counters,
     /// Refusals at the door.
     pub fold: Fold,
+    /// What clients do and did: connections, rates, bans, throttles, greylisting.
+    pub limits: Arc<Limits>,
     /// Running or draining.
     pub phase: watch::Sender<Phase>,
     /// How downstreams are reached.
