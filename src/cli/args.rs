@@ -1,6 +1,6 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{blocks, check, demo, explain, kick, loops, reload, rollback, run, status, top, who};
+use super::{bans, blocks, check, demo, explain, kick, loops, reload, rollback, run, status, throttles, top, who};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,6 +55,10 @@ pub(super) enum Verb {
     Kick(kick::Options),
     /// What entries of the block list would do
     Blocks(blocks::Options),
+    /// List, lift and add bans: clients that may not connect for a while
+    Bans(bans::Options),
+    /// List and lift throttles: users, senders and domains that sent or got too much
+    Throttles(throttles::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -74,6 +78,8 @@ impl Verb {
             Self::Who(options) => who::run(rules, options),
             Self::Kick(options) => kick::run(rules, options),
             Self::Blocks(options) => blocks::run(rules, options),
+            Self::Bans(options) => bans::run(rules, options),
+            Self::Throttles(options) => throttles::run(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

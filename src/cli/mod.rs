@@ -6,6 +6,8 @@ mod act;
 mod args;
 mod asked;
 mod blocks;
+mod asking;
+mod bans;
 mod check;
 mod daemon;
 mod demo;
@@ -25,6 +27,7 @@ mod status;
 mod systemd;
 mod top;
 mod who;
+mod throttles;
 
 use std::process::ExitCode;
 
