@@ -7,6 +7,7 @@ mod check;
 mod daemon;
 mod demo;
 mod exit;
+mod lists;
 mod logging;
 mod out;
 mod privileges;

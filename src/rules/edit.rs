@@ -152,6 +152,12 @@ impl Typed {
         }
     }
 
+    /// Whether both are the same entry.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.exception == other.exception && self.kind == other.kind && self.pattern.same(&other.pattern)
+    }
+
     /// Whether a line has the same entry, whatever its attributes.
     fn is_in(&self, line: &Line<'_>) -> bool {
         line.exception == self.exception
