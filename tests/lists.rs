@@ -134,6 +134,7 @@ fn what_is_dangerous_or_without_effect_is_said() {
         (&["block", "198.51.100.0/24"], 2, &["clients in relay.from"]),
         (&["block", "10.0.0.0/8", "--mode", "log"], 0, &["wider than a /24: 2^24 addresses"]),
         (&["block", "10.0.0.0/8", "--force"], 0, &["by: 10.0.0.0/8; by=", "wider"]),
+        (&["block", "rdns:*", "--mode", "log"], 0, &["it matches every value of the reverse name"]),
         (&["block", "2001:db8::/32"], 0, &["wider than a /48"]),
         (&["block", "203.0.113.9"], 0, &["already matched by lists/blocks.list:2 203.0.113.0/24"]),
         (&["block", "a@spam.example"], 0, &["already matched by lists/blocks.list:3 spam.example"]),

@@ -137,6 +137,12 @@ impl Typed {
         }
     }
 
+    /// Whether it is `*`.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        matches!(&self.pattern, Pattern::Glob(glob) if matches!(glob.as_str(), "*" | "*@*"))
+    }
+
     /// What is probably not meant.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {

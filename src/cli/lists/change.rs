@@ -83,12 +83,14 @@ struct Tried {
 
 fn try_out(job: &Job<'_>, file: &ListFile, text: &str) -> Result<Tried, Refusal> {
     let moment = Moment::at(job.now);
+    let (before, old) = config::load_with(job.rules, moment, &[(&file.shown, &file.text)]);
+    // The other lists are not read twice.
+    let moment = Moment { before: before.as_ref().map(|policy| &policy.loaded), ..moment };
     let (policy, problems) = config::load_with(job.rules, moment, &[(&file.shown, text)]);
     let Some(policy) = policy else {
         let errors: Vec<String> = problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
         return Err(format!("{}\nnothing was changed: the rules would not load", errors.join("\n")));
     };
-    let (before, old) = config::load_with(job.rules, moment, &[(&file.shown, &file.text)]);
     let new = |problem: &Problem| {
         problem.file == file.shown && !old.iter().any(|old| old.message == problem.message)
     };

@@ -10,8 +10,11 @@ use ipnet::IpNet;
 const USUAL_V4: u8 = 24;
 const USUAL_V6: u8 = 48;
 
-/// A network that is wider than one usually means.
+/// A network that is wider than one usually means, or a pattern that is everything.
 pub(super) fn wide(typed: &Typed) -> Option<String> {
+    if typed.is_everything() {
+        return Some(format!("it matches every value of {}", typed.kind().words()));
+    }
     let net = typed.net().filter(|_| !typed.is_exception())?;
     let (usual, all) = match net {
         IpNet::V4(_) => (USUAL_V4, 32 - net.prefix_len()),
