@@ -5,15 +5,16 @@
 mod act;
 mod args;
 mod asked;
-mod blocks;
 mod asking;
 mod bans;
+mod blocks;
 mod check;
 mod daemon;
 mod demo;
 mod exit;
 mod explain;
 mod kick;
+mod lists;
 mod logging;
 mod loops;
 mod out;
@@ -25,9 +26,9 @@ mod run;
 mod state_dir;
 mod status;
 mod systemd;
+mod throttles;
 mod top;
 mod who;
-mod throttles;
 
 use std::process::ExitCode;
 

@@ -2,8 +2,8 @@
 //! the stream. A request that has several answers (none has yet) sends a line for each.
 
 use crate::gateway::{LiveReport, ReloadReport, Status};
-use crate::records::{By, LoopReport, Sort, TopReport, Window};
 use crate::limits::{BanReport, ThrottleReport};
+use crate::records::{By, LoopReport, Sort, TopReport, Window};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
