@@ -1,6 +1,6 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{check, demo, reload, run, status};
+use super::{check, demo, reload, run, status, test};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +41,8 @@ pub(super) enum Verb {
     Status(status::Options),
     /// Let the running gateway read its rules again
     Reload(reload::Options),
+    /// Try the rules on a session that never was
+    Test(test::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -53,6 +55,7 @@ impl Verb {
             Self::Check(options) => check::run(rules, options),
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
+            Self::Test(options) => test::run(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

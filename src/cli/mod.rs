@@ -7,6 +7,7 @@ mod check;
 mod daemon;
 mod demo;
 mod exit;
+mod judged;
 mod logging;
 mod out;
 mod privileges;
@@ -15,6 +16,7 @@ mod run;
 mod state_dir;
 mod status;
 mod systemd;
+mod test;
 
 use std::process::ExitCode;
 
