@@ -19,7 +19,7 @@
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
 //! floor 2   policy     checks                  facts and policy in, findings out
-//!                      config                  gateway.toml to a typed policy (only `load` reads files)
+//!                      config                  rules/*.toml and lists to a typed policy (only `load` reads)
 //!                      rules                   matchers: networks, domains, recipients
 //! floor 1   protocol   smtp   message          framing, commands, data, two machines; header and trace
 //! floor 0   words      verdict                 facts, findings, verdicts, dispositions

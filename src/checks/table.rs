@@ -130,8 +130,7 @@ pub(super) mod tests {
         let mut sources = crate::config::Sources::of(&[("gateway.toml", gateway)]);
         files.iter().for_each(|(name, text)| sources.add(name, (*text).to_owned()));
         let moment = crate::config::Moment::at(1_800_000_000);
-        let (policy, problems) =
-            crate::config::parse_files(&sources, std::path::Path::new("rules"), moment);
+        let (policy, problems) = crate::config::parse_files(&sources, std::path::Path::new("rules"), moment);
         policy.unwrap_or_else(|| panic!("{problems:?}"))
     }
 

@@ -208,14 +208,13 @@ fn postmaster_is_reached_by_those_who_are_refused() {
         ..scene()
     };
     for (scene, want) in [
-        (
-            both("<a@spam.example>"),
-            "reject by block-sender lists/blocks.list:1: MAIL 250 RCPT 550",
-        ),
+        (both("<a@spam.example>"), "reject by block-sender lists/blocks.list:1: MAIL 250 RCPT 550"),
         (both("<a@dsl.example>"), "reject by no-dsl protocol.toml:1: MAIL 250 RCPT 550"),
         (to("<postmaster>"), "pass"),
-        (Scene { hello: Some("x.example".into()), ..to("<postmaster@example.net>") },
-            "reject by closed protocol.toml:5: RCPT 550"),
+        (
+            Scene { hello: Some("x.example".into()), ..to("<postmaster@example.net>") },
+            "reject by closed protocol.toml:5: RCPT 550",
+        ),
     ] {
         let judged = judge(&scene, &policy);
         assert_eq!(told(&scene, &policy), want);
@@ -293,10 +292,7 @@ fn rules_in_file_order_and_the_first_wins() {
         (scene(), "pass"),
         (from("<a@bulk.example>"), "tempfail by bulk protocol.toml:22: MAIL 250 RCPT 451"),
         (from("<friend@bulk.example>"), "pass by friend protocol.toml:18"),
-        (
-            Scene { declared_octets: Some(2 << 20), ..scene() },
-            "reject by big protocol.toml:28: MAIL 552",
-        ),
+        (Scene { declared_octets: Some(2 << 20), ..scene() }, "reject by big protocol.toml:28: MAIL 552"),
         (Scene { declared_octets: Some(1 << 20), ..scene() }, "pass"),
         (client("198.51.100.1"), "drop by gone protocol.toml:34: connect 554"),
         (
@@ -314,10 +310,10 @@ fn rules_in_file_order_and_the_first_wins() {
     let bulk = findings(&from("<a@bulk.example>"), &policy);
     let effects: Vec<_> = bulk.iter().filter(|f| !f.effects.is_empty()).map(|f| (&*f.id, f.stage)).collect();
     assert_eq!(effects, [("points", Stage::Rcpt)], "what is looked at ahead counts once");
-    assert_eq!(bulk.iter().find(|f| &*f.id == "points").unwrap().effects, [
-        Effect::BanPoints(7),
-        Effect::DelayMs(2000)
-    ]);
+    assert_eq!(
+        bulk.iter().find(|f| &*f.id == "points").unwrap().effects,
+        [Effect::BanPoints(7), Effect::DelayMs(2000)]
+    );
     let told: Vec<_> = bulk.iter().filter(|f| &*f.id == "told").collect();
     assert!(told.iter().all(|f| !f.enforced && f.effects.is_empty()) && told.len() == 1);
     let hidden = findings(&Scene { hello: Some("old.example".into()), ..scene() }, &policy);
@@ -336,8 +332,14 @@ fn the_look_ahead_stops_where_a_recipient_could_matter() {
         policy_of(&[("protocol.toml", &text)])
     };
     for (first, want) in [
-        ("action = \"accept\"\nrecipient = [\"vip@example.net\"]", "reject by second protocol.toml:5: RCPT 550"),
-        ("action = \"reject\"\nrecipient = [\"vip@example.net\"]", "reject by second protocol.toml:5: RCPT 550"),
+        (
+            "action = \"accept\"\nrecipient = [\"vip@example.net\"]",
+            "reject by second protocol.toml:5: RCPT 550",
+        ),
+        (
+            "action = \"reject\"\nrecipient = [\"vip@example.net\"]",
+            "reject by second protocol.toml:5: RCPT 550",
+        ),
         (
             "action = \"accept\"\nrecipient = [\"vip@example.net\"]\nhello = [\"other.example\"]",
             "reject by second protocol.toml:6: MAIL 250 RCPT 550",
@@ -477,8 +479,10 @@ fn a_permanent_refusal_is_not_put_off() {
     let mut lost = to("<a@example.org>");
     lost.gathered.sender_domain = Fact::Unknown(Cause::Failure);
     assert_eq!(told(&lost, &policy), "reject by relay-control: MAIL 250 RCPT 550");
-    assert_eq!(told(&Scene { recipients: to("<a@example.net>").recipients, ..lost }, &policy),
-        "tempfail by sender-domain protocol.toml: MAIL 250 RCPT 451");
+    assert_eq!(
+        told(&Scene { recipients: to("<a@example.net>").recipients, ..lost }, &policy),
+        "tempfail by sender-domain protocol.toml: MAIL 250 RCPT 451"
+    );
 }
 
 #[test]
@@ -486,7 +490,8 @@ fn a_scene_survives_being_written_down() {
     let scene = Scene { user: Some("alice".into()), ..scene() }.in_country("DE").listed(1500);
     let text = serde_json::to_string(&scene).unwrap();
     assert_eq!(serde_json::from_str::<Scene>(&text).unwrap(), scene);
-    let short = r#"{"client":"192.0.2.7","reverse_name":"absent","listener":"in","direction":"inbound","now":5}"#;
+    let short =
+        r#"{"client":"192.0.2.7","reverse_name":"absent","listener":"in","direction":"inbound","now":5}"#;
     let read: Scene = serde_json::from_str(short).unwrap();
     assert!(read.gathered.listings.is_not_asked());
 }
@@ -528,8 +533,11 @@ fn tests_in_rule_files_say_what_came_out() {
         "#,
     )]);
     let told: Vec<String> = run_expects(&policy, NOW).iter().map(ToString::to_string).collect();
-    assert_eq!(told, [
-        "protocol.toml:22:1: error: this [[expect]] fails: expected pass, the outcome is reject by relay-control at RCPT: 550 5.7.1 relay access denied",
-        "protocol.toml:26:1: error: this [[expect]] fails: expected drop by x, the outcome is reject by no-dsl (protocol.toml:2) at RCPT: 550 5.7.1 use your provider",
-    ]);
+    assert_eq!(
+        told,
+        [
+            "protocol.toml:22:1: error: this [[expect]] fails: expected pass, the outcome is reject by relay-control at RCPT: 550 5.7.1 relay access denied",
+            "protocol.toml:26:1: error: this [[expect]] fails: expected drop by x, the outcome is reject by no-dsl (protocol.toml:2) at RCPT: 550 5.7.1 use your provider",
+        ]
+    );
 }

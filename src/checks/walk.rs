@@ -124,7 +124,8 @@ impl<'a> Walk<'a> {
         self.pending = said(self.pending.as_ref(), settled.pending).cloned();
         let taken = || {
             // The downstream hears of MAIL when some recipient is to pass.
-            let ours = stage == Stage::Mail && self.pending.as_ref().is_some_and(|p| p.answer_at <= Stage::Rcpt);
+            let ours =
+                stage == Stage::Mail && self.pending.as_ref().is_some_and(|p| p.answer_at <= Stage::Rcpt);
             ours.then(|| catalogue::SENDER_OK.reply())
         };
         let reply = refusal.as_ref().map_or_else(taken, |f| f.verdict.refusal().cloned());

@@ -1,6 +1,6 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{check, demo, reload, run, status, test};
+use super::{check, demo, lists, reload, run, status, test};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +43,16 @@ pub(super) enum Verb {
     Reload(reload::Options),
     /// Try the rules on a session that never was
     Test(test::Options),
+    /// Block an address, a sender or another client: an entry in lists/blocks.list
+    Block(lists::Block),
+    /// Take an entry out of lists/blocks.list
+    Unblock(lists::Remove),
+    /// Let an address, a sender or another client pass: an entry in lists/allow.list
+    Allow(lists::Allow),
+    /// Take an entry out of lists/allow.list
+    Unallow(lists::Remove),
+    /// Show what is blocked and allowed
+    Blocks(lists::Blocks),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -56,6 +66,11 @@ impl Verb {
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
             Self::Test(options) => test::run(rules, options),
+            Self::Block(options) => lists::block(rules, options),
+            Self::Unblock(options) => lists::unblock(rules, options),
+            Self::Allow(options) => lists::allow(rules, options),
+            Self::Unallow(options) => lists::unallow(rules, options),
+            Self::Blocks(options) => lists::blocks(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

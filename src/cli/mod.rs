@@ -8,6 +8,7 @@ mod daemon;
 mod demo;
 mod exit;
 mod judged;
+mod lists;
 mod logging;
 mod out;
 mod privileges;

@@ -18,10 +18,18 @@ mod value;
 
 pub use build::{Moment, parse, parse_files};
 pub use keys::{FILES, Fallback, Key, Kind, Section, Settings};
-pub use load::load;
-pub use sources::Sources;
+pub use load::{load, load_with};
+pub use sources::{Sources, list_file};
 
 #[cfg(test)]
 mod mistakes;
+#[cfg(test)]
+mod several;
+#[cfg(test)]
+mod several_lists;
+#[cfg(test)]
+mod several_mistakes;
+#[cfg(test)]
+mod shipped;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,8 @@ use std::path::Path;
 #[must_use]
 pub fn load_rules(rules_dir: &Path, before: Option<&Policy>) -> (Option<Policy>, Vec<Problem>) {
     let now = unix_ms() / 1000;
-    let (policy, mut problems) = config::load(rules_dir, Moment { now, before: before.map(|policy| &policy.loaded) });
+    let (policy, mut problems) =
+        config::load(rules_dir, Moment { now, before: before.map(|policy| &policy.loaded) });
     let failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
     let policy = policy.filter(|_| failed.is_empty());
     problems.extend(failed);

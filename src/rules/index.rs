@@ -5,6 +5,7 @@
 
 use super::attributes::Attributes;
 use super::canon::Canon;
+use super::fence::{Fence, Hull, Prepared};
 use super::glob::Glob;
 use super::kind::{Kind, Subject};
 use super::names::Names;
@@ -218,10 +219,35 @@ impl Index {
         if self.texts.is_empty() {
             return None;
         }
-        let canon = Canon::of(ask.kind, subject)?;
-        self.find_key(ask, &canon)
-            .or_else(|| self.find_glob(ask, &canon))
-            .or_else(|| self.find_regex(ask, &canon))
+        self.find_canon(ask, &Canon::of(ask.kind, subject)?)
+    }
+
+    /// The same for a subject that was made ready.
+    pub fn find_prepared(&self, ask: Ask<'_>, prepared: &Prepared<'_>) -> Option<Found<'_>> {
+        match &prepared.canon {
+            Some(canon) if !self.texts.is_empty() => self.find_canon(ask, canon),
+            Some(_) => None,
+            None => self.find(ask, prepared.subject),
+        }
+    }
+
+    fn find_canon(&self, ask: Ask<'_>, canon: &Canon) -> Option<Found<'_>> {
+        self.find_key(ask, canon)
+            .or_else(|| self.find_glob(ask, canon))
+            .or_else(|| self.find_regex(ask, canon))
+    }
+
+    /// What a subject must share with its texts.
+    pub fn fence(&self) -> Fence {
+        let open = self.texts.values().any(|texts| !(texts.globs.is_empty() && texts.regexes.is_empty()));
+        let keys = self.texts.values().flat_map(|texts| texts.names.iter());
+        if open { Fence::ASK } else { keys.fold(Fence::NOTHING, Fence::key) }
+    }
+
+    /// Where its networks lie.
+    pub fn hull(&self) -> Hull {
+        let v4 = self.v4.hull(|at| at.checked_sub(1), u32::MAX);
+        Hull::new(v4, self.v6.hull(|at| at.checked_sub(1), u128::MAX))
     }
 
     fn find_key(&self, ask: Ask<'_>, canon: &Canon) -> Option<Found<'_>> {
@@ -266,6 +292,19 @@ impl Index {
 
     fn found(&self, entry: &Entry) -> Option<Found<'_>> {
         Some(Found { line: entry.line, terms: self.terms.get(entry.terms as usize)? })
+    }
+
+    /// The lines of all entries of texts that are in force, in no order.
+    pub fn lines(&self, ask: Ask<'_>) -> impl Iterator<Item = u32> {
+        let chain = |&head: &u32| {
+            std::iter::successors(self.entries.get(head as usize), |e| self.entries.get(e.next as usize))
+        };
+        let keys = self.asked(ask).flat_map(|texts| &texts.heads).flat_map(chain);
+        let globs = self.asked(ask).flat_map(|texts| &texts.globs).map(|(_, entry)| entry);
+        let regexes = self.asked(ask).flat_map(|texts| &texts.regexes).map(|(_, entry)| entry);
+        let patterns = globs.chain(regexes).filter_map(|&entry| self.entries.get(entry as usize));
+        let found = keys.chain(patterns).filter_map(|entry| self.found(entry));
+        found.filter(move |found| (ask.in_force)(found.terms)).map(|found| found.line)
     }
 
     /// The line of the entry before, where it is for the same direction.

@@ -3,7 +3,7 @@
 use super::common::{self, Others};
 use super::condition;
 use super::keywords;
-use super::protocol::stage;
+use super::stages::{stage, word};
 use crate::config::file::{Got, Table};
 use crate::config::model::{OnUnknown, Protocol, Rule, RuleAction};
 use crate::config::value::quoted;
@@ -73,10 +73,18 @@ fn answer_at(table: &Table<'_>, action: RuleAction, protocol: &Protocol, needs: 
             format!("`{}` is not known yet when EHLO is answered, so it can hide nothing", late.key),
         );
     }
+    if let Some(recipient) = needs.iter().find(|need| need.key == "recipient")
+        && needs.iter().any(|need| need.key == "header_from")
+    {
+        table.sink.error(
+            &recipient.span,
+            "`recipient` and `header_from` are never known together: the message has all its recipients; write two rules",
+        );
+    }
     let earliest = last.map_or(Stage::Connect, |need| need.stage).min(latest);
     let Some(given) = table.word("answer_at") else {
         let usual = if action == RuleAction::Hide { Stage::Helo } else { protocol.answer_at };
-        return usual.max(earliest);
+        return usual.max(earliest).min(latest_for(action, needs));
     };
     let wanted = stage(given.value);
     if action == RuleAction::Hide && wanted != Stage::Helo {
@@ -91,18 +99,23 @@ fn answer_at(table: &Table<'_>, action: RuleAction, protocol: &Protocol, needs: 
             word(last.stage)
         );
         table.sink.error(&given.span, message);
+    } else if wanted > latest_for(action, needs) {
+        let message = format!(
+            "`answer_at`: a rule about `recipient` answers that recipient: \"rcpt\" is the latest, found {}",
+            quoted(given.value)
+        );
+        table.sink.error(&given.span, message);
     }
     wanted.max(earliest)
 }
 
-fn word(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Connect => "connect",
-        Stage::Helo => "helo",
-        Stage::Auth | Stage::Mail => "mail",
-        Stage::Rcpt => "rcpt",
-        Stage::Data => "data",
-        Stage::Message => "message",
+/// Behind RCPT a transaction has all its recipients, and none is asked about any more.
+fn latest_for(action: RuleAction, needs: &[condition::Need]) -> Stage {
+    let last = needs.iter().map(|need| need.stage).max();
+    match action {
+        RuleAction::Hide => Stage::Helo,
+        _ if last == Some(Stage::Rcpt) => Stage::Rcpt,
+        _ => Stage::Message,
     }
 }
 
@@ -159,7 +172,7 @@ fn code(table: &Table<'_>, action: Option<&Got<RuleAction>>) -> Option<u16> {
             Some("tempfail is a temporary refusal: a code from 400 to 499")
         }
         Some(RuleAction::Tempfail) if code == CLOSING => {
-            Some("421 says that the connection is closed: write 450, or action = \"drop\"")
+            Some("this code says that the connection is closed: write 450, or action = \"drop\"")
         }
         Some(RuleAction::Drop) if !permanent && code != CLOSING => {
             Some("drop ends the session: 421, or a code from 500 to 599")
