@@ -20,9 +20,7 @@ use crate::scan::{self, SCANNERS};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{
-    Conduct, Disposition, Fact, Finding, Gathered, MessageFacts, Source, Stage, Verdict, merge,
-};
+use crate::verdict::{Conduct, Disposition, Fact, Finding, Gathered, MessageFacts, Stage, merge};
 use tokio::time::Instant;
 
 impl Session {
@@ -112,21 +110,8 @@ impl Session {
             undeclared_8bit: facts.has_8bit && !declared,
             header_from: Vec::new(),
         };
-        let mut findings = {
-            let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
-            checks::run(Stage::Message, &facts, &transaction.generation.policy)
-        };
-        if message.undeclared_8bit {
-            let reason = "8-bit data without BODY=8BITMIME";
-            findings.push(Finding::new(
-                "undeclared-8bit",
-                Stage::Message,
-                Verdict::Continue,
-                Source::built_in(),
-                reason,
-            ));
-        }
-        findings
+        let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
+        checks::run(Stage::Message, &facts, &transaction.generation.policy)
     }
 
     /// Our one header on top: who, from where, how, to whom, when.

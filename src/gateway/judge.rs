@@ -4,7 +4,7 @@ use super::session::Session;
 use crate::checks;
 use crate::reply::{Class, Reply};
 use crate::smtp::command::Rcpt;
-use crate::verdict::{Facts, Stage, Verdict, decisive};
+use crate::verdict::{Facts, Stage, Verdict, settle};
 
 /// Findings of one transaction that are kept for its audit line.
 const FINDINGS_MAX: usize = 200;
@@ -32,7 +32,9 @@ impl Session {
             let facts = self.facts(rcpt);
             checks::run(stage, &facts, &self.generation.policy)
         };
-        let refusal = decisive(&findings).and_then(|f| refusal_of(&f.verdict)).map(|refusal| {
+        let settled = settle(&findings, stage);
+        let refusing = settled.refuse.or(settled.pending);
+        let refusal = refusing.and_then(|f| refusal_of(&f.verdict)).map(|refusal| {
             let reply = refusal.reply.with_reference(self.reference());
             Refusal { reply, ..refusal }
         });

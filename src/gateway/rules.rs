@@ -2,6 +2,7 @@
 //! nothing. Failure: rules with an error or a failing test are no policy.
 
 use super::clock::unix_ms;
+use crate::checks;
 use crate::config::{self, Moment, model::Policy};
 use crate::rules::Problem;
 use std::path::Path;
@@ -11,5 +12,10 @@ use std::path::Path;
 #[must_use]
 pub fn load_rules(rules_dir: &Path, before: Option<&Policy>) -> (Option<Policy>, Vec<Problem>) {
     let now = unix_ms() / 1000;
-    config::load(rules_dir, Moment { now, before: before.map(|policy| &policy.loaded) })
+    let (policy, mut problems) =
+        config::load(rules_dir, Moment { now, before: before.map(|policy| &policy.loaded) });
+    let failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
+    let policy = policy.filter(|_| failed.is_empty());
+    problems.extend(failed);
+    (policy, problems)
 }

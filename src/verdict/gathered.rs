@@ -3,7 +3,7 @@
 //! Nothing here is found out by a check. The gateway gathers what the checks of the policy need, once, and
 //! records and tests carry the same values, so that a session can be judged again later, without a network.
 
-use super::facts::{Cause, Fact};
+use super::fact::{Cause, Fact};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! A story for people.
 
 use super::find::Story;
+use super::today::Today;
 use crate::cli::out::{Ink, Paint, count, octets};
 use crate::records::{Found, Kind, Record, Transcript};
 use serde_json::Value;
@@ -9,8 +10,8 @@ use std::fmt::Write as _;
 /// Messages of a session that are told in full; of others only what became of them.
 const FULL_MAX: usize = 10;
 
-/// The text. `today`: what today's rules say, by reference of the message.
-pub(super) fn text(story: &Story, paint: Paint) -> String {
+/// The text. `today`: what today's rules say of its messages; none where they have mistakes.
+pub(super) fn text(story: &Story, today: &[Today], paint: Paint) -> String {
     let mut out = String::new();
     let records: Vec<Record<'_>> = story.lines.iter().filter_map(|l| Record::parse(l)).collect();
     let messages = records.iter().filter(|r| r.kind == Kind::Message);
@@ -30,6 +31,7 @@ pub(super) fn text(story: &Story, paint: Paint) -> String {
             let _ = writeln!(out, "message {}  {}  {}", record.message, record.verdict, record.reply);
         }
     }
+    judged(&mut out, today, paint);
     transcript(&mut out, story, paint);
     out
 }
@@ -141,6 +143,28 @@ fn fact(value: &Value) -> String {
     }
 }
 
+fn judged(out: &mut String, today: &[Today], paint: Paint) {
+    if today.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint.ink(Ink::Title, "today's rules would say"));
+    for one in today.iter().take(FULL_MAX) {
+        let ink = if one.outcome == "pass" { Ink::Good } else { Ink::Bad };
+        let mut words = paint.ink(ink, one.outcome);
+        if let Some(rule) = &one.rule {
+            let place = one.place.as_deref().unwrap_or("built in");
+            let reason = one.reason.as_deref().unwrap_or_default();
+            let _ = write!(words, ": {rule} ({place}): {reason}");
+        }
+        row(out, &one.reference, &words);
+    }
+    let assumed = today.first().map(|one| one.assumed.join(", ")).unwrap_or_default();
+    if !assumed.is_empty() {
+        let words = format!("not looked up then, taken as harmless: {assumed}");
+        row(out, "", &paint.ink(Ink::Faint, &words));
+    }
+}
+
 fn transcript(out: &mut String, story: &Story, paint: Paint) {
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Title, "transcript"));
     match &story.transcript {
@@ -181,8 +205,18 @@ mod tests {
             transcript: Some(transcript),
             missed_since: 4812,
         };
-        let text = text(&story, Paint::none());
+        let today = Today {
+            reference: "7F3K0000".into(),
+            outcome: "reject",
+            rule: Some("blocks".into()),
+            place: Some("lists/blocks.list:9".into()),
+            reason: Some("sender is listed".into()),
+            assumed: vec!["DNS lists"],
+        };
+        let text = text(&story, &[today], Paint::none());
         for words in [
+            "  7F3K0000    reject: blocks (lists/blocks.list:9): sender is listed\n",
+            "not looked up then, taken as harmless: DNS lists\n",
             "session 7F3K9QAB\n  client      192.0.2.7, port 4711\n",
             "after 1.5 s: quit; 0 messages, 1 error\n",
             "\nmessage 7F3K0000  reject\n",
@@ -204,7 +238,7 @@ mod tests {
     #[test]
     fn what_is_not_kept_is_said() {
         let story = Story { session: "7F3K9QAB".into(), lines: vec![MESSAGE.into()], ..Story::default() };
-        let text = text(&story, Paint::none());
+        let text = text(&story, &[], Paint::none());
         assert!(text.starts_with("session 7F3K9QAB: still open, or its end was cut\n"), "{text}");
         assert!(text.contains("none is kept"), "{text}");
     }

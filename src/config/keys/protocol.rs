@@ -34,7 +34,7 @@ pub static SECTIONS: &[Section] = &[
         key("unqualified", MODE, Value("\"log\""), "A name without a dot (550 5.7.1)."),
         key("unresolvable", MODE, Value("\"off\""), "No A, AAAA or MX record (550 5.7.1). Needs DNS."),
         key("reverse_mismatch", MODE, Value("\"off\""), "Another name than the confirmed reverse name (550 5.7.1). Needs DNS."),
-        key("no_reverse_name", MODE, Value("\"off\""), "The client has no confirmed reverse name (550 5.7.1). Needs DNS."),
+        key("no_reverse_name", MODE, Value("\"off\""), "The client has no confirmed reverse name (550 5.7.25). Needs DNS."),
     ] },
     Section { name: "sender", repeated: false, doc: "Senders.", keys: &[
         key("unresolvable", MODE, Value("\"off\""), "Its domain has no MX, A or AAAA record, or a null MX (550 5.1.8). Needs DNS."),
