@@ -1,6 +1,6 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{blocks, check, demo, explain, kick, loops, reload, run, status, top, who};
+use super::{blocks, check, demo, explain, kick, loops, reload, rollback, run, status, top, who};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +41,8 @@ pub(super) enum Verb {
     Status(status::Options),
     /// Let the running gateway read its rules again
     Reload(reload::Options),
+    /// Put the rules of an earlier generation back
+    Rollback(rollback::Options),
     /// Say what happened to a session or message, and why
     Explain(explain::Options),
     /// Show who sends most, and the command that stops it
@@ -65,6 +67,7 @@ impl Verb {
             Self::Check(options) => check::run(rules, options),
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
+            Self::Rollback(options) => rollback::run(rules, options),
             Self::Explain(options) => explain::run(rules, options),
             Self::Top(options) => top::run(rules, options),
             Self::Loops(options) => loops::run(rules, options),

@@ -17,6 +17,8 @@ mod loops;
 mod out;
 mod privileges;
 mod reload;
+mod rollback;
+mod rolled;
 mod run;
 mod state_dir;
 mod status;

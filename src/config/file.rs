@@ -43,6 +43,8 @@ pub struct Table<'a> {
     section: &'static Section,
     entries: Option<&'a DeTable<'a>>,
     used: RefCell<Vec<&'static str>>,
+    /// Keys whose mistake was told: several builders may read one.
+    told: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Document<'a> {
@@ -114,7 +116,15 @@ impl<'a> Document<'a> {
         entries: Option<&'a DeTable<'a>>,
         span: Range<usize>,
     ) -> Table<'a> {
-        Table { sink: self.sink, span, file: self.file, section, entries, used: RefCell::default() }
+        Table {
+            sink: self.sink,
+            span,
+            file: self.file,
+            section,
+            entries,
+            used: RefCell::default(),
+            told: RefCell::default(),
+        }
     }
 }
 
@@ -228,7 +238,7 @@ impl<'a> Table<'a> {
         match read(key.kind, found.get_ref()) {
             Ok(value) => Some(Got { value, span: found.span(), given: true }),
             Err(message) => {
-                self.sink.error(&found.span(), format!("`{name}`: {message}"));
+                self.tell(key, &found.span(), format!("`{name}`: {message}"));
                 None
             }
         }
@@ -246,6 +256,13 @@ impl<'a> Table<'a> {
         self.read(name, &read).or_else(fallback).unwrap_or_else(zero)
     }
 
+    fn tell(&self, key: &Key, span: &Range<usize>, message: String) {
+        if !self.told.borrow().contains(&key.name) {
+            self.told.borrow_mut().push(key.name);
+            self.sink.error(span, message);
+        }
+    }
+
     fn default<T>(
         &self,
         key: &Key,
@@ -261,7 +278,7 @@ impl<'a> Table<'a> {
                 let name = key.name;
                 let message =
                     format!("`{name}` is missing {}; for example: {name} = {example}", self.section.place());
-                self.sink.error(&self.span, message);
+                self.tell(key, &self.span, message);
                 None
             }
             Fallback::Unset(_) => None,

@@ -24,4 +24,12 @@ pub use sources::Sources;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
+mod several_lists;
+#[cfg(test)]
+mod several_mistakes;
+#[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;

@@ -74,17 +74,21 @@ fn elsewhere(file: &Settings, here: &Section, name: &str) -> Option<String> {
         if found.len() <= PLACES_MAX { found } else { Vec::new() }
     };
     let at_top = |file: &Settings| file.section("").is_some_and(|top| top.key(name).is_some());
-    let above = |file: &Settings| if at_top(file) { ", above every [table]" } else { "" };
+    let above = |file: &Settings, places: &[String]| {
+        if at_top(file) && places.len() == 1 { ", above every [table]" } else { "" }
+    };
     let own = places(file);
     if !own.is_empty() {
         return Some(format!(
             "`{name}` does not belong {} but {}{}",
             here.place(),
             own.join(" or "),
-            above(file)
+            above(file, &own)
         ));
     }
     let known = file.sections.iter().any(|section| section.key(name).is_some());
     let (other, places) = FILES.iter().map(|other| (other, places(other))).find(|(_, p)| !p.is_empty())?;
-    (!known).then(|| format!("`{name}` belongs to {}, {}{}", other.name, places.join(" or "), above(other)))
+    (!known).then(|| {
+        format!("`{name}` belongs to {}, {}{}", other.name, places.join(" or "), above(other, &places))
+    })
 }

@@ -39,6 +39,9 @@ pub enum Request {
         /// An address, a prefix, or the beginning of a reference.
         who: String,
     },
+    /// Keep the rule files that lie there as a generation, for a rollback is about to replace them: changes there are
+    /// no reload by themselves for a minute.
+    Keep {},
 }
 
 /// What is answered: `{"status":{…}}`.
@@ -57,6 +60,8 @@ pub enum Answer {
     Who(Vec<LiveReport>),
     /// To `kick`: who is asked to end.
     Kick(Vec<LiveReport>),
+    /// To `keep`: the number of that generation.
+    Kept(u64),
     /// The request was not served; a sentence for people.
     Error(String),
 }
@@ -70,6 +75,7 @@ mod tests {
         for (text, want) in [
             (r#"{"request":"status"}"#, Some(Request::Status {})),
             (r#"{ "request" : "reload" }"#, Some(Request::Reload {})),
+            (r#"{"request":"keep"}"#, Some(Request::Keep {})),
             (r#"{"request":"kick"}"#, None),
             (r#"{"request":"kick","who":"192.0.2.7"}"#, Some(Request::Kick { who: "192.0.2.7".into() })),
             (r#"{"request":"block"}"#, None),

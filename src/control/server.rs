@@ -64,7 +64,7 @@ fn may_speak(stream: &UnixStream, path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o007 == 0)
 }
 
-async fn client(mut stream: UnixStream, allowed: bool, gateway: &Gateway, reloads: &Reloads) {
+async fn client(mut stream: UnixStream, allowed: bool, gateway: &Arc<Gateway>, reloads: &Reloads) {
     let answer = if allowed {
         match timeout(LIMIT, read_request(&mut stream)).await {
             Ok(Ok(request)) => answer(request, gateway, reloads).await,
@@ -102,7 +102,7 @@ async fn read_request(stream: &mut UnixStream) -> Result<Request, String> {
     serde_json::from_slice(line).map_err(|e| format!("this is no request that I know: {e}"))
 }
 
-async fn answer(request: Request, gateway: &Gateway, reloads: &Reloads) -> Answer {
+async fn answer(request: Request, gateway: &Arc<Gateway>, reloads: &Reloads) -> Answer {
     match request {
         Request::Status {} => Answer::Status(Box::new(gateway.status())),
         Request::Reload {} => {
@@ -130,6 +130,15 @@ async fn answer(request: Request, gateway: &Gateway, reloads: &Reloads) -> Answe
             }
             Err(words) => Answer::Error(words),
         },
+        Request::Keep {} => {
+            let gateway = Arc::clone(gateway);
+            let kept = tokio::task::spawn_blocking(move || gateway.history.keep_edits(&gateway.rules_dir));
+            match kept.await {
+                Ok(Ok(number)) => Answer::Kept(number),
+                Ok(Err(why)) => Answer::Error(why),
+                Err(panic) => Answer::Error(format!("the rules could not be kept: {panic}")),
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::config::model::AuditTarget;
 use crate::records::{Records, RecordsWriter};
-use crate::verdict::{Conduct, Gathered};
+use crate::verdict::{Conduct, Finding, Gathered};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
@@ -239,6 +239,9 @@ pub struct ConnectionLine<'a> {
     pub(super) errors: u32,
     pub(super) seconds: f64,
     pub(super) end: &'static str,
+    pub(super) generation: u64,
+    pub(super) findings: Vec<FindingLine<'a>>,
+    pub(super) name: Option<&'a str>,
     pub(super) reply: Option<&'a str>,
 }
 
@@ -247,9 +250,13 @@ pub struct ConnectionLine<'a> {
 pub struct RefusedLine<'a> {
     pub(super) time: String,
     pub(super) kind: &'static str,
+    pub(super) session: String,
+    pub(super) generation: u64,
+    pub(super) listener: &'a str,
     pub(super) client: std::net::IpAddr,
     pub(super) count: u64,
-    pub(super) reply: &'a str,
+    pub(super) findings: Vec<FindingLine<'a>>,
+    pub(super) reply: Option<&'a str>,
 }
 
 /// One message.
@@ -314,6 +321,19 @@ pub struct FindingLine<'a> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_true(it: &bool) -> bool {
     *it
+}
+
+/// A finding as a line tells it.
+pub(super) fn finding_line(finding: &Finding) -> FindingLine<'_> {
+    FindingLine {
+        id: &finding.id,
+        stage: finding.stage,
+        verdict: finding.verdict.name(),
+        file: &finding.source.file,
+        line: finding.source.line,
+        text: &finding.reason,
+        enforced: finding.enforced,
+    }
 }
 
 /// What the header says of itself, escaped and cut.

@@ -3,10 +3,12 @@
 use super::audit::Audit;
 use super::fold::Fold;
 use super::generation::Generation;
+use super::history::History;
 use super::live::{Live, LiveReport};
 use super::phase::Phase;
 use crate::body::Budget;
 use crate::downstream::{Dial, Report};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::records::{Records, RecordsReport};
 use crate::store::Ids;
@@ -35,6 +37,8 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// Messages.
     pub counters: Counters,
+    /// Connections at once, rates, bans, throttles, greylisting.
+    pub limits: Arc<Limits>,
     /// Refusals at the door.
     pub fold: Fold,
     /// Running or draining.
@@ -47,6 +51,8 @@ pub struct Gateway {
     pub started_unix_ms: i64,
     /// What the last reload said, if it failed.
     pub last_reload_error: Mutex<Option<String>>,
+    /// The rules as they were read last, and earlier ones.
+    pub history: History,
 }
 
 /// Counts since start.
@@ -114,6 +120,9 @@ pub struct Status {
     pub started_unix_ms: i64,
     /// Generation of the policy.
     pub generation: u64,
+    /// The earlier generation whose rules these are, after a rollback.
+    #[serde(default)]
+    pub rules_of: Option<u64>,
     /// `running` or `draining`.
     pub phase: String,
     /// What the last reload said, if it failed.
@@ -167,6 +176,7 @@ impl Gateway {
             pid: std::process::id(),
             started_unix_ms: self.started_unix_ms,
             generation: generation.number,
+            rules_of: generation.rules_of,
             phase: phase.into(),
             last_reload_error: self.last_reload_error.lock().map_or(None, |e| e.clone()),
             sessions: self.live.count(),

@@ -268,6 +268,19 @@ impl Index {
         Some(Found { line: entry.line, terms: self.terms.get(entry.terms as usize)? })
     }
 
+    /// The lines of all entries of texts that are in force, in no order.
+    pub fn lines(&self, ask: Ask<'_>) -> impl Iterator<Item = u32> {
+        let chain = |&head: &u32| {
+            std::iter::successors(self.entries.get(head as usize), |e| self.entries.get(e.next as usize))
+        };
+        let keys = self.asked(ask).flat_map(|texts| &texts.heads).flat_map(chain);
+        let globs = self.asked(ask).flat_map(|texts| &texts.globs).map(|(_, entry)| entry);
+        let regexes = self.asked(ask).flat_map(|texts| &texts.regexes).map(|(_, entry)| entry);
+        let patterns = globs.chain(regexes).filter_map(|&entry| self.entries.get(entry as usize));
+        let found = keys.chain(patterns).filter_map(|entry| self.found(entry));
+        found.filter(move |found| (ask.in_force)(found.terms)).map(|found| found.line)
+    }
+
     /// The line of the entry before, where it is for the same direction.
     fn again(&self, number: u32, before: u32) -> Option<u32> {
         let dir = |number: u32| {

@@ -124,6 +124,22 @@ impl List {
     }
 }
 
+impl List {
+    /// Entries about senders that do not say `auth=any`: the line of the first, and how many there are (for the
+    /// warning that such an allow entry counts only for a sender that is proved).
+    #[must_use]
+    pub fn unproved_senders(&self) -> Option<(u32, usize)> {
+        let unproved = |terms: &Terms| {
+            let attributes = &terms.attributes;
+            !terms.exception && !attributes.auth_any && attributes.mode != Mode::Off
+        };
+        let ask = Ask { kind: Kind::Sender, bare: true, in_force: &unproved };
+        let (first, count) =
+            self.index.lines(ask).fold((u32::MAX, 0), |(first, count), line| (first.min(line), count + 1));
+        (count > 0).then_some((first, count))
+    }
+}
+
 fn read_line(line: &str, number: u32, now: i64, builder: &mut Builder, problems: &mut Problems<'_>) {
     if line.len() > LINE_OCTETS_MAX {
         let mistake = Mistake::new("line", format!("a line of over {LINE_OCTETS_MAX} octets"));

@@ -7,6 +7,7 @@
 pub mod atomic;
 mod error;
 mod folder;
+pub mod generations;
 mod ids;
 mod lock;
 pub mod pem;

@@ -1,6 +1,7 @@
 //! `[access]`: which lists block and allow, and what an allow list may not say.
 
 use super::common::Others;
+use super::lists::Missing;
 use crate::config::file::{Got, Table};
 use crate::config::sources::{LIST_SUFFIX, LISTS};
 use crate::config::value::quoted;
@@ -21,6 +22,7 @@ pub fn build(table: &Table<'_>, others: &Others<'_>) -> (Vec<Arc<List>>, Vec<Arc
             table.sink.error(&got.span, format!("`allow`: {} is a block list as well", quoted(&got.value)));
         }
         own_domains(table, others, list);
+        unproved(table, list);
     }
     table.finish();
     let plain = |lists: Vec<(Got<String>, Arc<List>)>| lists.into_iter().map(|(_, list)| list).collect();
@@ -48,7 +50,9 @@ fn lists(table: &Table<'_>, key: &str, others: &Others<'_>) -> Vec<(Got<String>,
             Ok(list) => out.push((item, Arc::clone(list))),
             // A default list that is not there is empty.
             Err(_) if !item.given => {}
-            Err(error) => table.sink.error(&item.span, format!("`{key}`: {error}")),
+            Err(Missing::Recipients(error) | Missing::Nowhere(error)) => {
+                table.sink.error(&item.span, format!("`{key}`: {error}"));
+            }
         }
     }
     out
@@ -71,4 +75,18 @@ fn own_domains(table: &Table<'_>, others: &Others<'_>, list: &List) {
             table.sink.other(Problem::error(&list.file, Position { line, column: 1 }, message));
         }
     }
+}
+
+/// An envelope sender is a claim until something proves it.
+fn unproved(table: &Table<'_>, list: &List) {
+    let Some((line, count)) = list.unproved_senders() else { return };
+    let more = match count {
+        1 => String::new(),
+        2 => " (and for one more entry here)".to_owned(),
+        _ => format!(" (and for {} more entries here)", count - 1),
+    };
+    let message = format!(
+        "anybody can write this sender, so the entry counts only for clients that authenticated; with auth=any it counts for everybody{more}"
+    );
+    table.sink.other(Problem::warning(&list.file, Position { line, column: 1 }, message));
 }

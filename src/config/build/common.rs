@@ -1,6 +1,6 @@
 //! Values that several tables have: names, paths, networks, host names.
 
-use super::lists::Shelf;
+use super::lists::{Missing, Shelf};
 use crate::config::file::{Got, Table};
 use crate::config::model::Listener;
 use crate::config::sink::Sink;
@@ -166,7 +166,7 @@ pub fn matcher(table: &Table<'_>, name: &str, kind: Kind, shelf: &Shelf) -> Opti
     }
     let mut items: Vec<Got<String>> = got.value;
     let before = items.len();
-    items.retain(|item| known_list(table, name, item, shelf));
+    items.retain(|item| good_list(table, name, item, shelf));
     let mut good = items.len() == before;
     loop {
         let texts: Vec<String> = items.iter().map(|item| item.value.clone()).collect();
@@ -195,17 +195,19 @@ pub fn matcher(table: &Table<'_>, name: &str, kind: Kind, shelf: &Shelf) -> Opti
     }
 }
 
-/// Whether an item is no list, or one that there is.
-fn known_list(table: &Table<'_>, name: &str, item: &Got<String>, shelf: &Shelf) -> bool {
-    let Some(list) = item.value.trim_start_matches('!').trim_start().strip_prefix('@') else {
+/// Whether an item is no list of recipients, whose entries have another form. One that is a list counts as used.
+fn good_list(table: &Table<'_>, name: &str, item: &Got<String>, shelf: &Shelf) -> bool {
+    let text = item.value.trim();
+    let Some(list) = text.strip_prefix('!').unwrap_or(text).trim_start().strip_prefix('@') else {
         return true;
     };
     match shelf.get(list) {
-        Ok(_) => true,
-        Err(error) => {
-            table.sink.error(&item.span, format!("`{name}`: {error}"));
+        Err(Missing::Recipients(message)) => {
+            table.sink.error(&item.span, format!("`{name}`: {message}"));
             false
         }
+        // That there is none is told by the matcher.
+        Ok(_) | Err(Missing::Nowhere(_)) => true,
     }
 }
 

@@ -20,6 +20,14 @@ pub struct Shelf {
     used: RefCell<BTreeSet<String>>,
 }
 
+/// Why there is no list of a name, for people.
+pub enum Missing {
+    /// The file has the form of a list of recipients.
+    Recipients(String),
+    /// There is no such file.
+    Nowhere(String),
+}
+
 impl Shelf {
     /// Reads all lists but those of recipients: the files `named` there.
     pub fn build(
@@ -46,13 +54,16 @@ impl Shelf {
     ///
     /// # Errors
     /// There is none: what to write.
-    pub fn get(&self, name: &str) -> Result<&Arc<List>, String> {
+    pub fn get(&self, name: &str) -> Result<&Arc<List>, Missing> {
         self.used.borrow_mut().insert(name.to_owned());
         if let Some(list) = self.lists.get(name) {
             return Ok(list);
         }
         if self.recipients.contains(name) {
-            return Err(format!("{} is a list of recipients (relay.recipients names it)", list_file(name)));
+            let file = list_file(name);
+            return Err(Missing::Recipients(format!(
+                "{file} is a list of recipients (relay.recipients names it)"
+            )));
         }
         let mut names: Vec<&str> = self.lists.keys().map(|name| &**name).collect();
         names.sort_unstable();
@@ -60,7 +71,7 @@ impl Shelf {
             Some(near) => format!("; did you mean \"{near}\"?"),
             None => String::new(),
         };
-        Err(format!("there is no list {}{hint}", list_file(name)))
+        Err(Missing::Nowhere(format!("there is no list {}{hint}", list_file(name))))
     }
 
     /// Lists that nothing names.

@@ -73,10 +73,18 @@ fn answer_at(table: &Table<'_>, action: RuleAction, protocol: &Protocol, needs: 
             format!("`{}` is not known yet when EHLO is answered, so it can hide nothing", late.key),
         );
     }
+    if let Some(recipient) = needs.iter().find(|need| need.key == "recipient")
+        && needs.iter().any(|need| need.key == "header_from")
+    {
+        table.sink.error(
+            &recipient.span,
+            "`recipient` and `header_from` are never known together: the message has all its recipients; write two rules",
+        );
+    }
     let earliest = last.map_or(Stage::Connect, |need| need.stage).min(latest);
     let Some(given) = table.word("answer_at") else {
         let usual = if action == RuleAction::Hide { Stage::Helo } else { protocol.answer_at };
-        return usual.max(earliest);
+        return usual.max(earliest).min(latest_for(action, needs));
     };
     let wanted = stage(given.value);
     if action == RuleAction::Hide && wanted != Stage::Helo {
@@ -91,8 +99,24 @@ fn answer_at(table: &Table<'_>, action: RuleAction, protocol: &Protocol, needs: 
             word(last.stage)
         );
         table.sink.error(&given.span, message);
+    } else if wanted > latest_for(action, needs) {
+        let message = format!(
+            "`answer_at`: a rule about `recipient` answers that recipient: \"rcpt\" is the latest, found {}",
+            quoted(given.value)
+        );
+        table.sink.error(&given.span, message);
     }
     wanted.max(earliest)
+}
+
+/// Behind RCPT a transaction has all its recipients, and none is asked about any more.
+fn latest_for(action: RuleAction, needs: &[condition::Need]) -> Stage {
+    let last = needs.iter().map(|need| need.stage).max();
+    match action {
+        RuleAction::Hide => Stage::Helo,
+        _ if last == Some(Stage::Rcpt) => Stage::Rcpt,
+        _ => Stage::Message,
+    }
 }
 
 fn word(stage: Stage) -> &'static str {

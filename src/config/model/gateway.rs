@@ -233,6 +233,7 @@ pub struct Address {
 
 /// One downstream.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key that an admin sets by itself")]
 pub struct Downstream {
     /// Its name.
     pub name: Arc<str>,
