@@ -18,7 +18,7 @@ pub(super) fn text(story: &Story, today: &[Today], paint: Paint) -> String {
     for record in records.iter().filter(|r| r.kind != Kind::Message) {
         session(&mut out, record, paint);
     }
-    if !records.iter().any(|r| r.kind == Kind::Connection) {
+    if !records.iter().any(|r| matches!(r.kind, Kind::Connection | Kind::Refused)) {
         let open =
             if records.is_empty() { "no record is left of it" } else { "still open, or its end was cut" };
         let _ = writeln!(out, "{}: {open}", paint.ink(Ink::Title, &format!("session {}", story.session)));
@@ -45,8 +45,20 @@ fn row(out: &mut String, name: &str, words: &str) {
 fn session(out: &mut String, record: &Record<'_>, paint: Paint) {
     let _ = writeln!(out, "{}", paint.ink(Ink::Title, &format!("session {}", record.session)));
     client(out, record);
+    if record.kind == Kind::Refused {
+        let others = format!("{} of this address within about a second, told as one", record.count);
+        row(out, "time", &record.time);
+        row(out, "refused", &format!("at the door: {others}"));
+        row(out, "reply", record.reply.said().unwrap_or("none: closed without a word"));
+        row(out, "rules", &format!("generation {}", record.generation));
+        findings(out, record, paint);
+        return;
+    }
     let (messages, errors) = (record.messages as usize, record.errors as usize);
     let counts = format!("{}, {}", count(messages, "message"), count(errors, "error"));
+    if record.generation > 0 {
+        row(out, "rules", &format!("generation {}", record.generation));
+    }
     let end = format!("{}, after {:.1} s: {}; {counts}", record.time, record.seconds, record.end);
     row(out, "ended", &end);
     row(out, "last reply", &record.reply);
@@ -57,7 +69,8 @@ fn session(out: &mut String, record: &Record<'_>, paint: Paint) {
 fn client(out: &mut String, record: &Record<'_>) {
     let ip = record.client.map_or_else(String::new, |ip| ip.to_string());
     let name = record.name.said().map(|name| format!(" ({name})")).unwrap_or_default();
-    row(out, "client", &format!("{ip}{name}, port {}", record.port));
+    let port = if record.port > 0 { format!(", port {}", record.port) } else { String::new() };
+    row(out, "client", &format!("{ip}{name}{port}"));
     row(out, "helo", &record.helo);
     let direction = record.direction.map(|d| format!(", {d:?}").to_lowercase()).unwrap_or_default();
     row(out, "listener", &format!("{}{direction}", record.listener));
@@ -233,6 +246,24 @@ mod tests {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
         assert!(!text.contains("subject"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_at_the_door_is_told_with_its_flood() {
+        let line = r#"{"time":"2026-11-21T20:00:00.000Z","kind":"refused","session":"7F3K9QAB","generation":4,"listener":"in",
+            "client":"192.0.2.7","count":40,"findings":[{"id":"blocks","stage":"connect","verdict":"disconnect",
+            "file":"lists/blocks.list","line":3,"text":"listed"}],"reply":null}"#;
+        let story = Story { session: "7F3K9QAB".into(), lines: vec![line.into()], ..Story::default() };
+        let text = text(&story, &[], Paint::none());
+        for words in [
+            "  client      192.0.2.7\n",
+            "at the door: 40 of this address within about a second",
+            "none: closed without a word",
+            "decided by  blocks (lists/blocks.list:3) at connect: disconnect: listed\n",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+        assert!(!text.contains("still open"), "{text}");
     }
 
     #[test]
