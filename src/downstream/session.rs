@@ -4,6 +4,8 @@
 //! again: its machine is broken or has replies outstanding, and the pool asks.
 
 use super::error::DownstreamError;
+use super::gate::Place;
+use super::pressure::{self, Pressure, Step};
 use super::stream::{BoxStream, poll_read_some, read_some, write_all};
 use super::tls::Outcome;
 use crate::reply::Reply;
@@ -43,11 +45,20 @@ pub struct Session {
     /// When it began to rest.
     pub(super) resting_since: Instant,
     /// Its place among `max_connections`.
-    pub(super) slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    pub(super) slot: Option<Place>,
+    /// Who is told how it answers.
+    pressure: Arc<Pressure>,
+    /// The transaction in progress met trouble, and that was told.
+    troubled: bool,
 }
 
 impl Session {
-    pub(super) fn new(name: Arc<str>, address: SocketAddr, stream: BoxStream) -> Self {
+    pub(super) fn new(
+        name: Arc<str>,
+        address: SocketAddr,
+        stream: BoxStream,
+        pressure: Arc<Pressure>,
+    ) -> Self {
         Self {
             stream: Some(stream),
             client: Client::default(),
@@ -61,6 +72,8 @@ impl Session {
             introduced: false,
             resting_since: Instant::now(),
             slot: None,
+            pressure,
+            troubled: false,
         }
     }
 
@@ -123,15 +136,38 @@ impl Session {
     /// # Errors
     /// Lost, timed out, nonsense, or 421 (`Protocol` with `Closing`). The session is dead then.
     pub async fn reply(&mut self, step: &'static str, limit: Duration) -> Result<Reply, DownstreamError> {
-        let deadline = Instant::now() + limit;
-        let exchange = timeout_at(deadline, self.exchange());
-        match exchange.await {
+        let began = Instant::now();
+        let exchange = timeout_at(began + limit, self.exchange());
+        let result = match exchange.await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(failure)) => Err(self.failed(step, failure)),
             Err(_elapsed) => {
                 self.client.break_off();
                 Err(DownstreamError::Timeout { address: self.address, step })
             }
+        };
+        self.tell(step, &result, began.elapsed());
+        result
+    }
+
+    /// Tells how the downstream answers: each transaction counts once.
+    fn tell(&mut self, name: &str, result: &Result<Reply, DownstreamError>, took: Duration) {
+        let Some(step) = Step::of(name) else { return };
+        if name == "MAIL" {
+            self.troubled = false;
+        }
+        let trouble = match result {
+            Ok(reply) => self.pressure.replied(step, reply, took),
+            Err(error) => pressure::of_error(step, error),
+        };
+        match trouble {
+            Some(why) if !self.troubled => {
+                self.troubled = true;
+                self.pressure.bad(&why, Instant::now());
+            }
+            Some(_) => {}
+            None if step == Step::Message && !self.troubled && result.is_ok() => self.pressure.good(),
+            None => {}
         }
     }
 

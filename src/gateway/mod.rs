@@ -30,6 +30,7 @@ mod runtime;
 mod session;
 mod shutdown;
 mod snapshot;
+mod standing;
 mod state;
 mod tls;
 mod transaction;

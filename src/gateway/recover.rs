@@ -56,6 +56,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: transaction.needs.contains(&"REQUIRETLS"),
             first_without_size: transaction.mail_line_without_size.as_deref(),
+            standing: self.standing(),
         };
         let pool = Arc::clone(&transaction.entrance.pool);
         self.begin_pooled(parked, &pool, &wanted).await
@@ -218,6 +219,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: false,
             first_without_size: None,
+            standing: self.standing(),
         };
         let Begun { session, first, .. } = self.entrance.pool.begin(&wanted).await?;
         self.entrance.pool.give_back(&key, session);
