@@ -11,11 +11,13 @@ mod dial;
 mod error;
 mod gate;
 mod identity;
+mod meter;
 mod open;
 mod pool;
 mod pressure;
 mod session;
 mod standing;
+mod step;
 mod stream;
 pub mod tls;
 

@@ -6,10 +6,9 @@
 //! as long as such replies usually do; no connection at all. One such transaction alone is no pressure; several of
 //! the last few are. Owner of: the figures. Failure: none; without trouble for a minute the limit rises by itself.
 
-use super::error::{DownstreamError, END_OF_DATA};
 use super::gate::Gate;
+use super::step::Step;
 use crate::reply::Reply;
-use crate::smtp::client::ClientError;
 use crate::smtp::response::{enhanced, lines};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,37 +29,6 @@ const USUAL_WEIGHT: f64 = 0.05;
 const USUAL_SAMPLES: u32 = 8;
 /// Without trouble for so long the limit rises without being asked for.
 const CALM: Duration = Duration::from_secs(60);
-
-/// Which replies take about as long as each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// MAIL and RCPT.
-    Envelope,
-    /// DATA.
-    Data,
-    /// The end of data: scanners, disks.
-    Message,
-}
-
-impl Step {
-    /// The step of that name in a session; `None` where replies say nothing of pressure.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        match name {
-            "MAIL" | "RCPT" => Some(Self::Envelope),
-            "DATA" => Some(Self::Data),
-            END_OF_DATA => Some(Self::Message),
-            _ => None,
-        }
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Self::Envelope => 0,
-            Self::Data => 1,
-            Self::Message => 2,
-        }
-    }
-}
 
 /// A limit that is lower than `max_connections`, for people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -87,8 +55,10 @@ pub(super) struct Pressure {
 #[derive(Debug)]
 struct State {
     limit: f64,
-    /// Up to here the limit rises by one for each message, beyond it by one for as many messages as it is.
+    /// Up to here the limit rises fast.
     fast_until: f64,
+    /// When it rose last.
+    rose: Option<Instant>,
     share: f64,
     usual: [Usual; 3],
     fell: Option<Instant>,
@@ -107,6 +77,7 @@ impl Pressure {
         let state = State {
             limit: max as f64,
             fast_until: max as f64,
+            rose: None,
             share: 0.0,
             usual: [Usual::default(); 3],
             fell: None,
@@ -130,8 +101,10 @@ impl Pressure {
         Some(format!("a reply took {seconds:.1} s, usually {usual:.1} s"))
     }
 
-    /// A transaction came to its end without trouble.
-    pub(super) fn good(&self) {
+    /// A transaction came to its end without trouble. The limit rises by one for each, up to half of what it was
+    /// when it fell; from there by one for as many as it is. A quick server has many in a second: it at most doubles
+    /// in one, and later gains at most one.
+    pub(super) fn good(&self, now: Instant) {
         if !self.wanted {
             return;
         }
@@ -140,8 +113,15 @@ impl Pressure {
         if state.reduced.is_none() {
             return;
         }
-        let step = if state.limit < state.fast_until { 1.0 } else { 1.0 / state.limit.max(1.0) };
-        self.rise(state, step);
+        let before = state.rose.max(state.fell).unwrap_or(now);
+        let seconds = now.duration_since(before).as_secs_f64().min(1.0);
+        let (step, a_second) = if state.limit < state.fast_until {
+            (1.0, state.limit)
+        } else {
+            (1.0 / state.limit.max(1.0), 1.0)
+        };
+        state.rose = Some(now);
+        self.rise(state, f64::min(step, a_second * seconds));
     }
 
     /// A transaction met trouble; said once for each.
@@ -232,34 +212,6 @@ fn is_pressure(reply: &Reply) -> bool {
     }
 }
 
-/// Why an error in the middle of a transaction is pressure, if it is.
-pub(super) fn of_error(step: Step, error: &DownstreamError) -> Option<String> {
-    match error {
-        DownstreamError::Timeout { .. } => Some(error.to_string()),
-        DownstreamError::Protocol { source: ClientError::Closing(reply), .. } => Some(reply.to_log()),
-        // A session at rest may be closed at any moment: MAIL is the first to see it.
-        DownstreamError::Lost { .. } if step != Step::Envelope => Some(error.to_string()),
-        _ => None,
-    }
-}
-
-/// Why there is no session at all, if that is pressure.
-pub(super) fn of_opening(error: &DownstreamError) -> Option<String> {
-    match error {
-        DownstreamError::Connect { .. }
-        | DownstreamError::Unreachable { .. }
-        | DownstreamError::Refused { .. } => Some(error.to_string()),
-        DownstreamError::Lost { step, .. }
-        | DownstreamError::Timeout { step, .. }
-        | DownstreamError::Protocol { step, .. }
-            if Step::of(step).is_none() =>
-        {
-            Some(error.to_string())
-        }
-        _ => None,
-    }
-}
-
 fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -328,15 +280,39 @@ mod tests {
         }
         assert_eq!(pressure.reduced().unwrap().why, "452 4.3.1 full");
         drop(busy);
-        // By one each at first, then by one for as many as there are.
-        let mut good = 0;
-        while pressure.reduced().is_some() {
-            pressure.good();
-            good += 1;
-            assert!(good < 2000);
-        }
-        assert!(good > 38, "{good}");
+        let seconds = seconds_to_recover(&pressure, 1000).await;
+        assert!((36..=40).contains(&seconds), "a quick server: {seconds}");
         assert_eq!(gate.load().limit, 40);
+    }
+
+    /// How long it takes with so many good messages a second.
+    async fn seconds_to_recover(pressure: &Pressure, a_second: u32) -> u32 {
+        for second in 0..10_000 {
+            for _ in 0..a_second {
+                if pressure.reduced().is_none() {
+                    return second;
+                }
+                tokio::time::advance(Duration::from_secs(1) / a_second).await;
+                pressure.good(Instant::now());
+            }
+        }
+        panic!("it never recovers");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_half_comes_back_fast() {
+        let (pressure, gate) = pressure(100);
+        let _busy = places(&gate, 4).await;
+        pressure.bad("452", Instant::now());
+        pressure.bad("452", Instant::now());
+        assert_eq!(gate.load().limit, 2, "half of what was in use");
+        let seconds = seconds_to_recover(&pressure, 100).await;
+        // Seven seconds to 50, and one for each from there.
+        assert!((50..60).contains(&seconds), "{seconds}");
+        pressure.bad("452", Instant::now());
+        pressure.bad("452", Instant::now());
+        let seconds = seconds_to_recover(&pressure, 1).await;
+        assert!(seconds > 1000, "few messages raise it slowly: {seconds}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -346,7 +322,7 @@ mod tests {
             if n % 10 == 0 {
                 pressure.bad("451", Instant::now())
             } else {
-                pressure.good()
+                pressure.good(Instant::now())
             }
             tokio::time::advance(FALL_PAUSE).await;
         }

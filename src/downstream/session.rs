@@ -5,7 +5,7 @@
 
 use super::error::DownstreamError;
 use super::gate::Place;
-use super::pressure::{self, Pressure, Step};
+use super::meter::Meter;
 use super::stream::{BoxStream, poll_read_some, read_some, write_all};
 use super::tls::Outcome;
 use crate::reply::Reply;
@@ -46,19 +46,12 @@ pub struct Session {
     pub(super) resting_since: Instant,
     /// Its place among `max_connections`.
     pub(super) slot: Option<Place>,
-    /// Who is told how it answers.
-    pressure: Arc<Pressure>,
-    /// The transaction in progress met trouble, and that was told.
-    troubled: bool,
+    /// What is told how it answers.
+    meter: Meter,
 }
 
 impl Session {
-    pub(super) fn new(
-        name: Arc<str>,
-        address: SocketAddr,
-        stream: BoxStream,
-        pressure: Arc<Pressure>,
-    ) -> Self {
+    pub(super) fn new(name: Arc<str>, address: SocketAddr, stream: BoxStream, meter: Meter) -> Self {
         Self {
             stream: Some(stream),
             client: Client::default(),
@@ -72,8 +65,7 @@ impl Session {
             introduced: false,
             resting_since: Instant::now(),
             slot: None,
-            pressure,
-            troubled: false,
+            meter,
         }
     }
 
@@ -146,29 +138,8 @@ impl Session {
                 Err(DownstreamError::Timeout { address: self.address, step })
             }
         };
-        self.tell(step, &result, began.elapsed());
+        self.meter.replied(step, &result, began.elapsed());
         result
-    }
-
-    /// Tells how the downstream answers: each transaction counts once.
-    fn tell(&mut self, name: &str, result: &Result<Reply, DownstreamError>, took: Duration) {
-        let Some(step) = Step::of(name) else { return };
-        if name == "MAIL" {
-            self.troubled = false;
-        }
-        let trouble = match result {
-            Ok(reply) => self.pressure.replied(step, reply, took),
-            Err(error) => pressure::of_error(step, error),
-        };
-        match trouble {
-            Some(why) if !self.troubled => {
-                self.troubled = true;
-                self.pressure.bad(&why, Instant::now());
-            }
-            Some(_) => {}
-            None if step == Step::Message && !self.troubled && result.is_ok() => self.pressure.good(),
-            None => {}
-        }
     }
 
     /// One command and its reply.
