@@ -50,7 +50,7 @@ enum What {
         #[arg(long = "for", value_name = "TIME", value_parser = time)]
         time: Duration,
         /// Why: it stands in the list and in the audit log
-        #[arg(long, value_name = "TEXT", default_value = "by hand")]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         why: String,
         /// Print one JSON object
         #[arg(long)]
@@ -132,13 +132,14 @@ fn line(ban: &BanReport, now: i64, paint: Paint) -> String {
     let whom = ban.whom();
     let left = duration(u64::try_from(ban.until - now).unwrap_or(0));
     let until = rfc3339(ban.until.saturating_mul(1000));
-    let by = match (ban.by, ban.count) {
-        (By::Hand, _) => "by hand".to_owned(),
-        (By::Points, n) => format!("ban {n}"),
-    };
     // An admin's words may come from elsewhere.
     let why = crate::mail::escape(ban.why.as_bytes());
-    format!("{}  {left} left, until {until}, {by}: {why}", paint.ink(Ink::Title, &format!("{whom:<24}")))
+    let why = match ban.by {
+        By::Hand if ban.why.is_empty() => "by hand".to_owned(),
+        By::Hand => format!("by hand: {why}"),
+        By::Points => format!("ban {}: {why}", ban.count),
+    };
+    format!("{}  {left} left, until {until}, {why}", paint.ink(Ink::Title, &format!("{whom:<24}")))
 }
 
 fn lifted_text(lifted: &BansLifted, net: Option<&str>) -> String {

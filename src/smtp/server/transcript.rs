@@ -99,7 +99,11 @@ impl Transcript {
             }
             let Some((who, ms, text)) = self.entry(at) else { return out };
             let (seconds, thousandths) = (ms / 1000, ms % 1000);
-            let text = text.split(|&b| b == b'\r').map(|t| escape_at_most(t, LINE_OCTETS_MAX)).collect::<Vec<_>>().join("\\r");
+            let text = text
+                .split(|&b| b == b'\r')
+                .map(|t| escape_at_most(t, LINE_OCTETS_MAX))
+                .collect::<Vec<_>>()
+                .join("\\r");
             out.push_str(&format!("+{seconds}.{thousandths:03} {}: {text}\n", char::from(who)));
             at = self.after(at);
         }
