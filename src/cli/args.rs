@@ -1,6 +1,8 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{bans, check, demo, reload, run, status, throttles};
+use super::{
+    bans, blocks, check, demo, explain, kick, loops, reload, rollback, run, status, throttles, top, who,
+};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,6 +47,20 @@ pub(super) enum Verb {
     Bans(bans::Options),
     /// List and lift throttles: users, senders and domains that sent or got too much
     Throttles(throttles::Options),
+    /// Put the rules of an earlier generation back
+    Rollback(rollback::Options),
+    /// Say what happened to a session or message, and why
+    Explain(explain::Options),
+    /// Show who sends most, and the command that stops it
+    Top(top::Options),
+    /// Show mail that goes round in circles
+    Loops(loops::Options),
+    /// Show the sessions that are open now
+    Who(who::Options),
+    /// End sessions
+    Kick(kick::Options),
+    /// What entries of the block list would do
+    Blocks(blocks::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -59,6 +75,13 @@ impl Verb {
             Self::Reload(options) => reload::run(rules, options),
             Self::Bans(options) => bans::run(rules, options),
             Self::Throttles(options) => throttles::run(rules, options),
+            Self::Rollback(options) => rollback::run(rules, options),
+            Self::Explain(options) => explain::run(rules, options),
+            Self::Top(options) => top::run(rules, options),
+            Self::Loops(options) => loops::run(rules, options),
+            Self::Who(options) => who::run(rules, options),
+            Self::Kick(options) => kick::run(rules, options),
+            Self::Blocks(options) => blocks::run(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

@@ -1,8 +1,9 @@
 //! What is said on the socket: one request, a JSON object on one line; then lines of answers, and the end of
 //! the stream. A request that has several answers (none has yet) sends a line for each.
 
-use crate::gateway::{ReloadReport, Status};
+use crate::gateway::{LiveReport, ReloadReport, Status};
 use crate::limits::{BanReport, ThrottleReport};
+use crate::records::{By, LoopReport, Sort, TopReport, Window};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,29 @@ pub enum Request {
         #[serde(default)]
         all: bool,
     },
+    /// The busiest sources.
+    Top {
+        /// Told apart by.
+        by: By,
+        /// Counted over.
+        window: Window,
+        /// Sorted by.
+        sort: Sort,
+        /// How many at most.
+        rows: usize,
+    },
+    /// Mail loops.
+    Loops {},
+    /// Open sessions, oldest first.
+    Who {},
+    /// End sessions.
+    Kick {
+        /// An address, a prefix, or the beginning of a reference.
+        who: String,
+    },
+    /// Keep the rule files that lie there as a generation, for a rollback is about to replace them: changes there are
+    /// no reload by themselves for a minute.
+    Keep {},
 }
 
 /// What is answered: `{"status":{…}}`.
@@ -75,6 +99,16 @@ pub enum Answer {
     Throttles(ThrottleList),
     /// To `throttles-lift`: those that were in force.
     ThrottlesLifted(Vec<ThrottleReport>),
+    /// To `top`.
+    Top(TopReport),
+    /// To `loops`.
+    Loops(LoopReport),
+    /// To `who`.
+    Who(Vec<LiveReport>),
+    /// To `kick`: who is asked to end.
+    Kick(Vec<LiveReport>),
+    /// To `keep`: the number of that generation.
+    Kept(u64),
     /// The request was not served; a sentence for people.
     Error(String),
 }
@@ -115,7 +149,19 @@ mod tests {
         for (text, want) in [
             (r#"{"request":"status"}"#, Some(Request::Status {})),
             (r#"{ "request" : "reload" }"#, Some(Request::Reload {})),
+            (r#"{"request":"keep"}"#, Some(Request::Keep {})),
             (r#"{"request":"kick"}"#, None),
+            (r#"{"request":"kick","who":"192.0.2.7"}"#, Some(Request::Kick { who: "192.0.2.7".into() })),
+            (r#"{"request":"block"}"#, None),
+            (
+                r#"{"request":"top","by":"sender-domain","window":"5m","sort":"growth","rows":20}"#,
+                Some(Request::Top {
+                    by: By::SenderDomain,
+                    window: Window::FiveMinutes,
+                    sort: Sort::Growth,
+                    rows: 20,
+                }),
+            ),
             (r#"{"request":"status","more":1}"#, None),
             (r#"{"request":"bans"}"#, Some(Request::Bans {})),
             (r#"{"request":"bans-lift","all":true}"#, Some(Request::BansLift { net: None, all: true })),

@@ -61,12 +61,15 @@ async fn sweep_loop(gateway: Arc<Gateway>) {
     let mut every = tokio::time::interval(SWEEP);
     loop {
         every.tick().await;
-        for (client, count) in gateway.fold.sweep() {
-            tell_refused(&gateway, client, count);
+        for refusals in gateway.fold.sweep() {
+            tell_refused(&gateway, &refusals);
         }
         let limits = Arc::clone(&gateway.limits);
-        // Milliseconds where there is very much; a panic there is told by the hook and costs this sweep only.
-        let _ = tokio::task::spawn_blocking(move || limits.sweep(unix_ms() / 1000)).await;
+        // Milliseconds where there is very much: not on a network thread.
+        let swept = tokio::task::spawn_blocking(move || limits.sweep(unix_ms() / 1000));
+        if let Err(error) = swept.await {
+            tracing::error!(%error, "the sweep of limits failed");
+        }
         let generation = gateway.current.load_full();
         for pool in &generation.pools {
             pool.sweep();

@@ -14,6 +14,7 @@
 //! | bans | 100,000, with remembered ones | 350 | the oldest ban ends |
 //! | throttles | 100,000 subjects | 250 and more | the one that was quiet longest is forgotten |
 //! | greylist | `entries`, half of them waiting, half passed | 130 | the oldest of that half is forgotten |
+//! | clients that delivered | 100,000 | 60 | nobody new until the next sweep, which forgets half |
 //! | proven clients | 100,000 | 100 | the one that was quiet longest is forgotten |
 //!
 //! Failure: nothing here fails a session. A file that is damaged is set aside at start, with a warning, and what
@@ -23,6 +24,7 @@ mod bans;
 mod connections;
 mod greylist;
 mod journal;
+mod known;
 #[cfg(test)]
 mod memory;
 mod points;
@@ -38,6 +40,7 @@ mod window;
 pub use bans::{BanError, BanReport, Bans, By};
 pub use connections::{Connections, Permit};
 pub use greylist::Greylisting;
+pub use known::Known;
 pub use points::Offence;
 pub use rates::{Kind, RateCounts};
 pub use service::Limits;

@@ -3,6 +3,7 @@
 use super::bans::Bans;
 use super::connections::Connections;
 use super::greylist::Greylisting;
+use super::known::Known;
 use super::rates::RateCounts;
 use super::throttles::Throttles;
 use std::io;
@@ -20,6 +21,8 @@ pub struct Limits {
     pub throttles: Throttles,
     /// Greylisting.
     pub greylist: Greylisting,
+    /// Clients that delivered a message before.
+    pub known: Known,
 }
 
 impl Limits {
@@ -35,6 +38,7 @@ impl Limits {
             bans: Bans::open(state_dir, now)?,
             throttles: Throttles::default(),
             greylist: Greylisting::open(state_dir)?,
+            known: Known::default(),
         })
     }
 
@@ -45,6 +49,7 @@ impl Limits {
         self.bans.sweep(now);
         self.throttles.sweep(now);
         self.greylist.sweep(now);
+        self.known.sweep(now);
     }
 
     /// Waits until everything that must survive is on the disk. Blocks.
