@@ -14,6 +14,7 @@ mod dialogues;
 mod ends;
 mod harness;
 mod invariance;
+mod lists;
 mod reload;
 mod shipped;
 mod tls;

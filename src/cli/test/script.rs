@@ -68,7 +68,9 @@ pub(super) fn read(text: &str) -> Result<Script, String> {
         if let Some(address) = said.strip_prefix("client ") {
             let address = address.trim();
             let ip = address.parse().map_err(|_| {
-                format!("line {number}: expected an address such as \"client 192.0.2.7\", found \"{address}\"")
+                format!(
+                    "line {number}: expected an address such as \"client 192.0.2.7\", found \"{address}\""
+                )
             })?;
             script.client = Some(ip);
             continue;

@@ -134,7 +134,9 @@ fn words(scene: &Scene, judged: &Judgement, paint: Paint) -> String {
 
 fn scenes(options: &Options, policy: &Policy, now: i64) -> Result<Vec<Scene>, String> {
     let script = match &options.script {
-        Some(file) => script::read(&contents(file)?).map_err(|error| format!("{}: {error}", file.display()))?,
+        Some(file) => {
+            script::read(&contents(file)?).map_err(|error| format!("{}: {error}", file.display()))?
+        }
         None => script::Script { client: None, parts: vec![Part::default()] },
     };
     let client = options.ip.or(script.client);
@@ -162,7 +164,9 @@ fn scene(options: &Options, listener: &Listener, client: IpAddr, now: i64) -> Re
     }
     let recipients: Result<_, _> = options.to.iter().map(|text| path("--to", text)).collect();
     if let Some(bad) = options.header_from.as_deref().filter(|t| Mailbox::parse(t.as_bytes()).is_err()) {
-        return Err(format!("--header-from: expected an address such as \"anna@example.com\", found \"{bad}\""));
+        return Err(format!(
+            "--header-from: expected an address such as \"anna@example.com\", found \"{bad}\""
+        ));
     }
     Ok(Scene {
         reverse_name: options.reverse_name.as_deref().map_or(Fact::Absent, |name| Fact::Known(name.into())),
@@ -183,7 +187,9 @@ fn scene(options: &Options, listener: &Listener, client: IpAddr, now: i64) -> Re
 fn path(option: &str, text: &str) -> Result<Box<str>, String> {
     let whole = if text.starts_with('<') { text.to_owned() } else { format!("<{text}>") };
     match MailPath::parse(whole.as_bytes()) {
-        Ok((MailPath::Null, _)) if option == "--to" => Err("--to: the null path is nobody's address".to_owned()),
+        Ok((MailPath::Null, _)) if option == "--to" => {
+            Err("--to: the null path is nobody's address".to_owned())
+        }
         Ok((_, used)) if used == whole.len() => Ok(whole.into()),
         Ok(_) | Err(_) => {
             Err(format!("{option}: expected an address such as \"anna@example.com\", found \"{text}\""))
@@ -249,7 +255,9 @@ mod tests {
 
     #[test]
     fn a_session_is_shown_stage_by_stage() {
-        let got = said("--ip 192.0.2.7 --helo localhost --from a@b.example --to x@example.net --to y@example.org --tls");
+        let got = said(
+            "--ip 192.0.2.7 --helo localhost --from a@b.example --to x@example.net --to y@example.org --tls",
+        );
         let want = "client 192.0.2.7 on listener in, TLS\n\
             connect\n  -> passes\n\
             HELO localhost\n  -> passes\n\
@@ -266,7 +274,10 @@ mod tests {
     #[test]
     fn a_refusal_that_is_pending_is_told() {
         let got = said("--ip 192.0.2.7 --helo mx.example.net").unwrap();
-        assert!(got.contains("reject hello-own-name (protocol.toml), said at RCPT: mx.example.net: our own"), "{got}");
+        assert!(
+            got.contains("reject hello-own-name (protocol.toml), said at RCPT: mx.example.net: our own"),
+            "{got}"
+        );
         assert!(got.ends_with("outcome: reject by hello-own-name (protocol.toml)\n"), "{got}");
     }
 
@@ -288,7 +299,10 @@ mod tests {
             ("--ip 192.0.2.7 --from a@b@c", "--from: expected an address"),
             ("--ip 192.0.2.7 --to <>", "--to: the null path"),
             ("--ip 192.0.2.7 --header-from a(b", "--header-from: expected"),
-            ("--ip 192.0.2.7 --listener inn", "--listener: there is no [[listener]] named \"inn\"; did you mean \"in\"?"),
+            (
+                "--ip 192.0.2.7 --listener inn",
+                "--listener: there is no [[listener]] named \"inn\"; did you mean \"in\"?",
+            ),
             ("", "nothing to test"),
             ("/nowhere/at/all", "/nowhere/at/all cannot be read"),
         ] {
