@@ -15,5 +15,7 @@ mod ends;
 mod harness;
 mod invariance;
 mod lists;
+mod reload;
+mod records;
 mod shipped;
 mod tls;

@@ -1,8 +1,8 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
 use super::{
-    bans, blocks, check, demo, explain, kick, lists, loops, reload, rollback, run, status, throttles, top,
-    who,
+    bans, blocks, check, demo, explain, kick, lists, loops, reload, rollback, run, status, test, throttles,
+    top, who,
 };
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,8 @@ pub(super) enum Verb {
     Allow(lists::Allow),
     /// Take an entry out of lists/allow.list
     Unallow(lists::Remove),
+    /// Try the rules on a session that never was
+    Test(test::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -95,6 +97,7 @@ impl Verb {
             Self::Unblock(options) => lists::unblock(rules, options),
             Self::Allow(options) => lists::allow(rules, options),
             Self::Unallow(options) => lists::unallow(rules, options),
+            Self::Test(options) => test::run(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }
