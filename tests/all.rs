@@ -15,5 +15,6 @@ mod ends;
 mod harness;
 mod invariance;
 mod lists;
+mod reload;
 mod shipped;
 mod tls;

@@ -11,8 +11,10 @@ use crate::config::model::Policy;
 use crate::control::{self, ControlSocket, Reloads};
 use crate::downstream::{Dial, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
-use crate::gateway::{self, Bound, Gateway, Generation, ReloadReport, bind};
+use crate::gateway::{self, Bound, Gateway, Generation, History, ReloadReport, bind};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
+use crate::records::Records;
 use crate::store::{StateDir, StateLock};
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
@@ -66,24 +68,31 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     let dial: Arc<dyn Dial> = Arc::new(TcpDial);
     let policy = Arc::new(policy);
     let generation = Generation::build(Arc::clone(&policy), None, &dial)?;
+    let rules_dir = std::path::absolute(rules)?;
     drop_privileges(&policy)?;
     let state = StateDir::open(&policy.state_dir)?;
     let control = ControlSocket::bind(&policy.state_dir)?;
-    let (audit, writer) = Audit::open(policy.audit.clone())?;
+    let limits = Limits::open(&policy.state_dir, unix_ms() / 1000)?;
+    let (records, keeper) = Records::open(&policy.state_dir, &policy.records)?;
+    let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper))?;
+    let (history, numbered) = History::open(&policy.state_dir, &rules_dir);
     let gateway = Gateway {
-        current: ArcSwap::from_pointee(generation),
+        current: ArcSwap::from_pointee(generation.numbered(numbered)),
         ids: state.ids(),
         trace_key: TraceKey::new(state.trace_key()),
         budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
         audit,
+        records,
         live: Arc::default(),
         counters: gateway::Counters::default(),
+        limits: Arc::new(limits),
         fold: gateway::Fold::default(),
         phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
         dial,
-        rules_dir: std::path::absolute(rules)?,
+        rules_dir,
         started_unix_ms: unix_ms(),
         last_reload_error: Mutex::default(),
+        history,
     };
     Ok(Daemon { gateway: Arc::new(gateway), bound, control, writer, _lock: lock })
 }
@@ -126,6 +135,7 @@ impl Daemon {
         let result = runtime.block_on(Box::pin(live(&gateway, bound, control, until)));
         // Sessions over the drain limit are dropped here.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        gateway.limits.save();
         writer.close();
         result
     }
@@ -140,6 +150,7 @@ async fn live(
     let mut signals = Signals::new()?;
     let mut started = gateway::start(gateway, bound, PROBE_LIMIT).await?;
     let (tell, mut reloads) = mpsc::channel(RELOADS_WAITING);
+    let watching = tokio::spawn(gateway::watch(Arc::clone(gateway), tell.clone()));
     let control = serve_control(gateway, control, tell);
     announce(gateway);
     systemd::tell(&[NotifyState::Ready]);
@@ -166,6 +177,7 @@ async fn live(
     tracing::info!(sessions = gateway.live.count(), limit_s = limit.as_secs(), "stopping");
     let left = gateway::drain(gateway, limit).await;
     started.stop();
+    watching.abort();
     // Dropping it removes the socket, while the lock is still ours.
     control.abort();
     let _ = control.await;

@@ -2,22 +2,35 @@
 //!
 //! Exit codes: 0 done, 1 nothing matched, 2 refused by a check, 3 the daemon cannot be reached.
 
+mod act;
 mod args;
+mod asked;
+mod asking;
+mod bans;
+mod blocks;
 mod check;
 mod daemon;
 mod demo;
 mod exit;
+mod explain;
 mod judged;
+mod kick;
 mod lists;
 mod logging;
+mod loops;
 mod out;
 mod privileges;
 mod reload;
+mod rollback;
+mod rolled;
 mod run;
 mod state_dir;
 mod status;
 mod systemd;
 mod test;
+mod throttles;
+mod top;
+mod who;
 
 use std::process::ExitCode;
 

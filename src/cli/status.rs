@@ -29,7 +29,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
             let now = Timestamp::now().as_millisecond();
             out::print(&text(&status, now, Paint::of_stdout()));
         }
-        Ok(Answer::Reload(_) | Answer::Error(_)) => {
+        Ok(_) => {
             eprintln!("portcullis: the gateway answered another question; are both of the same version?");
             return UNREACHABLE.into();
         }
@@ -83,7 +83,8 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
     let _ =
         writeln!(out, "{}", paint.ink(Ink::Title, &format!("Portcullis {version}, process {}", status.pid)));
     row(out, "state", &format!("{phase} for {up}, since {since}"));
-    row(out, "rules", &format!("generation {}", status.generation));
+    let of = status.rules_of.map(|of| format!(" (the rules of generation {of})")).unwrap_or_default();
+    row(out, "rules", &format!("generation {}{of}", status.generation));
     if let Some(error) = &status.last_reload_error {
         row(out, "last reload", &paint.ink(Ink::Bad, "refused; the rules before it are in force:"));
         for line in error.lines() {
@@ -114,6 +115,15 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
         AuditLosses { lines, writes } => {
             let words = format!("INCOMPLETE: {lines} lines lost, {writes} writes failed; look at the disk");
             row(out, "audit", &paint.ink(Ink::Bad, &words));
+        }
+    }
+    let records = status.records;
+    let words = format!("{} kept, {} on disk", records.entries, octets(records.octets));
+    match records.lost {
+        0 => row(out, "records", &words),
+        lost => {
+            let words = format!("INCOMPLETE: {words}, {lost} lost; look at the disk");
+            row(out, "records", &paint.ink(Ink::Bad, &words));
         }
     }
 }
@@ -148,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_stands_out() {
-        let status = r#"{"version":"0.1.0","pid":7,"started_unix_ms":0,"generation":3,"phase":"draining",
+        let status = r#"{"version":"0.1.0","pid":7,"started_unix_ms":0,"generation":3,"rules_of":1,"phase":"draining",
             "last_reload_error":"gateway.toml:1:1: error: no\ngateway.toml:2:1: error: nor this","sessions":2,
             "sessions_limit":10,"connections":1,"turned_away":4,"delivered":5,"refused":6,
             "memory":{"now":0,"peak":2048},"disk":{"now":0,"peak":0},"audit_losses":{"lines":8,"writes":9},
@@ -161,6 +171,7 @@ mod tests {
         let text = text(&status, 90_061_000, Paint::none());
         for words in [
             "process 7\n",
+            "generation 3 (the rules of generation 1)\n",
             "draining for 1 d 1 h, since 1970-01-01T00:00:00",
             "\n    gateway.toml:2:1: error: nor this\n",
             "2 of 10 open; 1 connection since",

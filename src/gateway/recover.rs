@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+/// References of refused messages that one transcript is found by.
+const REFUSED_KEPT: usize = 50;
 /// How long a NOOP may take before the session counts as dead.
 const NOOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -230,6 +232,10 @@ impl Session {
         // Chunks of a message that was reset must never begin the next one.
         self.incoming = None;
         if let Some(transaction) = self.transaction.take() {
+            let refused = transaction.final_reply.as_ref().or_else(|| transaction.last_refusal());
+            if refused.is_some_and(Reply::is_refusal) && self.refused.len() < REFUSED_KEPT {
+                self.refused.push(transaction.id);
+            }
             self.audit_message(&transaction);
         }
     }

@@ -3,8 +3,9 @@
 use super::clock::unix_ms;
 use super::generation::Generation;
 use super::rules::load_rules;
+use super::snapshot::Snapshot;
 use super::state::Gateway;
-use crate::config;
+use crate::config::model::Policy;
 use crate::rules::Problem;
 use std::sync::Arc;
 
@@ -23,42 +24,26 @@ pub struct ReloadReport {
 /// and reads certificates anew either way the rules are good.
 pub fn reload(gateway: &Gateway) -> ReloadReport {
     let old = gateway.current.load_full();
-    let (policy, problems) = load_rules(&gateway.rules_dir, Some(&old.policy));
+    let mut past = gateway.history.lock();
+    let rules = &gateway.rules_dir;
+    let (snapshot, (policy, problems)) = Snapshot::steady(rules, || load_rules(rules, Some(&old.policy)));
+    past.saw(snapshot);
     let mut lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    let built = match policy {
-        None => Err(()),
-        Some(policy) => {
-            match fixed_parts_changed(&old, &policy) {
-                Some(what) => {
-                    lines.push(format!(
-                        "gateway.toml: error: {what} cannot change at reload; restart the gateway"
-                    ));
-                    Err(())
-                }
-                None => {
-                    lines.extend(set_at_start(&old.policy, &policy).map(|what| {
-                    format!("gateway.toml: warning: {what} is set at start; the new value holds after a restart")
-                }));
-                    Generation::build(Arc::new(policy), Some(&old), &gateway.dial)
-                        .map_err(|e| lines.push(format!("gateway.toml: error: {e}")))
-                }
-            }
-        }
-    };
-    let reloaded = built.is_ok();
+    let built = policy.and_then(|policy| build(gateway, &old, policy, &mut lines));
     // Whoever rotated the log wants it opened anew whatever the rules say.
-    let target = built.as_ref().map_or_else(|()| old.policy.audit.clone(), |g| g.policy.audit.clone());
+    let target = built.as_ref().map_or_else(|| old.policy.audit.clone(), |g| g.policy.audit.clone());
     gateway.audit.reopen(target);
+    let reloaded = built.is_some();
     match built {
-        Ok(generation) => {
-            tracing::info!(generation = generation.number, at = unix_ms(), "rules reloaded");
-            let generation = Arc::new(generation);
+        Some(generation) => {
+            let (numbered, trouble) = past.comes_into_force(rules, old.number + 1);
+            lines.extend(trouble.map(|words| format!("{}: warning: {words}", rules.display())));
+            tracing::info!(generation = numbered.number, at = unix_ms(), "rules reloaded");
+            let generation = Arc::new(generation.numbered(numbered));
             gateway.current.store(Arc::clone(&generation));
             retire(&old, &generation);
         }
-        Err(()) => {
-            tracing::error!(problems = %lines.join("; "), "reload refused, the old rules stay in force")
-        }
+        None => tracing::error!(problems = %lines.join("; "), "reload refused, the old rules stay in force"),
     }
     if let Ok(mut last) = gateway.last_reload_error.lock() {
         *last = (!reloaded).then(|| lines.join("\n"));
@@ -66,8 +51,21 @@ pub fn reload(gateway: &Gateway) -> ReloadReport {
     ReloadReport { generation: gateway.current.load().number, reloaded, problems: lines }
 }
 
+/// What runs by a policy that was read without a mistake; `None` where it cannot, and why in `lines`.
+fn build(gateway: &Gateway, old: &Generation, policy: Policy, lines: &mut Vec<String>) -> Option<Generation> {
+    if let Some(what) = fixed_parts_changed(old, &policy) {
+        lines.push(format!("gateway.toml: error: {what} cannot change at reload; restart the gateway"));
+        return None;
+    }
+    lines.extend(set_at_start(&old.policy, &policy).map(|what| {
+        format!("gateway.toml: warning: {what} is set at start; the new value holds after a restart")
+    }));
+    let built = Generation::build(Arc::new(policy), Some(old), &gateway.dial);
+    built.map_err(|e| lines.push(format!("gateway.toml: error: {e}"))).ok()
+}
+
 /// Sockets and the state directory belong to the process, not to a generation.
-fn fixed_parts_changed(old: &Generation, new: &config::model::Policy) -> Option<&'static str> {
+fn fixed_parts_changed(old: &Generation, new: &Policy) -> Option<&'static str> {
     let same_listeners = old.policy.listeners.len() == new.listeners.len()
         && old
             .policy
@@ -88,10 +86,7 @@ fn fixed_parts_changed(old: &Generation, new: &config::model::Policy) -> Option<
 }
 
 /// Values that the process took at its start.
-fn set_at_start(
-    old: &config::model::Policy,
-    new: &config::model::Policy,
-) -> impl Iterator<Item = &'static str> {
+fn set_at_start(old: &Policy, new: &Policy) -> impl Iterator<Item = &'static str> {
     [
         ("memory", old.memory_octets != new.memory_octets),
         ("disk", old.disk_octets != new.disk_octets),

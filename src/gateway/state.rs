@@ -3,11 +3,14 @@
 use super::audit::Audit;
 use super::fold::Fold;
 use super::generation::Generation;
+use super::history::History;
 use super::live::{Live, LiveReport};
 use super::phase::Phase;
 use crate::body::Budget;
 use crate::downstream::{Dial, Report};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
+use crate::records::{Records, RecordsReport};
 use crate::store::Ids;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -28,10 +31,14 @@ pub struct Gateway {
     pub budget: Arc<Budget>,
     /// The audit log.
     pub audit: Audit,
+    /// The same lines, to be searched and counted, and transcripts.
+    pub records: Arc<Records>,
     /// Open sessions.
     pub live: Arc<Live>,
     /// Messages.
     pub counters: Counters,
+    /// Connections at once, rates, bans, throttles, greylisting.
+    pub limits: Arc<Limits>,
     /// Refusals at the door.
     pub fold: Fold,
     /// Running or draining.
@@ -44,6 +51,8 @@ pub struct Gateway {
     pub started_unix_ms: i64,
     /// What the last reload said, if it failed.
     pub last_reload_error: Mutex<Option<String>>,
+    /// The rules as they were read last, and earlier ones.
+    pub history: History,
 }
 
 /// Counts since start.
@@ -111,6 +120,9 @@ pub struct Status {
     pub started_unix_ms: i64,
     /// Generation of the policy.
     pub generation: u64,
+    /// The earlier generation whose rules these are, after a rollback.
+    #[serde(default)]
+    pub rules_of: Option<u64>,
     /// `running` or `draining`.
     pub phase: String,
     /// What the last reload said, if it failed.
@@ -133,6 +145,9 @@ pub struct Status {
     pub disk: Amount,
     /// What the audit log lacks since start.
     pub audit_losses: AuditLosses,
+    /// What is remembered of sessions and messages.
+    #[serde(default)]
+    pub records: RecordsReport,
     /// Listeners.
     pub listeners: Vec<ListenerReport>,
     /// Downstreams.
@@ -161,6 +176,7 @@ impl Gateway {
             pid: std::process::id(),
             started_unix_ms: self.started_unix_ms,
             generation: generation.number,
+            rules_of: generation.rules_of,
             phase: phase.into(),
             last_reload_error: self.last_reload_error.lock().map_or(None, |e| e.clone()),
             sessions: self.live.count(),
@@ -172,6 +188,7 @@ impl Gateway {
             memory: Amount { now: used.memory, peak: used.memory_peak },
             disk: Amount { now: used.disk, peak: used.disk_peak },
             audit_losses: AuditLosses { lines, writes },
+            records: self.records.report(),
             listeners: listeners.collect(),
             downstreams: generation.pools.iter().map(|p| p.report()).collect(),
             oldest: self.live.report(10),

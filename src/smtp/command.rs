@@ -72,7 +72,7 @@ pub enum Command {
 /// MAIL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// The line as it was sent, with CRLF.
+    /// The line as it was sent, with CRLF; with brackets around the path where they were missing.
     pub line: Box<[u8]>,
     /// The reverse-path.
     pub path: Path,
@@ -80,22 +80,45 @@ pub struct Mail {
     pub parameters: Parameters,
     /// What they mean.
     pub facts: MailFacts,
+    /// What was wrong with it.
+    pub violations: Violations,
 }
 
 /// RCPT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rcpt {
-    /// The line as it was sent, with CRLF.
+    /// The line as it was sent, with CRLF; with brackets around the path where they were missing.
     pub line: Box<[u8]>,
     /// The forward-path; never null.
     pub path: Path,
     /// Its parameters.
     pub parameters: Parameters,
+    /// What was wrong with it.
+    pub violations: Violations,
+}
+
+/// What was wrong with a MAIL or RCPT and was taken all the same, because the policy tolerates it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Violations {
+    /// The path had no angle brackets (RFC 5321 section 4.1.2); the line that is kept has them.
+    pub missing_brackets: bool,
+    /// A blank stood between the colon and the path (RFC 5321 section 3.3).
+    pub space_after_colon: bool,
+    /// Neither HELO nor EHLO came before it (RFC 5321 section 4.1.4); known to the machine, not to the parser.
+    pub missing_hello: bool,
+}
+
+impl Violations {
+    /// Whether anything was wrong.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
 }
 
 impl Mail {
-    /// The line with `AUTH=<>` for whatever identity the client claimed (RFC 4954 section 5): the one edit
-    /// of a client's line that we make.
+    /// The line with `AUTH=<>` for whatever identity the client claimed (RFC 4954 section 5): with the angle
+    /// brackets of a path that had none, the only edit of a client's line that we make.
     #[must_use]
     pub fn line_without_identity(&self) -> Vec<u8> {
         let Some(parameter) = self.parameters.get("AUTH") else { return self.line.to_vec() };
@@ -106,7 +129,8 @@ impl Mail {
 }
 
 impl Command {
-    /// Reads a line. `line` has no CRLF, `raw` is the same line with it.
+    /// Reads a line. `line` has no CRLF, `raw` is the same line with it. What an admin may tolerate is taken and
+    /// told in [`Violations`]; refusing it is up to the caller.
     #[must_use]
     pub fn parse(line: &[u8], raw: &[u8]) -> Self {
         let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
@@ -183,21 +207,78 @@ fn hello(extended: bool, name: &[u8]) -> Command {
     if good { Command::Hello { extended, name: name.into() } } else { Command::Bad(catalogue::BAD_HELLO) }
 }
 
+/// What stands behind the verb of MAIL and RCPT.
+struct Operand {
+    /// The line with CRLF, valid whatever the client sent.
+    line: Box<[u8]>,
+    path: Path,
+    parameters: Parameters,
+    violations: Violations,
+}
+
 /// `verb SP prefix path [params]`: gives the path, its parameters and nothing else. Blanks between the
 /// colon and the path are taken, as every server does.
-fn path_of(line: &[u8], prefix: &[u8]) -> Result<(Path, Parameters), PathOrParameter> {
-    let start = 4 + line.get(4..).unwrap_or_default().iter().take_while(|&&b| b == b' ').count();
+fn operand(line: &[u8], raw: &[u8], prefix: &[u8]) -> Result<Operand, PathOrParameter> {
+    let start = 4 + blanks(line, 4);
     let rest = line.get(start..).unwrap_or_default();
     let head = rest.get(..prefix.len()).unwrap_or_default();
     if !head.eq_ignore_ascii_case(prefix) || start == 4 {
         return Err(PathOrParameter::Path);
     }
-    let mut at = start + prefix.len();
-    at += line.get(at..).unwrap_or_default().iter().take_while(|&&b| b == b' ').count();
+    let colon = start + prefix.len();
+    let at = colon + blanks(line, colon);
+    let violations = Violations { space_after_colon: at > colon, ..Violations::default() };
+    if line.get(at).is_some_and(|&b| b != b'<') {
+        return Ok(Operand {
+            violations: Violations { missing_brackets: true, ..violations },
+            ..repaired(line, at)?
+        });
+    }
     let (path, used) = Path::parse(line.get(at..).unwrap_or_default())?;
-    let after = at + used;
-    let parameters = Parameters::parse(line.get(after..).unwrap_or_default(), after);
-    Ok((path, parameters.map_err(|_| PathOrParameter::Parameter)?))
+    let parameters = parameters(line, at + used)?;
+    Ok(Operand { line: raw.into(), path, parameters, violations })
+}
+
+/// How many blanks stand there.
+fn blanks(line: &[u8], at: usize) -> usize {
+    line.get(at..).unwrap_or_default().iter().take_while(|&&b| b == b' ').count()
+}
+
+fn parameters(line: &[u8], at: usize) -> Result<Parameters, PathOrParameter> {
+    Parameters::parse(line.get(at..).unwrap_or_default(), at).map_err(|_| PathOrParameter::Parameter)
+}
+
+/// The path at `at` has no brackets; it gets them, and is read like any other. It must be a whole mailbox: an
+/// empty one would become the null path, and a parameter in its place a local part.
+fn repaired(line: &[u8], at: usize) -> Result<Operand, PathOrParameter> {
+    let (before, rest) = line.split_at_checked(at).ok_or(PathOrParameter::Path)?;
+    let (inner, after) = rest.split_at_checked(bare_path_end(rest)).ok_or(PathOrParameter::Path)?;
+    let (path, used) = Path::parse(&[b"<", inner, b">"].concat())?;
+    let whole = used == inner.len() + 2
+        && path.mailbox().is_some_and(|m| *m.host() != Host::Unqualified || m.is_bare_postmaster());
+    if !whole {
+        return Err(PathOrParameter::Path);
+    }
+    let line = [before, b"<", inner, b">", after, b"\r\n"].concat();
+    let text = line.strip_suffix(b"\r\n").unwrap_or_default();
+    let parameters = parameters(text, at + used)?;
+    Ok(Operand { line: line.into(), path, parameters, violations: Violations::default() })
+}
+
+/// Where a path without brackets ends: at a blank outside quotes, or with the line.
+fn bare_path_end(text: &[u8]) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = |&byte: &u8| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b' ' if !quoted => return true,
+            _ => {}
+        }
+        false
+    };
+    text.iter().position(ends).unwrap_or(text.len())
 }
 
 enum PathOrParameter {
@@ -212,23 +293,27 @@ impl From<PathError> for PathOrParameter {
 }
 
 fn parse_mail(line: &[u8], raw: &[u8]) -> Command {
-    let (path, parameters) = match path_of(line, b"FROM:") {
-        Ok(parts) => parts,
+    let Operand { line: raw, path, parameters, violations } = match operand(line, raw, b"FROM:") {
+        Ok(operand) => operand,
         Err(PathOrParameter::Path) => return Command::Bad(catalogue::BAD_SENDER),
         Err(PathOrParameter::Parameter) => return Command::Bad(catalogue::BAD_PARAMETER),
     };
-    let Ok(facts) = MailFacts::read(raw, &parameters) else { return Command::Bad(catalogue::BAD_PARAMETER) };
+    let Ok(facts) = MailFacts::read(&raw, &parameters) else { return Command::Bad(catalogue::BAD_PARAMETER) };
     if !line.is_ascii() && !facts.smtputf8 {
         return Command::Bad(catalogue::NOT_ASCII);
     }
-    Command::Mail(Mail { line: raw.into(), path, parameters, facts })
+    Command::Mail(Mail { line: raw, path, parameters, facts, violations })
 }
 
 fn parse_rcpt(line: &[u8], raw: &[u8]) -> Command {
-    match path_of(line, b"TO:") {
-        Ok((Path::Null, _)) | Err(PathOrParameter::Path) => Command::Bad(catalogue::BAD_RECIPIENT),
+    match operand(line, raw, b"TO:") {
+        Ok(Operand { path: Path::Null, .. }) | Err(PathOrParameter::Path) => {
+            Command::Bad(catalogue::BAD_RECIPIENT)
+        }
         Err(PathOrParameter::Parameter) => Command::Bad(catalogue::BAD_PARAMETER),
-        Ok((path, parameters)) => Command::Rcpt(Rcpt { line: raw.into(), path, parameters }),
+        Ok(Operand { line, path, parameters, violations }) => {
+            Command::Rcpt(Rcpt { line, path, parameters, violations })
+        }
     }
 }
 
@@ -338,7 +423,16 @@ mod tests {
             ("MAIL", catalogue::BAD_SENDER),
             ("MAIL FROM", catalogue::BAD_SENDER),
             ("MAILFROM:<a@b>", catalogue::UNKNOWN_COMMAND),
-            ("MAIL FROM:a@b", catalogue::BAD_SENDER),
+            ("MAIL FROM:", catalogue::BAD_SENDER),
+            ("MAIL FROM:a", catalogue::BAD_SENDER),
+            ("MAIL FROM: SIZE=1", catalogue::BAD_SENDER),
+            ("MAIL FROM:a@b>", catalogue::BAD_SENDER),
+            ("MAIL FROM:<a@b", catalogue::BAD_SENDER),
+            ("MAIL FROM:\"a b@c", catalogue::BAD_SENDER),
+            ("MAIL FROM:a@b SIZE=x", catalogue::BAD_PARAMETER),
+            ("MAIL FROM:größe@b.example", catalogue::NOT_ASCII),
+            ("RCPT TO:", catalogue::BAD_RECIPIENT),
+            ("RCPT TO:a@b>x<c@d", catalogue::BAD_RECIPIENT),
             ("MAIL FROM:<a@b>SIZE=1", catalogue::BAD_PARAMETER),
             ("MAIL FROM:<a@b> SIZE=x", catalogue::BAD_PARAMETER),
             ("MAIL FROM:<größe@b.example>", catalogue::NOT_ASCII),
@@ -372,5 +466,36 @@ mod tests {
         assert_eq!(mail.line_without_identity(), b"MAIL FROM:<a@b.example> SIZE=1 AUTH=<> RET=HDRS\r\n");
         let Command::Mail(mail) = parse("MAIL FROM: <a@b.example>  SIZE=1") else { panic!() };
         assert_eq!(mail.line_without_identity(), b"MAIL FROM: <a@b.example>  SIZE=1\r\n");
+    }
+
+    #[test]
+    fn what_an_admin_may_tolerate_is_taken_and_told_and_goes_down_valid() {
+        let good = Violations::default();
+        let space = Violations { space_after_colon: true, ..good };
+        let bare = Violations { missing_brackets: true, ..good };
+        for (line, want, violations) in [
+            ("MAIL FROM:<a@b>", "MAIL FROM:<a@b>", good),
+            ("MAIL  FROM:<a@b>", "MAIL  FROM:<a@b>", good),
+            ("mail from: <a@b> SIZE=1", "mail from: <a@b> SIZE=1", space),
+            ("MAIL FROM:a@b", "MAIL FROM:<a@b>", bare),
+            (
+                "MAIL FROM:  a@b  SIZE=7",
+                "MAIL FROM:  <a@b>  SIZE=7",
+                Violations { missing_brackets: true, ..space },
+            ),
+            ("MAIL FROM:\"a \\\" b\"@c SIZE=7", "MAIL FROM:<\"a \\\" b\"@c> SIZE=7", bare),
+            ("MAIL FROM:@x.example:a@b", "MAIL FROM:<@x.example:a@b>", bare),
+        ] {
+            let Command::Mail(mail) = parse(line) else { panic!("{line}") };
+            assert_eq!(String::from_utf8_lossy(&mail.line), format!("{want}\r\n"));
+            assert_eq!(mail.violations, violations, "{line}");
+            // Read again as it goes down, it says the same, and its parameters stand where we think.
+            let Command::Mail(again) = parse(want) else { panic!("{want}") };
+            assert_eq!((again.path, again.parameters, again.facts), (mail.path, mail.parameters, mail.facts));
+            assert!(!again.violations.missing_brackets);
+        }
+        let Command::Rcpt(rcpt) = parse("RCPT TO:postmaster") else { panic!() };
+        assert_eq!((&*rcpt.line, rcpt.violations), (&b"RCPT TO:<postmaster>\r\n"[..], bare));
+        assert!(rcpt.violations.any() && !good.any());
     }
 }

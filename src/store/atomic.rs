@@ -3,7 +3,7 @@
 //! at most a file that begins with [`TEMP_PREFIX`] is left over.
 
 use super::error::FileError;
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
@@ -19,6 +19,21 @@ pub const TEMP_PREFIX: &str = ".portcullis-";
 /// the new contents are in place but may not survive a power failure).
 pub fn write(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let temp = prepare(path, contents, mode)?;
+    temp.persist(path).map_err(|e| FileError::new("rename a temporary file to", path, e.error))?;
+    sync_folder(path)
+}
+
+/// As [`write()`], with mode and owner of the file `like`: of the one that is replaced, or of one beside it. An
+/// owner that we may not give stays ours.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_like(path: &Path, contents: &[u8], like: &Path) -> Result<(), FileError> {
+    let about = fs::metadata(like).map_err(|e| FileError::new("look at", like, e))?;
+    let temp = prepare(path, contents, about.permissions().mode() & 0o7777)?;
+    for (user, group) in [(None, Some(about.gid())), (Some(about.uid()), None)] {
+        let _ = fchown(temp.as_file(), user, group);
+    }
     temp.persist(path).map_err(|e| FileError::new("rename a temporary file to", path, e.error))?;
     sync_folder(path)
 }
@@ -117,7 +132,6 @@ fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn a_file_is_replaced_whole_with_its_mode_and_nothing_is_left_beside_it() {

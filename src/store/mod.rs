@@ -7,6 +7,7 @@
 pub mod atomic;
 mod error;
 mod folder;
+pub mod generations;
 mod ids;
 mod lock;
 pub mod pem;
@@ -15,6 +16,7 @@ mod state;
 pub mod x509;
 
 pub use error::FileError;
+pub use folder::ensure as ensure_folder;
 pub use ids::Ids;
 pub use lock::{LockError, StateLock};
 pub use probe::{ProbeError, probe_dir};

@@ -24,6 +24,12 @@ pub enum Fact<T> {
     Unknown(Cause),
 }
 
+impl<T> Default for Fact<T> {
+    fn default() -> Self {
+        Self::Unknown(Cause::NotAsked)
+    }
+}
+
 impl<T> Fact<T> {
     /// The value, where it is known.
     #[must_use]

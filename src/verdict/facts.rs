@@ -33,6 +33,14 @@ impl Needs {
         Self(self.0 | other.0)
     }
 
+    /// Whether nothing in it has to be looked up over the network.
+    #[must_use]
+    pub const fn is_at_hand(self) -> bool {
+        let network =
+            Self::REVERSE_NAME.0 | Self::HELLO_RESOLVES.0 | Self::SENDER_DOMAIN.0 | Self::LISTINGS.0;
+        self.0 & network == 0
+    }
+
     /// Whether all of `other` is in this set.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {

@@ -16,6 +16,6 @@ mod show;
 mod warn;
 
 pub(super) use add::{allow, block};
-pub(super) use options::{Allow, Block, Blocks, Remove};
+pub(super) use options::{Allow, Block, List, Remove};
 pub(super) use remove::{unallow, unblock};
-pub(super) use show::blocks;
+pub(super) use show::list;

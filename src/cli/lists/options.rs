@@ -81,20 +81,6 @@ pub(in crate::cli) struct Remove {
     pub place: Place,
 }
 
-/// `portcullis blocks`
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Blocks {
-    #[command(subcommand)]
-    pub verb: BlocksVerb,
-}
-
-/// What to do with them.
-#[derive(Debug, clap::Subcommand)]
-pub(in crate::cli) enum BlocksVerb {
-    /// List the entries of the block and allow lists
-    List(List),
-}
-
 /// `portcullis blocks list`
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct List {

@@ -1,6 +1,6 @@
 //! `portcullis blocks list`: the entries of the lists that `[access]` names, in the order of the files.
 
-use super::options::{Blocks, BlocksVerb, List};
+use super::options::List;
 use crate::cli::exit::REFUSED;
 use crate::cli::out::{self, Ink, Paint, count};
 use crate::config::{self, Moment};
@@ -58,8 +58,7 @@ struct Entry {
 }
 
 /// Runs the verb.
-pub(in crate::cli) fn blocks(rules: &Path, options: &Blocks) -> ExitCode {
-    let BlocksVerb::List(options) = &options.verb;
+pub(in crate::cli) fn list(rules: &Path, options: &List) -> ExitCode {
     match read(rules, options, Timestamp::now().as_second()) {
         Ok(all) if options.json => out::json(&all),
         Ok(all) => out::print(&text(&all, Paint::of_stdout())),

@@ -1,6 +1,7 @@
 //! `protocol.toml`, but for its rules.
 
 use crate::rules::{List, Mode};
+use crate::smtp::server::Tolerance;
 use crate::verdict::Stage;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -75,6 +76,18 @@ impl Default for Syntax {
             undeclared_8bit: Mode::Log,
             improper_pipelining: Mode::On,
             unknown_command: Mode::On,
+        }
+    }
+}
+
+impl Syntax {
+    /// What the server machine takes, and tells, instead of refusing it.
+    #[must_use]
+    pub fn tolerance(&self) -> Tolerance {
+        Tolerance {
+            missing_brackets: self.missing_brackets != Mode::On,
+            missing_hello: self.missing_hello != Mode::On,
+            space_after_colon: self.space_after_colon != Mode::On,
         }
     }
 }

@@ -35,7 +35,7 @@ impl Server {
             Waiting::Data => {}
             // A chunk that ended well was already noted by `body`.
             Waiting::ChunkEnd => {}
-            Waiting::Message => self.state = State::ExpectMail,
+            Waiting::Message => self.state = self.between(),
             Waiting::Quit => {
                 self.ending = Ending::Quit;
                 self.state = State::Closed;
@@ -103,6 +103,7 @@ impl Server {
         if reply.is_success() {
             self.greeted = if extended { Greeted::Ehlo } else { Greeted::Helo };
             self.state = State::ExpectMail;
+            self.note_offer(reply, extended);
         }
     }
 
@@ -111,7 +112,7 @@ impl Server {
         if reply.is_success() {
             envelope.mail_accepted = true;
         } else {
-            self.state = State::ExpectMail;
+            self.state = self.between();
         }
     }
 
@@ -123,7 +124,7 @@ impl Server {
     }
 
     fn after_reset(&mut self) {
-        self.state = if self.greeted != Greeted::No { State::ExpectMail } else { State::ExpectHello };
+        self.state = self.between();
     }
 
     fn after_auth(&mut self, reply: &Reply) {

@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::state::{Ending, Greeted, State, Waiting};
+use super::tolerance::Tolerance;
 use super::transcript::Transcript;
 use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
@@ -33,6 +34,10 @@ pub struct Server {
     /// What was said.
     pub(super) transcript: Transcript,
     secrets_near: bool,
+    pub(super) tolerance: Tolerance,
+    /// Our last answer to EHLO offered PIPELINING.
+    pub(super) pipelining: bool,
+    pub(super) sent_ahead: bool,
 }
 
 impl Default for Server {
@@ -50,6 +55,9 @@ impl Default for Server {
             ending: Ending::Open,
             transcript: Transcript::default(),
             secrets_near: false,
+            tolerance: Tolerance::default(),
+            pipelining: false,
+            sent_ahead: false,
         }
     }
 }
@@ -173,6 +181,7 @@ impl Server {
         self.state = State::ExpectHello;
         self.greeted = Greeted::No;
         self.authenticated = false;
+        self.pipelining = false;
         self.framer = LineFramer::default();
     }
 
@@ -230,6 +239,7 @@ impl Server {
                 self.transcript.client(REDACTED);
                 let line = raw.into();
                 self.at += consumed;
+                self.look_behind_auth_line();
                 self.waiting.push_back(Waiting::Auth);
                 return Some(Event::AuthLine(line));
             }
@@ -247,7 +257,7 @@ impl Server {
         }
         self.at += consumed;
         match event? {
-            Ok(command) => self.admit(command),
+            Ok(command) => self.admit(self.strictly(command)),
             Err(entry) => Some(self.drop_with(entry)),
         }
     }

@@ -9,13 +9,16 @@
 
 mod answer;
 mod body;
+mod conduct;
 mod event;
 mod machine;
 mod order;
 mod state;
+mod tolerance;
 mod transcript;
 
 pub use body::BodyStep;
 pub use event::{BodyFacts, Event};
 pub use machine::Server;
+pub use tolerance::Tolerance;
 pub use transcript::Transcript;

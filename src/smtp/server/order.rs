@@ -9,6 +9,7 @@ use crate::smtp::command::Command;
 impl Server {
     /// Judges a command by the state and notes what its answer will be for.
     pub(super) fn order(&mut self, command: Command) -> Event {
+        self.look_behind(&command);
         match &command {
             Command::Hello { extended, .. } => {
                 let waiting = Waiting::Hello { extended: *extended };
@@ -73,14 +74,18 @@ impl Server {
         self.between_transactions()
     }
 
-    fn mail(&mut self, command: Command) -> Event {
-        let smtputf8 = matches!(&command, Command::Mail(mail) if mail.facts.smtputf8);
+    fn mail(&mut self, mut command: Command) -> Event {
+        let mut smtputf8 = false;
+        if let Command::Mail(mail) = &mut command {
+            smtputf8 = mail.facts.smtputf8;
+            mail.violations.missing_hello = self.greeted == Greeted::No;
+        }
         match self.state {
-            State::ExpectMail => {
+            State::ExpectHello if !self.tolerance.missing_hello => self.refuse_with(catalogue::HELLO_FIRST),
+            State::ExpectHello | State::ExpectMail => {
                 self.state = State::ExpectRcpt(Envelope { smtputf8, ..Envelope::default() });
                 self.let_pass(command, Waiting::Mail)
             }
-            State::ExpectHello => self.refuse_with(catalogue::HELLO_FIRST),
             State::ExpectRcpt(_) | State::ExpectChunk(_) => self.refuse_with(catalogue::NESTED_MAIL),
             State::ExpectReset => self.refuse_with(catalogue::BDAT_BROKEN),
             State::ExpectAuthLine
