@@ -16,5 +16,6 @@ mod harness;
 mod invariance;
 mod lists;
 mod reload;
+mod records;
 mod shipped;
 mod tls;
