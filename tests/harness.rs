@@ -323,7 +323,7 @@ impl Keys {
         policy
     }
 
-    fn toml(&self) -> String {
+    pub fn toml(&self) -> String {
         let relay = if self.relay.contains("domains") { "" } else { "domains = [\"example.net\"]\n" };
         let addresses =
             if self.downstream.contains("addresses") { "" } else { "addresses = [\"127.0.0.1:2525\"]\n" };

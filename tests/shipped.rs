@@ -1,6 +1,6 @@
 //! What is shipped is true: the rules load, and the README's tables name what the code has.
 
-use portcullis::checks::CHECKS;
+use portcullis::checks::{CHECKS, run_expects};
 use portcullis::config::{self, FILES, Moment, Sources};
 use portcullis::gateway::load_rules;
 use portcullis::scan::SCANNERS;
@@ -81,8 +81,8 @@ fn examples(guide: &str) -> Vec<(&str, Vec<Example>)> {
     out
 }
 
-/// The examples below one heading are files of one directory; where none of them is a `gateway.toml`, it is the
-/// smallest one. Examples of the same file are alternatives.
+/// The examples below one heading are files of one directory, with the shipped lists and the smallest `gateway.toml`
+/// where there are none of these. Examples of the same file are alternatives.
 #[test]
 fn every_example_in_the_guide_is_right() {
     let guide = std::fs::read_to_string(root().join("rules/README.md")).unwrap();
@@ -94,8 +94,7 @@ fn every_example_in_the_guide_is_right() {
     for (heading, examples) in &all {
         let is_list = |name: &str| name.ends_with(".list");
         for (name, text) in examples.iter().filter(|(name, _)| !is_list(name)) {
-            let mut sources = Sources::default();
-            sources.add("gateway.toml", smallest.clone());
+            let mut sources = beside(&smallest);
             for (list, text) in examples.iter().filter(|(name, _)| is_list(name)) {
                 sources.add(list, text.clone());
             }
@@ -105,8 +104,7 @@ fn every_example_in_the_guide_is_right() {
         }
         // Lists that no file below this heading names are used by default.
         if !examples.iter().any(|(name, _)| !is_list(name)) && !examples.is_empty() {
-            let mut sources = Sources::default();
-            sources.add("gateway.toml", smallest.clone());
+            let mut sources = beside(&smallest);
             for (name, text) in examples {
                 sources.add(name, text.clone());
             }
@@ -117,13 +115,22 @@ fn every_example_in_the_guide_is_right() {
     assert!(tried >= 14 && expects >= 6, "{tried} examples with {expects} tests");
 }
 
+fn beside(gateway: &str) -> Sources<'static> {
+    let mut sources = Sources::default();
+    sources.add("gateway.toml", gateway.to_owned());
+    for list in ["lists/blocks.list", "lists/allow.list"] {
+        sources.add(list, std::fs::read_to_string(root().join("rules").join(list)).unwrap());
+    }
+    sources
+}
+
 /// No problem, and the tests in it pass. Gives the number of tests.
 fn works(heading: &str, sources: &Sources<'_>) -> usize {
     let (policy, problems) = config::parse_files(sources, root(), NOW);
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert!(problems.is_empty(), "{heading}: {problems:#?}");
     let policy = policy.unwrap();
-    let failed: Vec<String> = Vec::new();
+    let failed: Vec<String> = run_expects(&policy, NOW.now).iter().map(ToString::to_string).collect();
     assert!(failed.is_empty(), "{heading}: {failed:#?}");
     policy.expects.len()
 }

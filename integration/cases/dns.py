@@ -2,6 +2,7 @@
 import os
 import time
 
+from lib import mmdb
 from lib.client import send
 from lib.dns import Code, Cut, Delay, Drop, Garbage, WrongId, WrongName, arpa, listed
 
@@ -188,6 +189,32 @@ def test_score_in_a_rule(env):
     got = said(gate, "127.0.0.5")
     assert got.code in (450, 451) and "Come again" in got.text, got
     assert said(gate, "127.0.0.6") == 250
+
+
+def test_country(env):
+    file = mmdb.write(os.path.join(env.dir, "countries.mmdb"), {"127.0.0.5/32": "DE", "127.0.0.6/31": "SE"})
+    gate = gateway(env, env.dns(), f"""
+        [country]
+        database = "{file}"
+        [[rule]]
+        id = "sweden"
+        action = "reject"
+        country = "SE"
+    """)
+    assert said(gate, "127.0.0.5") == 250
+    is_refused(said(gate, "127.0.0.7"), 550, "5.7.1")
+    assert said(gate, "127.0.0.9") == 250, "the database does not know it"
+    mmdb.write(file, {"127.0.0.5/32": "SE"})
+    gate.reload()
+    gate.wait_log("rules reloaded")
+    is_refused(said(gate, "127.0.0.5"), 550, "5.7.1")
+    with open(file, "wb") as f:
+        f.write(b"no database")
+    gate.reload()
+    gate.wait_log("countries.mmdb")
+    is_refused(said(gate, "127.0.0.5"), 550, "5.7.1")
+    checked = gate.check()
+    assert checked.returncode != 0 and "countries.mmdb" in checked.stdout + checked.stderr, checked
 
 
 def test_hello(env):

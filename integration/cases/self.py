@@ -140,7 +140,9 @@ def test_name_server(env):
     assert ask("b.example.com", "A") == (0, False, []), "a name between"
     assert ask("nowhere.example.com", "A") == (3, False, [])
     assert addresses("alias.example.com") == ["192.0.2.1", "192.0.2.2"]
-    assert [k for _, k, _ in ask("lost.example.com", "A")[2]] == ["CNAME"]
+    assert ask("alias.example.com", "PTR")[0] == 0
+    code, _, found = ask("lost.example.com", "A")
+    assert code == 3 and [k for _, k, _ in found] == ["CNAME"]
     assert ask("5.0.0.127.in-addr.arpa", "PTR") == (0, True, []), "too large for UDP"
     assert len(ask("5.0.0.127.in-addr.arpa", "PTR", tcp=True)[2]) == 60
     assert addresses("1.2.0.192.bl.example") == ["127.0.0.2"] and addresses("9.2.0.192.bl.example") == ["127.0.0.9"]

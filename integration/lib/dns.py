@@ -183,6 +183,7 @@ class Dns:
     def _tcp_connection(self, sock):
         with sock, sock.makefile("rb") as stream:
             sock.settimeout(60)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 while len(head := stream.read(2)) == 2:
                     octets = stream.read(struct.unpack("!H", head)[0])
@@ -247,27 +248,23 @@ class Dns:
             if query.over == "udp" or not value.tcp:
                 return query.answer(0, cut=True)
             value = value.data
+        name, records = query.name, []
+        for _ in range(8):  # the aliases that lead there
+            row = self.rows.get(name.lower(), {})
+            if query.kind in ("CNAME", *row) or "CNAME" not in row:
+                break
+            records.append(_record(name, "CNAME", _data("CNAME", row["CNAME"])))
+            name = row["CNAME"]
+            value = self._find(name.lower(), query.kind)
+        if isinstance(value, Code):
+            return query.answer(value.code, answers=records)
         if value is None or value is Ellipsis:
             soa = _name("ns.example") + _name("hostmaster.example") + struct.pack("!5I", 1, 60, 60, 60, self.negative_ttl)
-            zone = ".".join(query.name.split(".")[-2:])
-            return query.answer(3 if value is Ellipsis else 0, authority=[_record(zone, "SOA", soa)])
-        return query.answer(0, answers=self._records(query.name, query.kind, value))
-
-    def _records(self, name, kind, value):
-        """The records, behind the aliases that lead there."""
-        records = []
-        for _ in range(8):
-            row = self.rows.get(name.lower(), {})
-            if kind == "CNAME" or kind in row or "CNAME" not in row:
-                break
-            target = row["CNAME"]
-            records.append(_record(name, "CNAME", _data("CNAME", target)))
-            name, value = target, self._find(target.lower(), kind)
-        if value is None or value is Ellipsis or isinstance(value, (Code, Drop, Garbage)):
-            return records
+            zone = ".".join(name.split(".")[-2:])
+            return query.answer(3 if value is Ellipsis else 0, records, [_record(zone, "SOA", soa)])
         for one in value if isinstance(value, list) else [value]:
-            records.append(_record(name, kind, _data(kind, one)))
-        return records
+            records.append(_record(name, query.kind, _data(query.kind, one)))
+        return query.answer(0, records)
 
 
 class _Query:

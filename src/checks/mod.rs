@@ -46,4 +46,6 @@ pub use table::{CHECKS, needs, run};
 pub use walk::{Judgement, Step, judge};
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{blocks, check, demo, explain, kick, loops, reload, rollback, run, status, top, who};
+use super::{
+    bans, blocks, check, demo, explain, kick, lists, loops, reload, rollback, run, status, test, throttles,
+    top, who,
+};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,8 +56,22 @@ pub(super) enum Verb {
     Who(who::Options),
     /// End sessions
     Kick(kick::Options),
-    /// What entries of the block list would do
+    /// Show what is blocked and allowed, and what an entry would hit
     Blocks(blocks::Options),
+    /// List, lift and add bans: clients that may not connect for a while
+    Bans(bans::Options),
+    /// List and lift throttles: users, senders and domains that sent or got too much
+    Throttles(throttles::Options),
+    /// Block an address, a sender or another client: an entry in lists/blocks.list
+    Block(lists::Block),
+    /// Take an entry out of lists/blocks.list
+    Unblock(lists::Remove),
+    /// Let an address, a sender or another client pass: an entry in lists/allow.list
+    Allow(lists::Allow),
+    /// Take an entry out of lists/allow.list
+    Unallow(lists::Remove),
+    /// Try the rules on a session that never was
+    Test(test::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -74,6 +91,13 @@ impl Verb {
             Self::Who(options) => who::run(rules, options),
             Self::Kick(options) => kick::run(rules, options),
             Self::Blocks(options) => blocks::run(rules, options),
+            Self::Bans(options) => bans::run(rules, options),
+            Self::Throttles(options) => throttles::run(rules, options),
+            Self::Block(options) => lists::block(rules, options),
+            Self::Unblock(options) => lists::unblock(rules, options),
+            Self::Allow(options) => lists::allow(rules, options),
+            Self::Unallow(options) => lists::unallow(rules, options),
+            Self::Test(options) => test::run(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

@@ -135,6 +135,7 @@ impl Daemon {
         let result = runtime.block_on(Box::pin(live(&gateway, bound, control, until)));
         // Sessions over the drain limit are dropped here.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        gateway.limits.save();
         writer.close();
         result
     }

@@ -5,13 +5,17 @@
 mod act;
 mod args;
 mod asked;
+mod asking;
+mod bans;
 mod blocks;
 mod check;
 mod daemon;
 mod demo;
 mod exit;
 mod explain;
+mod judged;
 mod kick;
+mod lists;
 mod logging;
 mod loops;
 mod out;
@@ -23,6 +27,8 @@ mod run;
 mod state_dir;
 mod status;
 mod systemd;
+mod test;
+mod throttles;
 mod top;
 mod who;
 

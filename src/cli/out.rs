@@ -17,6 +17,13 @@ pub(super) fn json(value: &impl serde::Serialize) {
     }
 }
 
+/// Prints a value as JSON on one line.
+pub(super) fn json_line(value: &impl serde::Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        print(&(text + "\n"));
+    }
+}
+
 /// How words stand out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ink {

@@ -21,6 +21,17 @@ const ENTRIES_MAX: usize = 10_000;
 /// of the generation before are not read anew ([`Moment::before`]).
 #[must_use]
 pub fn load(rules_dir: &Path, moment: Moment<'_>) -> (Option<Policy>, Vec<Problem>) {
+    load_with(rules_dir, moment, &[])
+}
+
+/// As [`load`], as if these files (`lists/blocks.list`) had these texts: what would become of a change before it is
+/// made.
+#[must_use]
+pub fn load_with(
+    rules_dir: &Path,
+    moment: Moment<'_>,
+    changed: &[(&str, &str)],
+) -> (Option<Policy>, Vec<Problem>) {
     // The directory may be named from somewhere else than where the daemon will stand.
     let rules_dir = std::path::absolute(rules_dir).unwrap_or_else(|_| rules_dir.to_owned());
     let mut sources = Sources { read: &read_list, ..Sources::default() };
@@ -36,6 +47,10 @@ pub fn load(rules_dir: &Path, moment: Moment<'_>) -> (Option<Policy>, Vec<Proble
     }
     others(&mut sources, &rules_dir);
     lists(&mut sources, &rules_dir);
+    for (file, text) in changed {
+        sources.problems.retain(|problem| problem.file != *file);
+        sources.add(file, (*text).to_owned());
+    }
     parse_files(&sources, &rules_dir, moment)
 }
 

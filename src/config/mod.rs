@@ -18,8 +18,8 @@ mod value;
 
 pub use build::{Moment, parse, parse_files};
 pub use keys::{FILES, Fallback, Key, Kind, Section, Settings};
-pub use load::load;
-pub use sources::Sources;
+pub use load::{load, load_with};
+pub use sources::{Sources, list_file};
 
 #[cfg(test)]
 mod mistakes;

@@ -235,7 +235,7 @@ const TABLE: &[Row] = &[
         "protocol.toml:5:8: error: `code`: tempfail is a temporary refusal: a code from 400 to 499, found 550",
     ]),
     ("protocol.toml", "[[rule]]\nid = \"a\"\naction = \"tempfail\"\nclient = \"192.0.2.1\"\ncode = 421", &[
-        "protocol.toml:5:8: error: `code`: 421 says that the connection is closed: write 450, or action = \"drop\", found 421",
+        "protocol.toml:5:8: error: `code`: this code says that the connection is closed: write 450, or action = \"drop\", found 421",
     ]),
     ("protocol.toml", "[[rule]]\nid = \"a\"\naction = \"drop\"\nclient = \"192.0.2.1\"\ncode = 450", &[
         "protocol.toml:5:8: error: `code`: drop ends the session: 421, or a code from 500 to 599, found 450",

@@ -1,5 +1,6 @@
 //! The daemon's side: a few clients at once, each under a deadline.
 
+use super::limits;
 use super::protocol::{Answer, REQUEST_OCTETS_MAX, Request};
 use super::socket::ControlSocket;
 use crate::gateway::{Gateway, ReloadReport};
@@ -138,6 +139,13 @@ async fn answer(request: Request, gateway: &Arc<Gateway>, reloads: &Reloads) -> 
                 Ok(Err(why)) => Answer::Error(why),
                 Err(panic) => Answer::Error(format!("the rules could not be kept: {panic}")),
             }
+        }
+        Request::Bans {} => limits::bans(gateway).await,
+        Request::BansAdd { net, seconds, why } => limits::ban(gateway, &net, seconds, &why),
+        Request::BansLift { net, all } => limits::lift_bans(gateway, net, all).await,
+        Request::Throttles {} => limits::throttles(gateway).await,
+        Request::ThrottlesLift { subject, throttle, all } => {
+            limits::lift_throttles(gateway, subject, throttle, all).await
         }
     }
 }

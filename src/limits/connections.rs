@@ -69,7 +69,7 @@ impl Counts {
 #[derive(Debug)]
 #[must_use = "the connection counts as long as its permit lives"]
 pub struct Permit {
-    listener: Held,
+    _listener: Held,
     address: Held,
     prefix: Held,
     over: Option<Over>,
@@ -114,7 +114,7 @@ impl Connections {
     ) -> Result<Permit, Over> {
         let listener = self.take(Key::Listener(Arc::clone(listener)), listener_max)?;
         let (address, prefix, over) = self.client(ip, limits, exempt)?;
-        Ok(Permit { listener, address, prefix, over })
+        Ok(Permit { _listener: listener, address, prefix, over })
     }
 
     /// The client turned out to be another one (PROXY, XCLIENT): takes for that one, then gives back what was taken

@@ -29,25 +29,7 @@ fn each(what: &str, most: usize, mut act: impl FnMut(u32, IpAddr)) {
     assert!(octets <= most, "{what}: {octets}");
 }
 
-/// In a process of its own: nobody else takes memory meanwhile.
-#[test]
-fn entries_cost_what_the_table_says() {
-    let program = std::env::current_exe().unwrap();
-    let name = "limits::memory::an_attack_by_a_hundred_thousand_addresses";
-    let run = std::process::Command::new(program)
-        .args([name, "--exact", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&run.stdout);
-    println!("{text}");
-    assert!(run.status.success() && text.contains("1 passed"), "{}", String::from_utf8_lossy(&run.stderr));
-}
-
-#[test]
-#[ignore = "run by the test above"]
-fn an_attack_by_a_hundred_thousand_addresses() {
-    let dir = tempfile::tempdir().unwrap();
-    let limits = Limits::open(dir.path(), 0).unwrap();
+fn policy() -> Policy {
     let hour = Duration::from_hours(1);
     let rate = Some(Rate { count: 30, period: hour });
     let points = BanPoints { early_talk: 40, auth_failure: 60, ..BanPoints::default() };
@@ -83,7 +65,29 @@ fn an_attack_by_a_hundred_thousand_addresses() {
         except: None,
         line: 1,
     };
-    let policy = Policy { rates, bans, greylist, throttles: vec![Arc::new(throttle)], ..Policy::default() };
+    Policy { rates, bans, greylist, throttles: vec![Arc::new(throttle)], ..Policy::default() }
+}
+
+/// In a process of its own: nobody else takes memory meanwhile.
+#[test]
+fn entries_cost_what_the_table_says() {
+    let program = std::env::current_exe().unwrap();
+    let name = "limits::memory::an_attack_by_a_hundred_thousand_addresses";
+    let run = std::process::Command::new(program)
+        .args([name, "--exact", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    println!("{text}");
+    assert!(run.status.success() && text.contains("1 passed"), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+#[ignore = "run by the test above"]
+fn an_attack_by_a_hundred_thousand_addresses() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits::open(dir.path(), 0).unwrap();
+    let policy = policy();
     let (listener, many) = ("in".into(), ConnectionLimits::default());
     let sender = Path::parse(b"<someone@example.org>").unwrap().0;
     let mut permits = Vec::with_capacity(N as usize);

@@ -146,7 +146,8 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
     }
 
     /// All, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         (0..self.places()).filter_map(|at| self.place(at))
     }
 

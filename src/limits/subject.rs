@@ -39,7 +39,7 @@ pub(super) fn words(net: IpNet) -> Box<str> {
 pub(super) fn period_words(period: Duration) -> String {
     let seconds = period.as_secs();
     for (unit, name) in [(86_400, 'd'), (3600, 'h'), (60, 'm')] {
-        if seconds >= unit && seconds % unit == 0 {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
             return format!("{}{name}", seconds / unit);
         }
     }

@@ -169,7 +169,7 @@ fn has_countries(reader: &Reader<Vec<u8>>) -> Result<bool, MaxMindDbError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::fs;
     use std::time::{Duration, SystemTime};
@@ -199,12 +199,12 @@ mod tests {
         out
     }
 
-    fn iso(code: &str) -> Vec<u8> {
+    pub(in crate::lookup) fn iso(code: &str) -> Vec<u8> {
         map(&[("country", map(&[("iso_code", text(code))]))])
     }
 
     /// A database (MaxMind DB format 2.0) of IPv4 or IPv6 networks, 24 bits a record.
-    fn mmdb(version: u16, nets: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    pub(in crate::lookup) fn mmdb(version: u16, nets: &[(&str, Vec<u8>)]) -> Vec<u8> {
         // A record is a node (its number), nothing (0, since nothing leads to the root), or data (negative).
         let mut nodes: Vec<[i64; 2]> = vec![[0, 0]];
         let mut data = Vec::new();

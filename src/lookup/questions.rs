@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
-/// Most questions asked of the name servers at once; each takes a socket for each of two servers.
+/// Most questions asked of the name servers at once; each takes up to three sockets (packets that are sent again).
 pub const QUESTIONS_MAX: usize = 256;
 /// Most questions in flight and waiting for a place.
 const WAITING_MAX: usize = 16 * QUESTIONS_MAX;

@@ -4,7 +4,7 @@
 
 use super::answer::{Answer, Kind, Question};
 use super::country::{Countries, CountryError};
-use super::questions::{Questions, Source, Tally};
+use super::questions::{QUESTIONS_MAX, Questions, Source, Tally};
 use super::table::Table;
 use super::wire::{Wire, name_servers};
 use crate::config::model::Dns;
@@ -100,6 +100,13 @@ impl Lookup {
         self.questions.remembered_answers()
     }
 
+    /// Whether both have one database, read once.
+    #[cfg(test)]
+    pub(super) fn shares_countries_with(&self, other: &Self) -> bool {
+        let both = self.countries.as_ref().zip(other.countries.as_ref());
+        both.is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
     /// When a question that begins now is over at the latest: a flight ends by itself, a moment earlier.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.made_of.timeout + GRACE
@@ -137,7 +144,7 @@ fn source(made_of: &MadeOf) -> Source {
     if made_of.servers.is_empty() {
         return Source::Nobody;
     }
-    match Wire::new(&made_of.servers, made_of.timeout) {
+    match Wire::new(&made_of.servers, made_of.timeout, QUESTIONS_MAX) {
         Ok(wire) => Source::Servers(Box::new(wire)),
         Err(error) => {
             tracing::warn!(%error, "names cannot be looked up, every fact that needs DNS is unknown");

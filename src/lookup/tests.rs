@@ -2,6 +2,8 @@
 
 mod packets;
 
+use super::country::tests::{iso, mmdb};
+use super::questions::{Questions, Source};
 use super::*;
 use crate::config::model::{Dns, Zone, ZoneOf};
 use crate::mail::Domain;
@@ -292,6 +294,30 @@ async fn what_did_not_change_is_kept_over_reloads() {
         assert_eq!(count(&Lookup::build(&other, None, Some(&same)).unwrap()), 1);
     }
     assert_eq!(same.country(ip("192.0.2.1")), Fact::Unknown(Cause::NotAsked));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let write = |code| std::fs::write(file.path(), mmdb(6, &[("192.0.2.0/24", iso(code))])).unwrap();
+    write("DE");
+    let with = Lookup::build(&dns, Some(file.path()), Some(&same)).unwrap();
+    assert_eq!(with.country(ip("192.0.2.1")), known("DE"));
+    let still = Lookup::build(&dns, Some(file.path()), Some(&with)).unwrap();
+    assert!(still.shares_countries_with(&with));
+    std::fs::remove_file(file.path()).unwrap();
+    write("SE");
+    let now = Lookup::build(&dns, Some(file.path()), Some(&still)).unwrap();
+    assert_eq!((now.country(ip("192.0.2.1")), with.country(ip("192.0.2.1"))), (known("SE"), known("DE")));
     let missing = Lookup::build(&dns, Some(std::path::Path::new("nowhere.mmdb")), Some(&same));
     assert!(missing.err().unwrap().to_string().contains("nowhere.mmdb"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_name_server_everything_is_unknown_at_once() {
+    let nobody = Questions::new(Source::Nobody, TIMEOUT, 10);
+    let answer = nobody.start(Question { name: "a.example".into(), kind: Kind::A }).by(Instant::now()).await;
+    assert_eq!(answer, FAILURE);
+    // What this machine has in its resolv.conf.
+    match name_servers(&[]) {
+        Ok(servers) => assert!(!servers.is_empty() && servers.iter().all(|s| s.port() == 53)),
+        Err(error) => assert!(error.to_string().contains("resolv.conf"), "{error}"),
+    }
+    assert!(Lookup::build(&Dns::default(), None, None).is_ok());
 }

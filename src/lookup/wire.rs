@@ -1,21 +1,23 @@
 //! Name servers over UDP, and over TCP where an answer is cut: the one place that knows the resolver's crate.
 //!
-//! State: its open connections and what it knows of how fast each server is. Its own cache and its handling of special
-//! names are not used: that one answers every reverse look-up of 127.0.0.0/8 by itself. Failure: see
-//! [`read`], which turns whatever the crate says into an [`Answer`].
+//! State: open connections, and which server answered last. Of the crate only the wire is used. Its cache answers
+//! every reverse look-up of 127.0.0.0/8 by itself; its choice of servers takes the first error of a broken one for the
+//! answer, and after a cut answer and a lost packet it asks everything over one TCP connection. Failure: a server that
+//! fails, refuses or is silent is followed by the next; then see [`read`], which turns what was said into an [`Answer`].
 
 use super::answer::{Answer, Data, Kind, Question};
 use crate::mail::Domain;
 use crate::verdict::Cause;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer, RetryDnsHandle};
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Port of name servers.
@@ -23,8 +25,11 @@ const PORT: u16 = 53;
 /// Most addresses and most names kept of one answer.
 const ADDRESSES_MAX: usize = 64;
 const NAMES_MAX: usize = 16;
-/// Longest chain of aliases that is followed.
+/// Longest chain of aliases that is followed within an answer, and how often the rest of one is asked for.
 const ALIASES_MAX: usize = 8;
+const FOLLOWED_MAX: usize = 3;
+/// Most servers that one question is put to.
+const TRIES_MAX: usize = 3;
 /// Answers are remembered no longer than this, and no shorter (a session asks more than once).
 const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 const TTL_MIN: Duration = Duration::from_secs(5);
@@ -53,34 +58,56 @@ pub fn name_servers(configured: &[SocketAddr]) -> Result<Vec<SocketAddr>, Server
 
 /// Name servers.
 pub(super) struct Wire {
-    pool: RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>,
+    servers: Vec<Server>,
+    /// The one that answered last is asked first.
+    first: AtomicUsize,
+    /// For one question to one server.
+    patience: Duration,
     options: DnsRequestOptions,
 }
 
+struct Server {
+    udp: NameServerPool<TokioRuntimeProvider>,
+    tcp: NameServerPool<TokioRuntimeProvider>,
+}
+
+/// What one question came to.
+enum Read {
+    /// This, and how long it may be remembered.
+    Done(Answer, Duration),
+    /// The name is an alias of one that nothing was said of.
+    Alias(Name, Duration),
+}
+
+const UNKNOWN: Read = Read::Done(Answer::Unknown(Cause::Failure), FAILURE_TTL);
+
 impl Wire {
-    /// `timeout`: for one question with all its tries. Opens nothing yet.
-    pub(super) fn new(servers: &[SocketAddr], timeout: Duration) -> Result<Self, NetError> {
+    /// `timeout`: for one question with all its tries. `most`: questions at once. Opens nothing yet.
+    pub(super) fn new(servers: &[SocketAddr], timeout: Duration, most: usize) -> Result<Self, NetError> {
+        let tries = u32::try_from(servers.len().clamp(1, TRIES_MAX)).unwrap_or(1);
+        let patience = timeout / tries;
         let mut options = ResolverOpts::default();
-        // Two servers are asked at once. Beyond them there must be time for others.
-        options.timeout = if servers.len() > options.num_concurrent_reqs { timeout / 2 } else { timeout };
-        let configs = servers.iter().map(|server| {
-            let at = |protocol| {
-                let mut connection = ConnectionConfig::new(protocol);
-                connection.port = server.port();
-                connection
-            };
-            NameServerConfig::new(server.ip(), true, vec![at(ProtocolConfig::Udp), at(ProtocolConfig::Tcp)])
-        });
+        options.timeout = patience;
+        options.max_active_requests = most;
         let context = Arc::new(PoolContext::new(options, TlsConfig::new()?));
-        let pool = NameServerPool::from_config(configs, context, TokioRuntimeProvider::default());
-        // One more try: statistics of the first put other servers in front.
-        Ok(Self { pool: RetryDnsHandle::new(pool, 1), options: DnsRequestOptions::default() })
+        let pool = |server: &SocketAddr, protocol| {
+            let mut connection = ConnectionConfig::new(protocol);
+            connection.port = server.port();
+            let config = NameServerConfig::new(server.ip(), true, vec![connection]);
+            NameServerPool::from_config([config], Arc::clone(&context), TokioRuntimeProvider::default())
+        };
+        let servers = servers.iter().map(|server| Server {
+            udp: pool(server, ProtocolConfig::Udp),
+            tcp: pool(server, ProtocolConfig::Tcp),
+        });
+        let (servers, first) = (servers.collect(), AtomicUsize::new(0));
+        Ok(Self { servers, first, patience, options: DnsRequestOptions::default() })
     }
 
-    /// Asks, and says how long the answer may be remembered. Without a deadline of its own.
+    /// Asks, and says how long the answer may be remembered. Without a deadline for all of it.
     pub(super) async fn ask(&self, question: &Question) -> (Answer, Duration) {
         // With its final dot: nothing is ever appended to it.
-        let Ok(name) = Name::from_ascii(format!("{}.", question.name)) else {
+        let Ok(mut name) = Name::from_ascii(format!("{}.", question.name)) else {
             return (Answer::NoName, NEGATIVE_TTL_MAX);
         };
         let kind = match question.kind {
@@ -89,37 +116,79 @@ impl Wire {
             Kind::Mx => RecordType::MX,
             Kind::Ptr => RecordType::PTR,
         };
+        let mut least = TTL_MAX;
+        for _ in 0..FOLLOWED_MAX {
+            match self.ask_all(&name, kind).await {
+                Read::Done(answer, ttl) => return (answer, ttl.min(least)),
+                Read::Alias(target, _) if target == name => break,
+                Read::Alias(target, ttl) => {
+                    least = least.min(ttl).max(TTL_MIN);
+                    name = target;
+                }
+            }
+        }
+        (Answer::Unknown(Cause::Failure), FAILURE_TTL)
+    }
+
+    /// One server after the other, until one knows.
+    async fn ask_all(&self, name: &Name, kind: RecordType) -> Read {
+        let first = self.first.load(Relaxed);
+        let mut said = UNKNOWN;
+        for turn in (first..).take(self.servers.len().min(TRIES_MAX)) {
+            let at = turn % self.servers.len();
+            let Some(server) = self.servers.get(at) else { break };
+            let asked = tokio::time::timeout(self.patience, server.ask(name, kind, self.options)).await;
+            said = read(name, kind, asked.unwrap_or(Err(NetError::Timeout)));
+            if !matches!(said, Read::Done(Answer::Unknown(_), _)) {
+                if turn != first {
+                    self.first.store(at, Relaxed);
+                }
+                break;
+            }
+        }
+        said
+    }
+}
+
+impl Server {
+    async fn ask(
+        &self,
+        name: &Name,
+        kind: RecordType,
+        options: DnsRequestOptions,
+    ) -> Result<DnsResponse, NetError> {
         let query = Query::query(name.clone(), kind);
-        read(&name, kind, self.pool.lookup(query, self.options).first_answer().await)
+        match self.udp.lookup(query.clone(), options).first_answer().await {
+            Err(NetError::Truncated) => self.tcp.lookup(query, options).first_answer().await,
+            said => said,
+        }
     }
 }
 
 /// What the crate said, in our words.
-fn read(name: &Name, kind: RecordType, said: Result<DnsResponse, NetError>) -> (Answer, Duration) {
+fn read(name: &Name, kind: RecordType, said: Result<DnsResponse, NetError>) -> Read {
     match said {
         Ok(response) => records(name, kind, &response),
         Err(NetError::Dns(DnsError::NoRecordsFound(none))) => nothing(&none),
-        Err(NetError::Timeout) => (Answer::Unknown(Cause::Timeout), FAILURE_TTL),
-        Err(_) => (Answer::Unknown(Cause::Failure), FAILURE_TTL),
+        Err(NetError::Timeout) => Read::Done(Answer::Unknown(Cause::Timeout), FAILURE_TTL),
+        Err(_) => UNKNOWN,
     }
 }
 
-fn nothing(none: &NoRecords) -> (Answer, Duration) {
+fn nothing(none: &NoRecords) -> Read {
     let told = none.negative_ttl.map(|s| Duration::from_secs(s.into()));
     let ttl = told.map_or(NEGATIVE_TTL_WITHOUT_SOA, |ttl| ttl.clamp(TTL_MIN, NEGATIVE_TTL_MAX));
     match none.response_code {
-        ResponseCode::NXDomain => (Answer::NoName, ttl),
+        ResponseCode::NXDomain => Read::Done(Answer::NoName, ttl),
         // A referral is no answer: this server does not look things up for us.
-        ResponseCode::NoError if none.ns.is_some() && none.soa.is_none() => {
-            (Answer::Unknown(Cause::Failure), FAILURE_TTL)
-        }
-        ResponseCode::NoError => (Answer::NoRecords, ttl),
-        _ => (Answer::Unknown(Cause::Failure), FAILURE_TTL),
+        ResponseCode::NoError if none.ns.is_some() && none.soa.is_none() => UNKNOWN,
+        ResponseCode::NoError => Read::Done(Answer::NoRecords, ttl),
+        _ => UNKNOWN,
     }
 }
 
 /// The records of the name, or of what it is an alias of.
-fn records(name: &Name, kind: RecordType, response: &DnsResponse) -> (Answer, Duration) {
+fn records(name: &Name, kind: RecordType, response: &DnsResponse) -> Read {
     let mut owner = name;
     let mut ttl = TTL_MAX;
     for _ in 0..ALIASES_MAX {
@@ -139,18 +208,18 @@ fn records(name: &Name, kind: RecordType, response: &DnsResponse) -> (Answer, Du
     if let Some(shortest) = shortest {
         let ttl = shortest.min(ttl).clamp(TTL_MIN, TTL_MAX);
         // Pointers that point to no host name are as good as none.
-        return (if data.is_empty() { Answer::NoRecords } else { Answer::Records(data) }, ttl);
+        let answer = if data.is_empty() { Answer::NoRecords } else { Answer::Records(data) };
+        return Read::Done(answer, ttl);
     }
     let told = response.negative_ttl().map(|s| Duration::from_secs(s.into()));
-    match (response.response_code, told) {
-        (ResponseCode::NXDomain, told) => {
-            (Answer::NoName, told.unwrap_or(NEGATIVE_TTL_WITHOUT_SOA).clamp(TTL_MIN, NEGATIVE_TTL_MAX))
-        }
-        (ResponseCode::NoError, Some(told)) => {
-            (Answer::NoRecords, told.min(ttl).clamp(TTL_MIN, NEGATIVE_TTL_MAX))
-        }
-        // An alias whose end nobody looked up, or a code that nobody knows.
-        _ => (Answer::Unknown(Cause::Failure), FAILURE_TTL),
+    let negative = told.unwrap_or(NEGATIVE_TTL_WITHOUT_SOA).min(ttl).clamp(TTL_MIN, NEGATIVE_TTL_MAX);
+    match response.response_code {
+        ResponseCode::NXDomain => Read::Done(Answer::NoName, negative),
+        ResponseCode::NoError if told.is_some() => Read::Done(Answer::NoRecords, negative),
+        // Some servers give the alias only: what it leads to is another question.
+        ResponseCode::NoError if owner != name => Read::Alias(owner.clone(), ttl),
+        // Other records, of other names or kinds, or a code that nobody knows.
+        _ => UNKNOWN,
     }
 }
 

@@ -137,6 +137,12 @@ impl Typed {
         }
     }
 
+    /// Whether it is `*`.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        matches!(&self.pattern, Pattern::Glob(glob) if matches!(glob.as_str(), "*" | "*@*"))
+    }
+
     /// What is probably not meant.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
@@ -150,6 +156,12 @@ impl Typed {
             none if none.is_empty() => self.to_string(),
             some => format!("{self}; {some}"),
         }
+    }
+
+    /// Whether both are the same entry.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.exception == other.exception && self.kind == other.kind && self.pattern.same(&other.pattern)
     }
 
     /// Whether a line has the same entry, whatever its attributes.

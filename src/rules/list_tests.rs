@@ -3,6 +3,7 @@
 use super::*;
 use crate::mail::{Domain, Mailbox};
 use crate::verdict::Direction;
+use proptest::prelude::*;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -312,4 +313,45 @@ fn patterns_have_a_bound() {
     assert!(told_globs[0].contains("b:10001:1: error: a list has at most 10000 patterns"), "{told_globs:?}");
     let regexes: String = (0..501).map(|i| format!("/^a{i}$/\n")).collect();
     assert!(told(&regexes)[0].contains("at most 500 expressions"));
+}
+
+#[test]
+fn ranges_that_run_backwards_are_told_too() {
+    for text in ["10.0.0.9-10.0.0.0", "2001:db8::9-2001:db8::1", "10.0.0.1-2001:db8::1", "10.0.0.1-"] {
+        let told = told(text);
+        assert!(told.len() == 1 && told[0].starts_with("b:1:1: error: "), "{text}: {told:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_stands_in_a_list_is_an_entry_or_told(
+        lines in proptest::collection::vec(
+            prop_oneof![
+                "\\PC{0,24}",
+                "[-!@*?/#;:.<>\\[\\]\"\\\\ a1=]{0,16}",
+                "!?(ip|from|ehlo|user|rdns|):[-*a1.:/@]{0,12}(; ?(until|note|dir|x)=[a1\"-]{0,5})?",
+            ],
+            0..8,
+        ),
+        mailbox in "[a1.\"]{1,4}(@[a1.]{1,6})?",
+    ) {
+        let text = lines.join("\n");
+        let (list, problems) = List::parse("l", "l", &text, NOW);
+        let errors: std::collections::BTreeSet<u32> =
+            problems.iter().filter(|p| p.is_error()).map(|p| p.line).collect();
+        let blank = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        let said = text.lines().filter(|line| !blank(line)).count();
+        prop_assert_eq!(list.len() + errors.len(), said, "{:?}", problems);
+        let listed: Vec<u32> = edit::entries(&text).map(|entry| entry.line).collect();
+        prop_assert_eq!(listed.len(), list.len());
+        if let Ok(mailbox) = Mailbox::parse(mailbox.as_bytes()) {
+            let hit = list.find(Kind::Sender, Subject::Mailbox(&mailbox), Direction::Inbound, NOW);
+            prop_assert!(hit.is_none_or(|hit| listed.contains(&hit.line)));
+        }
+        for kind in [Kind::Hello, Kind::User, Kind::ReverseName] {
+            let hit = list.find_in_field(kind, Subject::Name(mailbox.as_bytes()), Direction::Inbound, NOW);
+            prop_assert!(hit.is_none_or(|hit| listed.contains(&hit.line)));
+        }
+    }
 }

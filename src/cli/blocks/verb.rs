@@ -3,6 +3,7 @@
 use super::preview::{Report, preview};
 use crate::cli::asked;
 use crate::cli::exit::NOTHING;
+use crate::cli::lists;
 use crate::cli::out::{self, Ink, Paint};
 use crate::rules::{edit::Typed, parse_duration};
 use crate::verdict::Direction;
@@ -22,6 +23,8 @@ pub(in crate::cli) struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// List the entries of the block and allow lists
+    List(lists::List),
     /// Say what an entry would have hit in the recent past
     Preview(Preview),
 }
@@ -51,6 +54,7 @@ enum Dir {
 /// Runs the verb.
 pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
     match &options.verb {
+        Verb::List(options) => lists::list(rules, options),
         Verb::Preview(options) => run_preview(rules, options),
     }
 }

@@ -20,6 +20,7 @@ mod protocol;
 mod recipients;
 mod relay;
 mod rule;
+mod stages;
 mod throttle;
 mod timeouts;
 

@@ -1,6 +1,7 @@
 //! `protocol.toml`.
 
 use super::common::{Others, named};
+use super::stages::stage;
 use super::{access, common, dnsbl, expect, rule};
 use crate::config::file::{Document, Got, Table};
 use crate::config::model::{Expect, HelloRules, Protocol, Rule, SenderRules, Syntax};
@@ -45,18 +46,6 @@ pub fn build(document: &Document<'_>, others: &Others<'_>) -> Option<Draft> {
     }
     let expects = document.tables("expect").iter().filter_map(|table| expect::build(table, others)).collect();
     Some(Draft { protocol, rules, expects })
-}
-
-/// The stage of a word of `answer_at`.
-pub fn stage(word: &str) -> Stage {
-    match word {
-        "connect" => Stage::Connect,
-        "helo" => Stage::Helo,
-        "mail" => Stage::Mail,
-        "data" => Stage::Data,
-        "message" => Stage::Message,
-        _ => Stage::Rcpt,
-    }
 }
 
 fn exempt(top: &Table<'_>) -> Vec<Box<str>> {

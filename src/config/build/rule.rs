@@ -3,7 +3,7 @@
 use super::common::{self, Others};
 use super::condition;
 use super::keywords;
-use super::protocol::stage;
+use super::stages::{stage, word};
 use crate::config::file::{Got, Table};
 use crate::config::model::{OnUnknown, Protocol, Rule, RuleAction};
 use crate::config::value::quoted;
@@ -119,17 +119,6 @@ fn latest_for(action: RuleAction, needs: &[condition::Need]) -> Stage {
     }
 }
 
-fn word(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Connect => "connect",
-        Stage::Helo => "helo",
-        Stage::Auth | Stage::Mail => "mail",
-        Stage::Rcpt => "rcpt",
-        Stage::Data => "data",
-        Stage::Message => "message",
-    }
-}
-
 /// Tells a key of a reply in a rule that gives none. True where it gives one.
 fn replies(table: &Table<'_>, key: &Got<impl Sized>, name: &str, action: Option<&Got<RuleAction>>) -> bool {
     match action.map(|got| got.value) {
@@ -183,7 +172,7 @@ fn code(table: &Table<'_>, action: Option<&Got<RuleAction>>) -> Option<u16> {
             Some("tempfail is a temporary refusal: a code from 400 to 499")
         }
         Some(RuleAction::Tempfail) if code == CLOSING => {
-            Some("421 says that the connection is closed: write 450, or action = \"drop\"")
+            Some("this code says that the connection is closed: write 450, or action = \"drop\"")
         }
         Some(RuleAction::Drop) if !permanent && code != CLOSING => {
             Some("drop ends the session: 421, or a code from 500 to 599")

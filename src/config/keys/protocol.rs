@@ -67,7 +67,7 @@ pub static SECTIONS: &[Section] = &[
         key("mode", MODE, Value("\"on\""), "Whether it is in force."),
         key("answer_at", OneOf(&["connect", "helo", "mail", "rcpt", "data", "message"]), Unset("answer_at of the file, or as soon as its conditions can be known"), "When it is looked at and answers."),
         key("text", Text, Unset("the usual words"), "Text of the reply."),
-        key("code", Number(400, 599), Unset("550 for reject, 450 for tempfail, 554 for drop"), "Code of the reply."),
+        key("code", Number(400, 599), Unset("for reject 550, for tempfail 450, for drop 554"), "Code of the reply."),
         key("on_unknown", OneOf(&["tempfail", "pass"]), Value("\"tempfail\""), "What a fact that DNS does not tell leads to."),
         key("points", Number(0, MANY), Value("0"), "Ban points for the client."),
         key("delay", Delay, Value("\"0s\""), "How long the answer waits."),
