@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod control;
 mod dialogues;
 mod ends;
 mod harness;
