@@ -10,11 +10,13 @@
 )]
 
 mod architecture;
+mod control;
 mod dialogues;
 mod ends;
 mod harness;
 mod invariance;
 mod lists;
 mod reload;
+mod records;
 mod shipped;
 mod tls;

@@ -11,11 +11,9 @@ const EXPECT: &str = "[[expect]]\nclient = \"203.0.113.7\"\nreverse_name = \"a.d
 #[test]
 fn rules_whose_tests_fail_are_not_taken_over() {
     paused(async {
-        let keys = Keys::default();
-        let harness = Harness::new(&keys, Downstream::new(Mode::Auto, &[]));
+        let harness = Harness::new(&Keys::default(), Downstream::new(Mode::Auto, &[]));
         let gateway = &harness.gateway;
         let write = |name: &str, text: &str| fs::write(gateway.rules_dir.join(name), text).unwrap();
-        write("gateway.toml", &keys.toml());
         write("protocol.toml", &format!("{RULE}{EXPECT}"));
         let report = reload(gateway);
         assert_eq!((report.reloaded, report.generation, report.problems), (true, 2, Vec::new()));
@@ -42,12 +40,9 @@ fn rules_whose_tests_fail_are_not_taken_over() {
 #[test]
 fn a_list_that_did_not_change_is_not_read_anew() {
     paused(async {
-        let keys = Keys::default();
-        let harness = Harness::new(&keys, Downstream::new(Mode::Auto, &[]));
+        let harness = Harness::new(&Keys::default(), Downstream::new(Mode::Auto, &[]));
         let gateway = &harness.gateway;
-        fs::create_dir(gateway.rules_dir.join("lists")).unwrap();
         let write = |name: &str, text: &str| fs::write(gateway.rules_dir.join(name), text).unwrap();
-        write("gateway.toml", &keys.toml());
         write("lists/blocks.list", "192.0.2.0/24\n");
         assert!(reload(gateway).reloaded);
         let before = Arc::clone(&gateway.current.load().policy);

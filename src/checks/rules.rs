@@ -6,7 +6,7 @@
 
 use super::check::Check;
 use super::exempt::is_exempt;
-use super::rule_match::{Match, matches};
+use super::rule_match::{Match, Seen, matches};
 use crate::config::model::{Conditions, OnUnknown, Policy, Rule, RuleAction};
 use crate::reply::{Entry, Reply, catalogue};
 use crate::rules::Mode;
@@ -27,16 +27,22 @@ impl Check for Rules {
 
     fn needs(&self, stage: Stage, policy: &Policy) -> Needs {
         let here = |rule: &&Arc<Rule>| {
-            let place = place(rule);
+            let place = rule.place();
             rule.mode != Mode::Off && (place == stage || (stage == Stage::Mail && place == Stage::Rcpt))
         };
         policy.rules.iter().filter(here).fold(Needs::NONE, |all, rule| all.and(needs_of(&rule.when)))
     }
 
     fn check(&self, stage: Stage, facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
+        let table = &policy.rules;
+        let ahead = stage == Stage::Mail && !table.is_idle(Stage::Rcpt);
+        if table.is_idle(stage) && !ahead {
+            return;
+        }
         let exempt = || facts.recipient.is_some_and(|recipient| is_exempt(recipient, policy));
-        let decided = of_stage(stage, policy).any(|rule| {
-            let found = matches(rule, facts, false);
+        let seen = Seen::of(facts);
+        let decided = table.candidates(stage, seen.trails(false)).any(|rule| {
+            let found = matches(rule, &seen, false);
             if found == Match::No {
                 return false;
             }
@@ -47,44 +53,18 @@ impl Check for Rules {
             }
             say(rule, found, stage, findings)
         });
-        if stage == Stage::Mail && !decided {
-            look_ahead(facts, policy, findings);
+        if ahead && !decided {
+            look_ahead(&seen, policy, findings);
         }
     }
-}
-
-/// Where a rule is looked at. Keywords are hidden in the answer to EHLO; a rule over a recipient answers at the latest
-/// while there is one.
-fn place(rule: &Rule) -> Stage {
-    let about_recipient = rule.when.recipient.is_some() && rule.when.header_from.is_none();
-    match rule.action {
-        RuleAction::Hide => rule.answer_at.min(Stage::Helo),
-        RuleAction::Accept
-        | RuleAction::Reject
-        | RuleAction::Tempfail
-        | RuleAction::Drop
-        | RuleAction::Continue
-            if about_recipient =>
-        {
-            rule.answer_at.min(Stage::Rcpt)
-        }
-        RuleAction::Accept
-        | RuleAction::Reject
-        | RuleAction::Tempfail
-        | RuleAction::Drop
-        | RuleAction::Continue => rule.answer_at,
-    }
-}
-
-fn of_stage(stage: Stage, policy: &Policy) -> impl Iterator<Item = &Arc<Rule>> {
-    policy.rules.iter().filter(move |rule| rule.mode != Mode::Off && place(rule) == stage)
 }
 
 /// The refusal that every recipient will hear, if that can be said already. It has no effects: the rule is looked at
 /// again, and counted, for each recipient.
-fn look_ahead(facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
-    for rule in of_stage(Stage::Rcpt, policy).filter(|rule| rule.mode == Mode::On) {
-        let found = matches(rule, facts, true);
+fn look_ahead(seen: &Seen<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
+    let candidates = policy.rules.candidates(Stage::Rcpt, seen.trails(true));
+    for rule in candidates.filter(|rule| rule.mode == Mode::On) {
+        let found = matches(rule, seen, true);
         let certain = match (found, rule.action, rule.on_unknown) {
             (Match::No, _, _) | (_, RuleAction::Hide | RuleAction::Continue, _) => continue,
             (Match::Unknown, RuleAction::Accept, _) | (Match::Unknown, _, OnUnknown::Pass) => continue,

@@ -1,6 +1,6 @@
 //! `portcullis bans`: who is banned and why; lift a ban; add one.
 
-use super::asking::question;
+use super::asked;
 use super::exit::{NOTHING, REFUSED};
 use super::out::{self, Ink, Paint, count, duration};
 use crate::control::{Answer, BanList, BansLifted, Request};
@@ -50,7 +50,7 @@ enum What {
         #[arg(long = "for", value_name = "TIME", value_parser = time)]
         time: Duration,
         /// Why: it stands in the list and in the audit log
-        #[arg(long, value_name = "TEXT", default_value = "by hand")]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         why: String,
         /// Print one JSON object
         #[arg(long)]
@@ -73,12 +73,13 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
         What::Lift { net, all: _, json } => lift(rules, net.clone(), *json),
         What::Add { net, time, why, json } => add(rules, net, *time, why, *json),
     };
-    done.map_or_else(ExitCode::from, ExitCode::from)
+    done.map_or_else(|code| code, ExitCode::from)
 }
 
-fn list(rules: &Path, json: bool) -> Result<u8, u8> {
-    let pick = |answer| if let Answer::Bans(list) = answer { Some(list) } else { None };
-    let bans = question(rules, &Request::Bans {}, pick)?;
+fn list(rules: &Path, json: bool) -> Result<u8, ExitCode> {
+    let Answer::Bans(bans) = asked::gateway(rules, &Request::Bans {})? else {
+        return Err(asked::other_answer());
+    };
     if json {
         out::json(&bans);
     } else {
@@ -88,9 +89,12 @@ fn list(rules: &Path, json: bool) -> Result<u8, u8> {
 }
 
 /// Without a network: all bans, which the arguments make sure was said.
-fn lift(rules: &Path, net: Option<String>, json: bool) -> Result<u8, u8> {
-    let pick = |answer| if let Answer::BansLifted(lifted) = answer { Some(lifted) } else { None };
-    let lifted = question(rules, &Request::BansLift { net: net.clone(), all: net.is_none() }, pick)?;
+fn lift(rules: &Path, net: Option<String>, json: bool) -> Result<u8, ExitCode> {
+    let Answer::BansLifted(lifted) =
+        asked::gateway(rules, &Request::BansLift { net: net.clone(), all: net.is_none() })?
+    else {
+        return Err(asked::other_answer());
+    };
     if json {
         out::json(&lifted);
     } else {
@@ -103,10 +107,11 @@ fn lift(rules: &Path, net: Option<String>, json: bool) -> Result<u8, u8> {
     })
 }
 
-fn add(rules: &Path, net: &str, time: Duration, why: &str, json: bool) -> Result<u8, u8> {
+fn add(rules: &Path, net: &str, time: Duration, why: &str, json: bool) -> Result<u8, ExitCode> {
     let request = Request::BansAdd { net: net.to_owned(), seconds: time.as_secs(), why: why.to_owned() };
-    let pick = |answer| if let Answer::Banned(ban) = answer { Some(ban) } else { None };
-    let ban = question(rules, &request, pick)?;
+    let Answer::Banned(ban) = asked::gateway(rules, &request)? else {
+        return Err(asked::other_answer());
+    };
     if json {
         out::json(&ban);
     } else {
@@ -132,13 +137,14 @@ fn line(ban: &BanReport, now: i64, paint: Paint) -> String {
     let whom = ban.whom();
     let left = duration(u64::try_from(ban.until - now).unwrap_or(0));
     let until = rfc3339(ban.until.saturating_mul(1000));
-    let by = match (ban.by, ban.count) {
-        (By::Hand, _) => "by hand".to_owned(),
-        (By::Points, n) => format!("ban {n}"),
-    };
     // An admin's words may come from elsewhere.
     let why = crate::mail::escape(ban.why.as_bytes());
-    format!("{}  {left} left, until {until}, {by}: {why}", paint.ink(Ink::Title, &format!("{whom:<24}")))
+    let why = match ban.by {
+        By::Hand if ban.why.is_empty() => "by hand".to_owned(),
+        By::Hand => format!("by hand: {why}"),
+        By::Points => format!("ban {}: {why}", ban.count),
+    };
+    format!("{}  {left} left, until {until}, {why}", paint.ink(Ink::Title, &format!("{whom:<24}")))
 }
 
 fn lifted_text(lifted: &BansLifted, net: Option<&str>) -> String {

@@ -5,7 +5,6 @@
 mod act;
 mod args;
 mod asked;
-mod asking;
 mod bans;
 mod blocks;
 mod check;

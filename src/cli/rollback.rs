@@ -12,7 +12,7 @@ use crate::gateway::load_rules;
 use crate::gateway::{History, ReloadReport, Restore, Snapshot};
 use crate::store::StateLock;
 use crate::store::generations::{Generations, Kept};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Options of the verb.
@@ -72,7 +72,8 @@ fn on_state_dir(rules: &Path, options: &Options) -> Result<(), No> {
     let target = target(&earlier, &before, options.generation)?;
     let restore = Restore::plan(&before, &target.files);
     if options.dry_run {
-        return Ok(tell(&rolled::Done::planned(target, &restore), options));
+        tell(&rolled::Done::planned(target, &restore), options);
+        return Ok(());
     }
     let daemon = Daemon::find(&state_dir)?;
     let kept = daemon.keep(&state_dir, &rules)?;
@@ -80,7 +81,10 @@ fn on_state_dir(rules: &Path, options: &Options) -> Result<(), No> {
     let done = rolled::Done::new(kept, target, &restore);
     let reloaded = put_back(&rules, &restore, &generations).and_then(|()| daemon.reload(&state_dir));
     match reloaded {
-        Ok(report) => Ok(tell(&done.with(report), options)),
+        Ok(report) => {
+            tell(&done.with(report), options);
+            Ok(())
+        }
         Err(No(code, why)) => {
             // Everything as it was, the gateway's view of it too.
             restore.undo(&rules, &before, &generations)?;
@@ -132,7 +136,7 @@ enum Daemon {
 }
 
 impl Daemon {
-    fn find(state_dir: &PathBuf) -> Result<Self, No> {
+    fn find(state_dir: &Path) -> Result<Self, No> {
         match ask(state_dir, &Request::Status {}) {
             Ok(_) => Ok(Self::Running),
             Err(ControlError::NoSocket(_) | ControlError::Stale(_)) if state_dir.is_dir() => {

@@ -5,33 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
-/// The state directory of these rules. Where they have errors only `state_dir` is read, and standard error
-/// says so.
+/// The state directory of these rules. Only this key of gateway.toml is read: a command that asks the gateway is not to
+/// read lists of a million entries first, nor to fail for a mistake elsewhere.
 ///
 /// # Errors
 /// A sentence that says what to do.
 pub(super) fn find(rules: &Path) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(rules.join("gateway.toml")).unwrap_or_default();
+    if let Some(state_dir) = leniently(&text, rules) {
+        return Ok(state_dir);
+    }
     let (policy, problems) = load_rules(rules, None);
-    if let Some(policy) = policy {
-        return Ok(policy.state_dir);
-    }
-    let errors = problems.iter().filter(|p| p.is_error()).count();
-    let file = rules.join("gateway.toml");
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    match leniently(&text, rules) {
-        Some(state_dir) => {
-            eprintln!(
-                "portcullis: {} has {} (see `portcullis check`); only its state_dir is used here",
-                file.display(),
-                super::out::count(errors, "error")
-            );
-            Ok(state_dir)
-        }
-        None => {
-            let first = problems.iter().find(|p| p.is_error()).map(ToString::to_string).unwrap_or_default();
-            Err(format!("where the gateway keeps its state cannot be found out: {first}"))
-        }
-    }
+    policy.map(|policy| policy.state_dir).ok_or_else(|| {
+        let first = problems.iter().find(|p| p.is_error()).map(ToString::to_string).unwrap_or_default();
+        format!("where the gateway keeps its state cannot be found out: {first}")
+    })
 }
 
 /// `state_dir` of a text that may have mistakes everywhere else.

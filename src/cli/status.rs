@@ -50,7 +50,7 @@ fn text(status: &Status, now: i64, paint: Paint) -> String {
     }
     title(&mut out, paint, "downstreams");
     for downstream in &status.downstreams {
-        self::downstream(&mut out, downstream, paint);
+        self::downstream(&mut out, downstream, now, paint);
     }
     if !status.oldest.is_empty() {
         title(&mut out, paint, "oldest sessions");
@@ -132,11 +132,20 @@ fn count_u64(n: u64) -> String {
     format!("{n} connection{}", if n == 1 { "" } else { "s" })
 }
 
-fn downstream(out: &mut String, report: &Report, paint: Paint) {
-    let Report { name, in_use, resting, limit, addresses } = report;
-    let words = format!("{} of {limit} in use, {resting} resting", count(*in_use, "connection"));
-    let words = if in_use >= limit { paint.ink(Ink::Warn, &words) } else { words };
+fn downstream(out: &mut String, report: &Report, now: i64, paint: Paint) {
+    let Report { name, in_use, resting, limit, reduced, waiting, shed, addresses } = report;
+    let now_limit = reduced.as_ref().map_or(*limit, |reduced| reduced.limit);
+    let mut words = format!("{} of {now_limit} in use, {resting} resting", count(*in_use, "connection"));
+    if *waiting > 0 || *shed > 0 {
+        let _ = write!(words, "; {waiting} waiting, {shed} put off at once since start");
+    }
+    let words = if *in_use >= now_limit { paint.ink(Ink::Warn, &words) } else { words };
     row(out, name, &words);
+    if let Some(reduced) = reduced {
+        let age = duration(seconds(reduced.since_unix_ms, now));
+        let words = format!("under pressure for {age} (max_connections = {limit}): {}", reduced.why);
+        let _ = writeln!(out, "    {}", paint.ink(Ink::Warn, &words));
+    }
     for AddressReport { address, healthy, last_error } in addresses {
         let state = match (healthy, last_error) {
             (true, _) => paint.ink(Ink::Good, "healthy"),
@@ -163,7 +172,8 @@ mod tests {
             "sessions_limit":10,"connections":1,"turned_away":4,"delivered":5,"refused":6,
             "memory":{"now":0,"peak":2048},"disk":{"now":0,"peak":0},"audit_losses":{"lines":8,"writes":9},
             "listeners":[{"name":"in","address":"[::]:25"}],
-            "downstreams":[{"name":"mx","in_use":1,"resting":0,"limit":1,
+            "downstreams":[{"name":"mx","in_use":2,"resting":0,"limit":9,"waiting":4,"shed":7,
+                "reduced":{"limit":3,"why":"452 4.3.1 full","since_unix_ms":90060000},
                 "addresses":[{"address":"10.0.0.5:25","healthy":true,"last_error":null},
                              {"address":"10.0.0.6:25","healthy":false,"last_error":"it is away"}]}],
             "oldest":[{"session":"7F3K9QAB","client":"192.0.2.1","listener":"in","since_unix_ms":1000}]}"#;
@@ -179,7 +189,8 @@ mod tests {
             "most ever 2.0 KiB",
             "INCOMPLETE: 8 lines lost, 9 writes failed",
             "in           [::]:25\n",
-            "1 connection of 1 in use",
+            "2 connections of 3 in use, 0 resting; 4 waiting, 7 put off at once since start",
+            "under pressure for 1 s (max_connections = 9): 452 4.3.1 full\n",
             "10.0.0.5:25            healthy\n",
             "10.0.0.6:25            FAILED: it is away\n",
             "7F3K9QAB     192.0.2.1                on in, for 1 d 1 h\n",

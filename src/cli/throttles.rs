@@ -1,6 +1,6 @@
 //! `portcullis throttles`: who is throttled, why, since when and until when; lift a throttle.
 
-use super::asking::question;
+use super::asked;
 use super::exit::NOTHING;
 use super::out::{self, Ink, Paint, count, duration};
 use crate::control::{Answer, Request, ThrottleList};
@@ -53,12 +53,13 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
             lift(rules, &Request::ThrottlesLift { subject, throttle, all: *all }, *json)
         }
     };
-    done.map_or_else(ExitCode::from, ExitCode::from)
+    done.map_or_else(|code| code, ExitCode::from)
 }
 
-fn list(rules: &Path, json: bool) -> Result<u8, u8> {
-    let pick = |answer| if let Answer::Throttles(list) = answer { Some(list) } else { None };
-    let list = question(rules, &Request::Throttles {}, pick)?;
+fn list(rules: &Path, json: bool) -> Result<u8, ExitCode> {
+    let Answer::Throttles(list) = asked::gateway(rules, &Request::Throttles {})? else {
+        return Err(asked::other_answer());
+    };
     if json {
         out::json(&list);
     } else {
@@ -67,9 +68,10 @@ fn list(rules: &Path, json: bool) -> Result<u8, u8> {
     Ok(0)
 }
 
-fn lift(rules: &Path, request: &Request, json: bool) -> Result<u8, u8> {
-    let pick = |answer| if let Answer::ThrottlesLifted(lifted) = answer { Some(lifted) } else { None };
-    let lifted = question(rules, request, pick)?;
+fn lift(rules: &Path, request: &Request, json: bool) -> Result<u8, ExitCode> {
+    let Answer::ThrottlesLifted(lifted) = asked::gateway(rules, request)? else {
+        return Err(asked::other_answer());
+    };
     if json {
         out::json(&lifted);
     } else if lifted.is_empty() {

@@ -3,16 +3,18 @@
 
 use super::address::Addresses;
 use super::error::DownstreamError;
+use super::gate::{Kind, Place};
 use super::identity::{Introduction, Peer};
 use super::open::accepted;
 use super::pool::{Key, Pool, close};
 use super::session::Session;
+use super::standing::Standing;
+use super::step::of_opening;
 use crate::reply::Reply;
 use crate::smtp::client::Awaiting;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 /// How long a session at rest may take until it answers the first line: then a fresh one is faster than waiting,
@@ -37,6 +39,8 @@ pub struct Wanted<'a> {
     pub secured: bool,
     /// MAIL's SIZE parameter goes down only where the server offers SIZE: the same line without it.
     pub first_without_size: Option<&'a [u8]>,
+    /// How its client stands when connections are scarce.
+    pub standing: Standing,
 }
 
 /// A session that has answered the first line. Where it takes pipelining, the replies to the other lines
@@ -57,7 +61,9 @@ impl Pool {
     /// # Errors
     /// No session can be had, or the fresh one broke.
     pub async fn begin(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
-        let slot = self.slot().await?;
+        // Credentials stay in their session, between messages too.
+        let kind = if wanted.awaiting == Awaiting::Auth { Kind::Own } else { Kind::Shared };
+        let slot = self.slot(wanted.standing, kind).await?;
         let mut slot = Some(slot);
         while let Some(session) = self.take_resting(wanted.key) {
             match timeout(RESTED_LIMIT, self.on_rested(session, wanted)).await {
@@ -71,7 +77,11 @@ impl Pool {
             }
         }
         self.make_room();
-        let begun = self.on_fresh(wanted).await?;
+        let begun = self.on_fresh(wanted).await.inspect_err(|error| {
+            if let Some(why) = of_opening(error) {
+                self.pressure.bad(&why, tokio::time::Instant::now());
+            }
+        })?;
         Ok(Self::with_slot(begun, &mut slot))
     }
 
@@ -92,7 +102,7 @@ impl Pool {
         self.introduce(session, wanted).await
     }
 
-    fn with_slot(mut begun: Begun, slot: &mut Option<OwnedSemaphorePermit>) -> Begun {
+    fn with_slot(mut begun: Begun, slot: &mut Option<Place>) -> Begun {
         begun.session.slot = slot.take();
         begun
     }

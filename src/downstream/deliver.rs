@@ -1,6 +1,6 @@
 //! Handing the message over: DATA or BDAT, our trace header, the body, and the final reply.
 
-use super::error::DownstreamError;
+use super::error::{DownstreamError, END_OF_DATA};
 use super::pool::Limits;
 use super::session::Session;
 use crate::body::Body;
@@ -12,9 +12,6 @@ use tokio::time::Instant;
 
 /// Octets gathered before a write.
 const WRITE_OCTETS: usize = 64 * 1024;
-
-/// Step names that tell whether the end of data went down.
-pub(super) const END_OF_DATA: &str = "the end of data";
 
 /// What became of the message.
 pub enum Handed {

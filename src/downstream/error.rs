@@ -7,6 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// Step name that tells that the end of data went down.
+pub(super) const END_OF_DATA: &str = "the end of data";
+
 /// Why there is no (more) session with the downstream.
 #[derive(Debug, thiserror::Error)]
 pub enum DownstreamError {
@@ -17,6 +20,14 @@ pub enum DownstreamError {
         name: Arc<str>,
         /// How long was waited.
         seconds: u64,
+    },
+    /// No connection is free, and the client is not of those that wait for one now.
+    #[error("downstream {name}: under pressure ({limit} connections now), this client does not wait")]
+    Shed {
+        /// Its name.
+        name: Arc<str>,
+        /// How many connections it is given now.
+        limit: usize,
     },
     /// Every address failed, or failed so lately that it is not tried yet.
     #[error("downstream {name}: no address answers; last: {last}")]
@@ -116,6 +127,7 @@ impl DownstreamError {
             | Self::Protocol { step, .. }
             | Self::Refused { step, .. } => Some(step),
             Self::Busy { .. }
+            | Self::Shed { .. }
             | Self::Unreachable { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
@@ -130,7 +142,7 @@ impl DownstreamError {
 impl From<&DownstreamError> for Reply {
     fn from(error: &DownstreamError) -> Self {
         match error {
-            DownstreamError::Busy { .. } => catalogue::DOWNSTREAM_BUSY,
+            DownstreamError::Busy { .. } | DownstreamError::Shed { .. } => catalogue::DOWNSTREAM_BUSY,
             DownstreamError::Unreachable { .. }
             | DownstreamError::Connect { .. }
             | DownstreamError::Refused { .. }

@@ -1,6 +1,7 @@
 //! A fresh session: connect, PROXY header, greeting, EHLO, STARTTLS, EHLO.
 
 use super::error::DownstreamError;
+use super::meter::Meter;
 use super::pool::Pool;
 use super::session::Session;
 use super::tls::ClientTls;
@@ -71,7 +72,12 @@ impl Pool {
             Ok(stream) => stream.map_err(connect)?,
             Err(_elapsed) => return Err(connect(io::ErrorKind::TimedOut.into())),
         };
-        let mut session = Session::new(Arc::clone(&self.config.name), socket, stream);
+        let mut session = Session::new(
+            Arc::clone(&self.config.name),
+            socket,
+            stream,
+            Meter::new(Arc::clone(&self.pressure)),
+        );
         if self.config.identity == Identity::Proxy {
             let header = from.map_or_else(proxy::v2_local, |(client, local)| proxy::v2(client, local));
             session.write_body(&header, self.limits.connect).await?;

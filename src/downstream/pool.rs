@@ -1,20 +1,22 @@
 //! One downstream: its addresses, its limit of connections, and the sessions that rest between messages.
 //!
-//! `max_connections` counts sessions in use and at rest. A session rests for less than half of the
+//! `max_connections`, or what back-pressure leaves of it, counts sessions in use and at rest. A session rests for less than half of the
 //! downstream's own idle limit, so that it is never found closed by chance.
 
 use super::address::{AddressReport, Addresses};
 use super::dial::Dial;
 use super::error::DownstreamError;
+use super::gate::{Full, Gate, Kind, Place};
+use super::pressure::{Pressure, Reduced};
 use super::session::Session;
+use super::standing::Standing;
 use super::tls::ClientTls;
 use crate::config::model::{self, Identity};
 use crate::smtp::extension::Capabilities;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// What two transactions must share to share a session: the generation of the policy and the listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,8 +47,8 @@ pub struct Pool {
     pub(super) dial: Arc<dyn Dial>,
     pub(super) tls: Option<ClientTls>,
     pub(super) limits: Limits,
-    slots: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    gate: Arc<Gate>,
+    pub(super) pressure: Arc<Pressure>,
     /// No generation has it any more: nothing rests here, for nobody would sweep it.
     retired: AtomicBool,
     resting: Mutex<Vec<(Key, Session)>>,
@@ -63,6 +65,15 @@ pub struct Report {
     pub resting: usize,
     /// `max_connections`.
     pub limit: usize,
+    /// A lower limit while the downstream is under pressure.
+    #[serde(default)]
+    pub reduced: Option<Reduced>,
+    /// Who waits for a connection.
+    #[serde(default)]
+    pub waiting: usize,
+    /// Transactions since start that were put off at once because of it.
+    #[serde(default)]
+    pub shed: u64,
     /// Its addresses.
     pub addresses: Vec<AddressReport>,
 }
@@ -77,15 +88,21 @@ impl Pool {
         limits: Limits,
     ) -> Self {
         let addresses = Addresses::new(&config.addresses);
-        let slots = Arc::new(Semaphore::new(config.max_connections));
+        let gate = Gate::new(config.max_connections);
+        let pressure = Pressure::new(
+            Arc::clone(&config.name),
+            Arc::clone(&gate),
+            config.max_connections,
+            config.backpressure,
+        );
         Self {
             config,
             addresses,
             dial,
             tls,
             limits,
-            slots,
-            waiting: AtomicUsize::new(0),
+            gate,
+            pressure,
             retired: AtomicBool::new(false),
             resting: Mutex::default(),
         }
@@ -133,27 +150,23 @@ impl Pool {
         self.addresses.sockets().all(|s| s.ip().is_loopback())
     }
 
-    /// Waits for a place among `max_connections`.
-    pub(super) async fn slot(&self) -> Result<OwnedSemaphorePermit, DownstreamError> {
-        let free = Arc::clone(&self.slots).acquire_owned();
-        let busy = || DownstreamError::Busy {
-            name: Arc::clone(&self.config.name),
-            seconds: self.limits.wait.as_secs(),
-        };
-        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _waiting = Waiting::new(&self.waiting);
-        match timeout_at(Instant::now() + self.limits.wait, free).await {
-            Ok(permit) => permit.map_err(|_| busy()),
-            Err(_elapsed) => Err(busy()),
-        }
+    /// Waits for a place among the connections that the downstream is given now.
+    pub(super) async fn slot(&self, standing: Standing, kind: Kind) -> Result<Place, DownstreamError> {
+        self.gate.enter(standing, kind, self.limits.wait).await.map_err(|full| match full {
+            Full::Late => DownstreamError::Busy {
+                name: Arc::clone(&self.config.name),
+                seconds: self.limits.wait.as_secs(),
+            },
+            Full::Shed => {
+                DownstreamError::Shed { name: Arc::clone(&self.config.name), limit: self.gate.load().limit }
+            }
+        })
     }
 
     /// Whether somebody waits for a connection.
     #[must_use]
     pub fn has_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.gate.load().waiting > 0
     }
 
     /// Whether a client may keep this session for its next message: nobody waits, and it is still good.
@@ -180,9 +193,9 @@ impl Pool {
 
     /// Makes room for a fresh connection: sessions at rest give way to those in use.
     pub(super) fn make_room(&self) {
-        let in_use = self.config.max_connections.saturating_sub(self.slots.available_permits());
+        let load = self.gate.load();
         let mut resting = self.resting();
-        while !resting.is_empty() && resting.len() + in_use > self.config.max_connections {
+        while !resting.is_empty() && resting.len() + load.in_use > load.limit {
             resting.remove(0);
         }
     }
@@ -215,6 +228,7 @@ impl Pool {
 
     /// Closes what rested for too long; called every few seconds.
     pub fn sweep(&self) {
+        self.pressure.calm(Instant::now());
         let rest_max = self.rest_max();
         let old: Vec<_> = {
             let mut resting = self.resting();
@@ -251,11 +265,15 @@ impl Pool {
     /// For people.
     #[must_use]
     pub fn report(&self) -> Report {
+        let load = self.gate.load();
         Report {
             name: self.config.name.to_string(),
-            in_use: self.config.max_connections.saturating_sub(self.slots.available_permits()),
+            in_use: load.in_use,
             resting: self.resting().len(),
             limit: self.config.max_connections,
+            reduced: self.pressure.reduced(),
+            waiting: load.waiting,
+            shed: load.shed,
             addresses: self.addresses.report(Instant::now()),
         }
     }
@@ -266,22 +284,6 @@ impl Pool {
 
     fn resting(&self) -> std::sync::MutexGuard<'_, Vec<(Key, Session)>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts who waits for a connection; also when the wait is cancelled.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,6 +4,8 @@
 //! again: its machine is broken or has replies outstanding, and the pool asks.
 
 use super::error::DownstreamError;
+use super::gate::Place;
+use super::meter::Meter;
 use super::stream::{BoxStream, poll_read_some, read_some, write_all};
 use super::tls::Outcome;
 use crate::reply::Reply;
@@ -43,11 +45,13 @@ pub struct Session {
     /// When it began to rest.
     pub(super) resting_since: Instant,
     /// Its place among `max_connections`.
-    pub(super) slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    pub(super) slot: Option<Place>,
+    /// What is told how it answers.
+    meter: Meter,
 }
 
 impl Session {
-    pub(super) fn new(name: Arc<str>, address: SocketAddr, stream: BoxStream) -> Self {
+    pub(super) fn new(name: Arc<str>, address: SocketAddr, stream: BoxStream, meter: Meter) -> Self {
         Self {
             stream: Some(stream),
             client: Client::default(),
@@ -61,6 +65,7 @@ impl Session {
             introduced: false,
             resting_since: Instant::now(),
             slot: None,
+            meter,
         }
     }
 
@@ -123,16 +128,18 @@ impl Session {
     /// # Errors
     /// Lost, timed out, nonsense, or 421 (`Protocol` with `Closing`). The session is dead then.
     pub async fn reply(&mut self, step: &'static str, limit: Duration) -> Result<Reply, DownstreamError> {
-        let deadline = Instant::now() + limit;
-        let exchange = timeout_at(deadline, self.exchange());
-        match exchange.await {
+        let began = Instant::now();
+        let exchange = timeout_at(began + limit, self.exchange());
+        let result = match exchange.await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(failure)) => Err(self.failed(step, failure)),
             Err(_elapsed) => {
                 self.client.break_off();
                 Err(DownstreamError::Timeout { address: self.address, step })
             }
-        }
+        };
+        self.meter.replied(step, &result, began.elapsed());
+        result
     }
 
     /// One command and its reply.

@@ -397,4 +397,96 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
         }
     }
+
+    fn message<'a>(message: &str) -> MessageLine<'a> {
+        let text = |text: &str| Some(text.to_owned());
+        let reply = || text("250 2.0.0 Ok: queued as 4ABCDEF");
+        MessageLine {
+            time: crate::mail::rfc3339(1_795_291_200_123),
+            kind: "message",
+            session: "7F3K9QAB".into(),
+            message: message.into(),
+            generation: 3,
+            listener: "in",
+            direction: crate::verdict::Direction::Inbound,
+            client: "192.0.2.7".parse().unwrap(),
+            port: 4711,
+            name: Some("mx.example.com"),
+            helo: text("mx.example.com"),
+            tls: text("TLSv1.3 TLS13_AES_256_GCM_SHA384"),
+            user: None,
+            authenticated: false,
+            from: "<a@example.com>".into(),
+            to: vec![RecipientLine {
+                rcpt: "<b@example.net>".into(),
+                reply: "250 2.1.5 Recipient ok".into(),
+            }],
+            size: 4321,
+            verdict: "continue",
+            findings: Vec::new(),
+            downstream: text("mx 127.0.0.1:2525"),
+            downstream_tls: None,
+            downstream_reply: reply(),
+            reply: reply(),
+            header: HeaderLine {
+                message_id: text("<20261121200001.12345@example.com>"),
+                subject: text("Re: your message"),
+                from: text("Alice <a@example.com>"),
+            },
+            ms: Times { envelope: 1.234, data: 0.567, scan: 0.012, deliver: 2.345 },
+            note: None,
+            facts: None,
+            conduct: None,
+        }
+    }
+
+    #[test]
+    fn records_are_the_same_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let (records, keeper) = Records::open(dir.path(), &Default::default()).unwrap();
+        let path = dir.path().join("audit.jsonl");
+        let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone()), Some(keeper)).unwrap();
+        for message_id in ["7F3K0001", "7F3K0002"] {
+            audit.line(&message(message_id));
+        }
+        writer.close();
+        let segment = std::fs::read(dir.path().join("records/00000001.jsonl")).unwrap();
+        assert_eq!(segment, std::fs::read(&path).unwrap());
+        assert_eq!(records.report().entries, 2);
+        let mut seen = Vec::new();
+        let visit = |record: &crate::records::Record<'_>, _: &[u8]| {
+            seen.push(record.id().unwrap().to_string());
+            std::ops::ControlFlow::Continue(())
+        };
+        crate::records::records(dir.path(), |_| true, visit).unwrap();
+        assert_eq!(seen, ["7F3K0002", "7F3K0001"]);
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib -- --ignored --nocapture measure"]
+    fn measure_line() {
+        for with in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let keeper = with.then(|| Records::open(dir.path(), &Default::default()).unwrap().1);
+            let target = AuditTarget::File(dir.path().join("audit.jsonl"));
+            let (audit, mut writer) = Audit::open(target, keeper).unwrap();
+            let line = message("7F3K0001");
+            let mut spent = Duration::ZERO;
+            for _ in 0..200 {
+                let began = std::time::Instant::now();
+                for _ in 0..100 {
+                    audit.line(&line);
+                }
+                spent += began.elapsed();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            writer.close();
+            println!(
+                "a line, {} records: {:?}, {:?} lost",
+                if with { "with" } else { "without" },
+                spent / 20_000,
+                audit.losses()
+            );
+        }
+    }
 }

@@ -70,6 +70,7 @@ impl Session {
             awaiting: Awaiting::Auth,
             secured: true,
             first_without_size: None,
+            standing: self.priority(),
         };
         match self.entrance.pool.begin(&wanted).await {
             Ok(Begun { mut session, first, .. }) => {

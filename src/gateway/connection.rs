@@ -61,9 +61,10 @@ impl Session {
         if stoppable && *self.stop.borrow() == Phase::Draining {
             return self.stop_now().await;
         }
-        let Self { stream, server, stop, .. } = self;
+        let Self { stream, server, stop, place, .. } = self;
         let read = tokio::select! {
             biased;
+            () = place.kicked() => return self.kicked().await,
             read = read_some(&mut **stream, |octets| server.push(octets)) => Some(read),
             () = sleep_until(wake) => None,
             _ = stop.changed(), if stoppable => return self.stop_now().await,
@@ -124,6 +125,13 @@ impl Session {
         self.say_and_close(catalogue::SHUTTING_DOWN, End::Shutdown);
         self.flush().await?;
         Err(End::Shutdown)
+    }
+
+    /// An admin ended the session; what it was at comes to nothing.
+    pub(super) async fn kicked(&mut self) -> Result<(), End> {
+        self.say_and_close(catalogue::KICKED, End::Kicked);
+        self.flush().await?;
+        Err(End::Kicked)
     }
 
     /// 421 4.4.2, and the end.

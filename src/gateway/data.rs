@@ -198,9 +198,10 @@ impl Session {
         };
         loop {
             let wake = self.look_at().map_or(by, |at| at.min(by));
-            let Self { stream, server, .. } = self;
+            let Self { stream, server, place, .. } = self;
             let read = tokio::select! {
                 biased;
+                () = place.kicked() => return self.kicked().await,
                 read = read_into(&mut **stream, server, spare) => Some(read),
                 () = sleep_until(wake) => None,
             };

@@ -359,7 +359,12 @@ impl Session {
 
     /// A failure of the downstream, logged, as the client hears it.
     pub(super) fn downstream_failed(&mut self, error: &DownstreamError) -> Reply {
-        tracing::warn!(session = %self.id, client = %self.client.ip, %error, "downstream failed");
+        // Many at once, each with its audit line; that there is pressure was told when it began.
+        if matches!(error, DownstreamError::Shed { .. }) {
+            tracing::debug!(session = %self.id, client = %self.client.ip, %error, "put off");
+        } else {
+            tracing::warn!(session = %self.id, client = %self.client.ip, %error, "downstream failed");
+        }
         let reply = if self.bound && !matches!(error, DownstreamError::Lacks { .. }) {
             catalogue::DOWNSTREAM_LOST_CLOSING.reply()
         } else {

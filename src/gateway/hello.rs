@@ -183,6 +183,7 @@ impl Session {
             return;
         }
         self.reset().await;
+        self.place.hello(self.helo_text().as_deref());
         let reply = if extended {
             let offer = Arc::new(self.mirror());
             let reply = offer.reply();

@@ -24,6 +24,7 @@ mod parameters;
 mod park;
 mod phase;
 mod prefixed;
+mod priority;
 mod recover;
 mod reload;
 mod restore;

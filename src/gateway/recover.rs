@@ -58,6 +58,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: transaction.needs.contains(&"REQUIRETLS"),
             first_without_size: transaction.mail_line_without_size.as_deref(),
+            standing: self.priority(),
         };
         let pool = Arc::clone(&transaction.entrance.pool);
         self.begin_pooled(parked, &pool, &wanted).await
@@ -220,6 +221,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: false,
             first_without_size: None,
+            standing: self.priority(),
         };
         let Begun { session, first, .. } = self.entrance.pool.begin(&wanted).await?;
         self.entrance.pool.give_back(&key, session);

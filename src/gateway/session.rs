@@ -71,6 +71,8 @@ pub(super) enum End {
     Protocol,
     DownstreamLost,
     Tls,
+    /// By an admin.
+    Kicked,
     /// By the end of the process or a panic.
     Cut,
 }
@@ -80,7 +82,7 @@ impl End {
     /// the connection.
     fn is_ours(self) -> bool {
         match self {
-            Self::Errors | Self::Protocol | Self::Refused | Self::DownstreamLost | Self::Timeout => true,
+            Self::Errors | Self::Protocol | Self::Refused | Self::DownstreamLost | Self::Timeout | Self::Kicked => true,
             Self::Quit | Self::ClosedByClient | Self::Shutdown | Self::Tls | Self::Cut => false,
         }
     }
@@ -92,6 +94,7 @@ impl End {
             Self::Timeout => "the client took too long",
             Self::Errors | Self::Protocol | Self::Refused => "the client was sent away",
             Self::Shutdown | Self::Cut => "the gateway was stopped",
+            Self::Kicked => "an admin ended the session",
             Self::DownstreamLost => "the downstream was lost",
         }
     }
@@ -107,6 +110,7 @@ impl End {
             Self::Protocol => "protocol",
             Self::DownstreamLost => "downstream-lost",
             Self::Tls => "tls",
+            Self::Kicked => "kicked",
             Self::Cut => "cut",
         }
     }

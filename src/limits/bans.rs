@@ -30,6 +30,9 @@ const SHORTEST: (u8, u8) = (8, 16);
 const LONGEST: Duration = Duration::from_hours(24 * 365);
 /// How long a ban by hand is remembered after its end, in seconds.
 const REMEMBERED: i64 = 24 * 3600;
+/// How far ahead a ban may begin, in seconds: the clock was set back a little. Beyond, it was wrong when the ban was
+/// made, which would then last for as long as it was wrong.
+const AHEAD_MAX: i64 = 3600;
 /// Longest reason of an admin, in characters.
 const WHY_CHARS_MAX: usize = 200;
 
@@ -177,7 +180,7 @@ impl Table {
     fn take(&self, line: &str, now: i64) -> bool {
         match serde_json::from_str(line) {
             Ok(Line::Ban(ban)) if bannable(ban.net) == Ok(ban.net) => {
-                if ban.remembered > now {
+                if !ban.is_over(now) {
                     self.put(ban);
                 }
             }
@@ -361,8 +364,8 @@ impl Bans {
 
     /// Forgets bans that are over and no longer remembered, and points that count no more.
     pub(super) fn sweep(&self, now: i64) {
-        for net in self.table.nets(|ban| ban.remembered <= now) {
-            self.table.remove_if(net, |ban| ban.remembered <= now);
+        for net in self.table.nets(|ban| ban.is_over(now)) {
+            self.table.remove_if(net, |ban| ban.is_over(now));
         }
         self.points.sweep(now);
     }
@@ -384,6 +387,11 @@ fn bannable(whom: IpNet) -> Result<IpNet, BanError> {
 }
 
 impl BanReport {
+    /// Whether it is over and no longer remembered, or was never meant to be.
+    fn is_over(&self, now: i64) -> bool {
+        self.remembered <= now || self.since > now + AHEAD_MAX
+    }
+
     /// Whom it bans: `192.0.2.1`, `2001:db8::/64`.
     #[must_use]
     pub fn whom(&self) -> Box<str> {
@@ -529,6 +537,17 @@ mod tests {
         let text = fs::read_to_string(dir.path().join("bans.jsonl")).unwrap();
         assert!(text.starts_with(r#"{"ban":{"net":"192.0.2.1/32","since":100,"until":1900,"#), "{text}");
         assert_eq!(Bans::open(dir.path(), 2000).unwrap().list(2000, 9).1, 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_bans_nobody_for_years() {
+        let (bans, dir) = open();
+        ban_again(&bans, ip("192.0.2.1"), &policy(), 1_000_000_000);
+        ban_again(&bans, ip("192.0.2.2"), &policy(), 3000);
+        bans.sweep(1000);
+        assert_eq!(bans.list(1000, 9).1, 1);
+        drop(bans);
+        assert_eq!(Bans::open(dir.path(), 1000).unwrap().list(1000, 9).1, 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Owner of three tables and of `greylist.log`: triplets that wait, triplets that passed, and proven pairs of client
 //! and sender domain. Those that wait have half of the entries of the policy and those that passed the other half, so
 //! that a flood of senders that never come back pushes out its own kind only. Beyond a bound the oldest goes, and it
-//! waits once more. A line of the file is a letter, a digest in hexadecimal, and times in seconds since 1970.
+//! waits once more. When the file is written anew, all of it is in memory for a moment: 120 octets an entry. A line of the file is a letter, a digest in hexadecimal, and times in seconds since 1970.
 
 use super::journal::Journal;
 use super::recent::Recent;

@@ -20,8 +20,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Changes that wait for the disk at most; 6 MB of lines.
-const QUEUE_MAX: usize = 65_536;
+/// Changes that wait for the disk at most: 3 MB with their lines.
+const QUEUE_MAX: usize = 16_384;
 /// Longest line in octets, with its end.
 const LINE_OCTETS_MAX: u64 = 4096;
 /// Longest file in octets that is read at start.

@@ -1,11 +1,11 @@
 //! The records as a service: one thread that writes both rings and counts, and the handle that everybody has.
 
 use super::inbox::{Inbox, Waiting};
-use super::loops::{LoopReport, Loops};
+use super::loops::LoopReport;
 use super::record::Record;
 use super::ring::{Bounds, Ring};
 use super::segment::{self, RECORDS, TRANSCRIPTS};
-use super::tally;
+use super::tally::{self, Memory};
 use super::top::{By, SOURCES_MAX, Sort, Top, TopReport};
 use super::transcripts::{self, Transcripts};
 use super::window::Window;
@@ -31,7 +31,7 @@ const RECALL_MS: i64 = 24 * 3600 * 1000;
 pub struct Records {
     inbox: Arc<Inbox>,
     top: Top,
-    loops: Mutex<Loops>,
+    memory: Mutex<Memory>,
     transcripts: Transcripts,
     lines: AtomicU64,
     octets: AtomicU64,
@@ -81,7 +81,7 @@ impl Records {
         });
         let records = Arc::new(Self {
             top: Top::new(SOURCES_MAX),
-            loops: Mutex::default(),
+            memory: Mutex::default(),
             transcripts: Transcripts::new(Arc::clone(&inbox), missed),
             inbox,
             lines: AtomicU64::new(ring.lines()),
@@ -117,7 +117,7 @@ impl Records {
     /// Mail loops of the last day.
     #[must_use]
     pub fn loops(&self) -> LoopReport {
-        self.loops.lock().unwrap_or_else(PoisonError::into_inner).report(unix_ms())
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).loops.report(unix_ms())
     }
 
     /// The transcripts of refused sessions.
@@ -144,8 +144,8 @@ impl Records {
         for line in lines.split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
             match Record::parse(line) {
                 Some(record) if live || record.unix_ms() >= newer_than => {
-                    let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
-                    tally::count(&self.top, &mut loops, &record, live);
+                    let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+                    tally::count(&self.top, &mut memory, &record, live);
                 }
                 Some(_) => {}
                 None => damaged += 1,
@@ -261,4 +261,126 @@ impl Keeper {
 fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+    use std::ops::ControlFlow;
+
+    const LINE: &str = r#"{"time":"2026-11-21T20:00:01.000Z","kind":"message","session":"7F3K9QAB","message":"7F3K0000","generation":3,"listener":"in","direction":"inbound","client":"192.0.2.7","port":4711,"name":"mx.example.com","helo":"mx.example.com","tls":"TLSv1.3 TLS13_AES_256_GCM_SHA384","user":null,"authenticated":false,"from":"<a@example.com>","to":[{"rcpt":"<b@example.net>","reply":"250 2.1.5 Recipient ok"}],"size":4321,"verdict":"continue","findings":[],"downstream":"mx 127.0.0.1:2525","downstream_tls":null,"downstream_reply":"250 2.0.0 Ok: queued as 4ABCDEF","reply":"250 2.0.0 Ok: queued as 4ABCDEF","header":{"message_id":"<20261121200001.12345@example.com>","subject":"Re: your message","from":"Alice <a@example.com>"},"ms":{"envelope":1.234,"data":0.567,"scan":0.012,"deliver":2.345},"note":null}"#;
+
+    fn now_line(n: u64) -> String {
+        let time = crate::mail::rfc3339(unix_ms());
+        let line = LINE.replace("2026-11-21T20:00:01.000Z", &time).replace("7F3K0000", &format!("{n:08}"));
+        line.replace("a@example.com", &format!("a{}@example.com", n % 977)) + "\n"
+    }
+
+    fn kept(dir: &Path) -> Vec<String> {
+        let mut out = Vec::new();
+        let visit = |record: &Record<'_>, _: &[u8]| {
+            out.push(record.message.to_string());
+            ControlFlow::Continue(())
+        };
+        read::records(dir, |_| true, visit).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_restart_goes_on_where_it_was_and_recalls_the_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits { entries: 160, transcripts: 16 };
+        let (records, mut writer) = Records::open(dir.path(), &limits).unwrap();
+        for n in 0..100 {
+            records.append(now_line(n).as_bytes());
+        }
+        writer.close();
+        assert_eq!(records.report().entries, 100);
+        // A kill in the middle of a line.
+        let path = segment::path(&dir.path().join(RECORDS), 10);
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map(|mut f| io::Write::write_all(&mut f, b"{\"ki"))
+            .unwrap()
+            .unwrap();
+        let (records, mut writer) = Records::open(dir.path(), &limits).unwrap();
+        records.append(now_line(100).as_bytes());
+        writer.close();
+        let report = records.report();
+        assert_eq!((report.entries, report.lost, report.damaged), (101, 0, 1));
+        assert_eq!(kept(dir.path())[..2], ["00000100", "00000099"]);
+        let day = records.busiest(By::Ip, Window::Day, 9, Sort::Messages).rows.remove(0);
+        assert_eq!((day.counts.messages, day.windows.last().unwrap().messages), (101, 1));
+    }
+
+    #[test]
+    fn a_kill_without_a_close_loses_only_what_was_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (records, writer) = Records::open(dir.path(), &Limits::default()).unwrap();
+        for n in 0..50 {
+            records.append(now_line(n).as_bytes());
+        }
+        let began = Instant::now();
+        while kept(dir.path()).len() < 50 && began.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
+        std::mem::forget(writer);
+        assert_eq!(kept(dir.path()).len(), 50);
+    }
+
+    #[test]
+    fn more_than_the_thread_can_take_is_dropped_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (records, mut writer) =
+            Records::open(dir.path(), &Limits { entries: 1 << 20, transcripts: 1 }).unwrap();
+        let batch: String = (0..10_000).map(now_line).collect();
+        for _ in 0..5 {
+            records.append(batch.as_bytes());
+        }
+        writer.close();
+        let report = records.report();
+        assert!(report.lost > 0, "{report:?}");
+        assert_eq!(report.entries + report.lost, 50_000);
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib -- --ignored --nocapture measure"]
+    fn measure_200_000_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let (records, mut writer) = Records::open(dir.path(), &Limits::default()).unwrap();
+        let batches: Vec<String> =
+            (0..2000).map(|b| (0..100).map(|n| now_line(b * 100 + n)).collect()).collect();
+        let mut handed = Duration::ZERO;
+        let began = Instant::now();
+        for batch in &batches {
+            let one = Instant::now();
+            records.append(batch.as_bytes());
+            handed += one.elapsed();
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        writer.close();
+        println!(
+            "200,000 records handed over: {:?} each; written and counted within {:?}; {:?}",
+            handed / 200_000,
+            began.elapsed(),
+            records.report()
+        );
+        let one = Instant::now();
+        records.count(batches.concat().as_bytes(), 0, true);
+        println!("parsed and counted in all dimensions: {:?} each", one.elapsed() / 200_000);
+        let one = Instant::now();
+        let finder = memchr::memmem::Finder::new("\":\"7F3KZZ");
+        let seen = read::records(dir.path(), |l| finder.find(l).is_some(), |_, _| ControlFlow::Continue(()))
+            .unwrap();
+        println!("searched {} records for a reference: {:?}", seen.lines, one.elapsed());
+        let one = Instant::now();
+        let parsed = kept(dir.path()).len();
+        println!("parsed {parsed} records: {:?}", one.elapsed());
+        let one = Instant::now();
+        let (again, mut writer) = Records::open(dir.path(), &Limits::default()).unwrap();
+        writer.close();
+        println!("opened again, the day recalled: {:?}; {:?}", one.elapsed(), again.report());
+    }
 }

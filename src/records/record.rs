@@ -320,9 +320,12 @@ impl<'a> Record<'a> {
         self.is_delivered() && !self.findings.iter().any(|f| f.strength() > 1)
     }
 
-    /// The finding that decided: the strongest, of equals the first.
+    /// The finding that decided: the strongest, of equals the first; of what was delivered the one that let it pass.
     #[must_use]
     pub fn deciding(&self) -> Option<&Found<'a>> {
+        if self.is_delivered() {
+            return self.findings.iter().find(|f| f.enforced && &*f.verdict == "accept");
+        }
         self.findings.iter().rev().max_by_key(|f| f.strength()).filter(|f| f.strength() > 0)
     }
 }

@@ -5,24 +5,50 @@ use super::record::{Kind, Record};
 use super::top::{By, Event, Top};
 use super::window::Counts;
 use crate::mail::Id;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 
+/// Sessions that are remembered for their end.
+const TOLD_MAX: usize = 50_000;
+
+/// What is kept from record to record.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Loops.
+    pub(super) loops: Loops,
+    /// Sessions of which a message was counted: their own record says again what was found of them.
+    told: HashSet<Id>,
+}
+
 /// Counts a record. `live`: it belongs to this process.
-pub(super) fn count(top: &Top, loops: &mut Loops, record: &Record<'_>, live: bool) {
+pub(super) fn count(top: &Top, memory: &mut Memory, record: &Record<'_>, live: bool) {
     let unix_ms = record.unix_ms();
     let at = u32::try_from(unix_ms / 1000).unwrap_or(0);
     let tally = Tally { top, at, live, sample: record.id() };
     match record.kind {
         Kind::Message => {
             tally.message(record);
-            loops.count(record, unix_ms);
+            memory.loops.count(record, unix_ms);
+            if memory.told.len() >= TOLD_MAX {
+                // A few findings are counted twice then.
+                memory.told.clear();
+            }
+            memory.told.extend(record.session.parse::<Id>());
         }
         Kind::Connection => {
-            let refused = &*record.end == "refused" || record.findings.iter().any(|f| f.refuses());
+            let told = record.session.parse::<Id>().is_ok_and(|id| memory.told.remove(&id));
+            let refused = !told && (&*record.end == "refused" || record.findings.iter().any(|f| f.refuses()));
             tally.connections(record, 1, refused);
+            if !told {
+                tally.findings(record, 1);
+            }
         }
-        Kind::Refused => tally.connections(record, u32::try_from(record.count).unwrap_or(u32::MAX), true),
+        Kind::Refused => {
+            let count = u32::try_from(record.count).unwrap_or(u32::MAX);
+            tally.connections(record, count, true);
+            tally.findings(record, count);
+        }
         Kind::Other => {}
     }
 }
@@ -64,7 +90,6 @@ impl Tally<'_> {
     fn connections(&self, record: &Record<'_>, connections: u32, refused: bool) {
         let refused = if refused { connections } else { 0 };
         self.client(&mut String::new(), record.client, Counts { connections, refused, ..Counts::default() });
-        self.findings(record, connections);
     }
 
     fn message(&self, record: &Record<'_>) {
@@ -117,9 +142,9 @@ mod tests {
     use super::*;
 
     fn counted(lines: &[&str]) -> impl Fn(By) -> TopReport {
-        let (top, mut loops) = (Top::new(100), Loops::default());
+        let (top, mut memory) = (Top::new(100), Memory::default());
         for line in lines {
-            count(&top, &mut loops, &Record::parse(line.as_bytes()).unwrap(), true);
+            count(&top, &mut memory, &Record::parse(line.as_bytes()).unwrap(), true);
         }
         move |by| top.rows(by, Window::All, 9, Sort::Messages, 0)
     }
@@ -132,6 +157,8 @@ mod tests {
                "size":100,"reply":"250 ok","findings":[{"id":"r1","verdict":"reject"},{"id":"r1"},{"id":"r2","verdict":"continue"}]}"#,
             r#"{"kind":"message","client":"192.0.2.7","from":"<>","to":[{"rcpt":"postmaster","reply":"250 ok"}],"reply":"451 later"}"#,
             r#"{"kind":"connection","client":"192.0.2.7","end":"quit"}"#,
+            r#"{"kind":"connection","session":"7F3K9QAB","client":"198.51.100.1","end":"quit","findings":[{"id":"r1","verdict":"reject"}]}"#,
+            r#"{"kind":"connection","session":"7F3K9QAC","client":"198.51.100.2","end":"quit","findings":[{"id":"r3","verdict":"reject"}]}"#,
             r#"{"kind":"refused","client":"192.0.2.7","count":40,"findings":[{"id":"blocks","verdict":"disconnect"}]}"#,
             r#"{"kind":"refused","client":"0.0.0.0","count":1000}"#,
         ]);
@@ -154,7 +181,9 @@ mod tests {
         assert_eq!(of(By::Rule, "r1"), (0, 1, 1, 100));
         assert_eq!(of(By::Rule, "r2"), (0, 1, 0, 100));
         assert_eq!(of(By::Rule, "blocks"), (0, 40, 40, 0));
-        assert_eq!(rows(By::Ip).rows.len(), 2);
+        assert_eq!((of(By::Ip, "198.51.100.1"), of(By::Ip, "198.51.100.2")), ((1, 0, 0, 0), (1, 0, 1, 0)));
+        assert_eq!(of(By::Rule, "r3"), (0, 1, 1, 0));
+        assert_eq!(rows(By::Ip).rows.len(), 4);
         assert_eq!(
             rows(By::Rule).rows.iter().find(|r| r.key == "r1").unwrap().sample.as_deref(),
             Some("7F3K9QAC")

@@ -91,11 +91,33 @@ impl Counts {
     }
 }
 
+/// Flat, for there are many: 24 octets.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     /// Begin, seconds since 1970.
     start: u32,
-    counts: Counts,
+    connections: u32,
+    messages: u32,
+    refused: u32,
+    octets: u64,
+}
+
+impl Bucket {
+    fn new(start: u32, counts: &Counts) -> Self {
+        let Counts { connections, messages, refused, octets } = *counts;
+        Self { start, connections, messages, refused, octets }
+    }
+
+    fn counts(&self) -> Counts {
+        let Self { connections, messages, refused, octets, .. } = *self;
+        Counts { connections, messages, refused, octets }
+    }
+
+    fn add(&mut self, more: &Counts) {
+        let mut sum = self.counts();
+        sum.add(more);
+        *self = Self::new(self.start, &sum);
+    }
 }
 
 /// The buckets of one source, oldest first.
@@ -122,15 +144,15 @@ impl History {
     pub(super) fn count(&mut self, now: u32, counts: &Counts) {
         let start = now - now % Window::Minute.grid();
         if let Some(last) = self.buckets.last_mut().filter(|b| b.start >= start) {
-            last.counts.add(counts);
+            last.add(counts);
             return;
         }
         self.age(now);
-        if self.buckets.capacity() == 0 {
-            // Most sources are seen once.
-            self.buckets.reserve_exact(1);
+        if self.buckets.len() == self.buckets.capacity() {
+            // Most sources are seen once, and none has more than some thirty buckets.
+            self.buckets.reserve_exact((self.buckets.len() / 2).clamp(1, 8));
         }
-        self.buckets.push(Bucket { start, counts: *counts });
+        self.buckets.push(Bucket::new(start, counts));
     }
 
     fn age(&mut self, now: u32) {
@@ -140,7 +162,7 @@ impl History {
             let Some(grid) = grid_at(bucket.start, now) else { continue };
             bucket.start -= bucket.start % grid;
             match kept.checked_sub(1).and_then(|k| self.buckets.get_mut(k)) {
-                Some(before) if before.start == bucket.start => before.counts.add(&bucket.counts),
+                Some(before) if before.start == bucket.start => before.add(&bucket.counts()),
                 _ => {
                     if let Some(slot) = self.buckets.get_mut(kept) {
                         *slot = bucket;
@@ -150,13 +172,16 @@ impl History {
             }
         }
         self.buckets.truncate(kept);
+        if self.buckets.capacity() > 2 * kept + 8 {
+            self.buckets.shrink_to(kept + 1);
+        }
     }
 
     /// What it did in the window; nothing since the start, which is counted elsewhere.
     pub(super) fn within(&self, window: Window, now: u32) -> Counts {
         let mut sum = Counts::default();
         for bucket in self.buckets.iter().rev().take_while(|b| reaches(b.start, window, now)) {
-            sum.add(&bucket.counts);
+            sum.add(&bucket.counts());
         }
         sum
     }
@@ -205,7 +230,7 @@ mod tests {
             let messages = history.within(window, end).messages;
             assert!((least..=most).contains(&messages), "{window:?}: {messages}");
         }
-        assert!(history.buckets.len() <= 34, "{}", history.buckets.len());
+        assert!(history.heap() <= 40 * 24, "{}", history.heap());
     }
 
     #[test]

@@ -185,8 +185,10 @@ pub const TOO_MANY_ERRORS: Entry = Entry::new(421, E(4, 7, 0), "Too many errors,
 pub const TOO_MANY_COMMANDS: Entry = Entry::new(421, E(4, 7, 0), "Too many commands, closing connection");
 /// Too many connections in all.
 pub const TOO_MANY_CONNECTIONS: Entry = Entry::new(421, E(4, 3, 2), "Too many connections, try again later");
-/// We stop, or an admin ended the session.
+/// We stop.
 pub const SHUTTING_DOWN: Entry = Entry::new(421, E(4, 3, 2), "Service shutting down, try again later");
+/// An admin ended the session.
+pub const KICKED: Entry = Entry::new(421, E(4, 3, 2), "Connection closed by the administrator");
 /// Message data that never ends. Permanent like any other message that is too big: a client that is told 421
 /// would come again with it for days.
 pub const DATA_ENDLESS: Entry =

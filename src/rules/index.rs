@@ -5,6 +5,7 @@
 
 use super::attributes::Attributes;
 use super::canon::Canon;
+use super::fence::{Fence, Hull, Prepared};
 use super::glob::Glob;
 use super::kind::{Kind, Subject};
 use super::names::Names;
@@ -218,10 +219,35 @@ impl Index {
         if self.texts.is_empty() {
             return None;
         }
-        let canon = Canon::of(ask.kind, subject)?;
-        self.find_key(ask, &canon)
-            .or_else(|| self.find_glob(ask, &canon))
-            .or_else(|| self.find_regex(ask, &canon))
+        self.find_canon(ask, &Canon::of(ask.kind, subject)?)
+    }
+
+    /// The same for a subject that was made ready.
+    pub fn find_prepared(&self, ask: Ask<'_>, prepared: &Prepared<'_>) -> Option<Found<'_>> {
+        match &prepared.canon {
+            Some(canon) if !self.texts.is_empty() => self.find_canon(ask, canon),
+            Some(_) => None,
+            None => self.find(ask, prepared.subject),
+        }
+    }
+
+    fn find_canon(&self, ask: Ask<'_>, canon: &Canon) -> Option<Found<'_>> {
+        self.find_key(ask, canon)
+            .or_else(|| self.find_glob(ask, canon))
+            .or_else(|| self.find_regex(ask, canon))
+    }
+
+    /// What a subject must share with its texts.
+    pub fn fence(&self) -> Fence {
+        let open = self.texts.values().any(|texts| !(texts.globs.is_empty() && texts.regexes.is_empty()));
+        let keys = self.texts.values().flat_map(|texts| texts.names.iter());
+        if open { Fence::ASK } else { keys.fold(Fence::NOTHING, Fence::key) }
+    }
+
+    /// Where its networks lie.
+    pub fn hull(&self) -> Hull {
+        let v4 = self.v4.hull(|at| at.checked_sub(1), u32::MAX);
+        Hull::new(v4, self.v6.hull(|at| at.checked_sub(1), u128::MAX))
     }
 
     fn find_key(&self, ask: Ask<'_>, canon: &Canon) -> Option<Found<'_>> {

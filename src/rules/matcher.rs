@@ -5,6 +5,7 @@
 
 use super::attributes::Mode;
 use super::entry::known_prefix;
+use super::fence::{Fence, Hull, Prepared};
 use super::index::{Ask, Builder, Full, GLOBS_MAX, Index, REGEXES_MAX, Terms};
 use super::kind::{Kind, Subject};
 use super::list::{List, Lists};
@@ -83,6 +84,34 @@ impl Matcher {
         };
         wanted && !self.excepted.matches(self.kind, subject, dir, now)
     }
+
+    /// The same for a subject that was made ready for conditions of this kind.
+    #[must_use]
+    pub fn matches_prepared(&self, prepared: &Prepared<'_>, dir: Direction, now: i64) -> bool {
+        let wanted = if self.wanted.is_empty() {
+            !self.excepted.is_empty()
+        } else {
+            self.wanted.matches_prepared(prepared, dir, now)
+        };
+        wanted && !self.excepted.matches_prepared(prepared, dir, now)
+    }
+
+    /// What a subject must share with it.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        if self.is_told_by_items() { self.wanted.items.fence() } else { Fence::ASK }
+    }
+
+    /// Where its addresses lie.
+    #[must_use]
+    pub fn hull(&self) -> Hull {
+        if self.is_told_by_items() { self.wanted.items.hull() } else { Hull::ALL }
+    }
+
+    /// Whether its own items say what it wants: no list does, and it is not all but the exceptions.
+    fn is_told_by_items(&self) -> bool {
+        self.wanted.lists.is_empty() && !(self.wanted.is_empty() && !self.excepted.is_empty())
+    }
 }
 
 impl SideBuilder {
@@ -159,9 +188,20 @@ impl Side {
     fn matches(&self, kind: Kind, subject: Subject<'_>, dir: Direction, now: i64) -> bool {
         let always = |_: &Terms| true;
         self.items.find(Ask { kind, bare: true, in_force: &always }, subject).is_some()
-            || self.lists.iter().any(|list| {
-                let hit = list.find_in_field(kind, subject, dir, now);
-                hit.is_some_and(|hit| hit.attributes.mode == Mode::On)
-            })
+            || self.in_lists(kind, subject, dir, now)
+    }
+
+    fn matches_prepared(&self, prepared: &Prepared<'_>, dir: Direction, now: i64) -> bool {
+        let (kind, subject) = (prepared.kind, prepared.subject);
+        let always = |_: &Terms| true;
+        self.items.find_prepared(Ask { kind, bare: true, in_force: &always }, prepared).is_some()
+            || self.in_lists(kind, subject, dir, now)
+    }
+
+    fn in_lists(&self, kind: Kind, subject: Subject<'_>, dir: Direction, now: i64) -> bool {
+        self.lists.iter().any(|list| {
+            let hit = list.find_in_field(kind, subject, dir, now);
+            hit.is_some_and(|hit| hit.attributes.mode == Mode::On)
+        })
     }
 }

@@ -9,6 +9,7 @@ mod canon;
 mod domains;
 pub mod edit;
 mod entry;
+mod fence;
 mod glob;
 mod index;
 mod kind;
@@ -25,6 +26,7 @@ mod units;
 
 pub use attributes::{Attributes, BlockAction, Mode, parse_until};
 pub use domains::{DomainEntryError, DomainSet};
+pub use fence::{Fence, Hull, Prepared, Trail};
 pub use kind::{Kind, Subject};
 pub use list::{Hit, List, Lists};
 pub use matcher::{Matcher, MatcherError};

@@ -41,6 +41,11 @@ impl Names {
         Some(id)
     }
 
+    /// Every text.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).filter_map(|id| self.name(u32::try_from(id).ok()?))
+    }
+
     /// Gives back what growing took in advance.
     pub fn shrink(&mut self) {
         self.text.shrink_to_fit();

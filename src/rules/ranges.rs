@@ -87,6 +87,16 @@ impl<T: Bits> Ranges<T> {
         }
     }
 
+    /// The first and the last address of all networks; `most` is the greatest number.
+    pub fn hull(&self, before: impl Fn(T) -> Option<T>, most: T) -> Option<(T, T)> {
+        let first = *self.starts.first()?;
+        let last = match self.owners.last() {
+            Some(&NOBODY) => before(*self.starts.last()?)?,
+            Some(_) | None => most,
+        };
+        Some((first, last))
+    }
+
     /// Whether there is no network.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()

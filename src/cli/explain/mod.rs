@@ -3,6 +3,7 @@
 
 mod find;
 mod text;
+mod today;
 mod verb;
 
 pub(super) use verb::{Options, run};

@@ -1,6 +1,7 @@
 //! A story for people.
 
 use super::find::Story;
+use super::today::Today;
 use crate::cli::out::{Ink, Paint, count, octets};
 use crate::records::{Found, Kind, Record, Transcript};
 use serde_json::Value;
@@ -9,15 +10,15 @@ use std::fmt::Write as _;
 /// Messages of a session that are told in full; of others only what became of them.
 const FULL_MAX: usize = 10;
 
-/// The text. `today`: what today's rules say, by reference of the message.
-pub(super) fn text(story: &Story, paint: Paint) -> String {
+/// The text. `today`: what today's rules say of its messages; none where they have mistakes.
+pub(super) fn text(story: &Story, today: &[Today], paint: Paint) -> String {
     let mut out = String::new();
     let records: Vec<Record<'_>> = story.lines.iter().filter_map(|l| Record::parse(l)).collect();
     let messages = records.iter().filter(|r| r.kind == Kind::Message);
     for record in records.iter().filter(|r| r.kind != Kind::Message) {
         session(&mut out, record, paint);
     }
-    if !records.iter().any(|r| r.kind == Kind::Connection) {
+    if !records.iter().any(|r| matches!(r.kind, Kind::Connection | Kind::Refused)) {
         let open =
             if records.is_empty() { "no record is left of it" } else { "still open, or its end was cut" };
         let _ = writeln!(out, "{}: {open}", paint.ink(Ink::Title, &format!("session {}", story.session)));
@@ -30,6 +31,7 @@ pub(super) fn text(story: &Story, paint: Paint) -> String {
             let _ = writeln!(out, "message {}  {}  {}", record.message, record.verdict, record.reply);
         }
     }
+    judged(&mut out, today, paint);
     transcript(&mut out, story, paint);
     out
 }
@@ -43,8 +45,20 @@ fn row(out: &mut String, name: &str, words: &str) {
 fn session(out: &mut String, record: &Record<'_>, paint: Paint) {
     let _ = writeln!(out, "{}", paint.ink(Ink::Title, &format!("session {}", record.session)));
     client(out, record);
+    if record.kind == Kind::Refused {
+        let others = format!("{} of this address within about a second, told as one", record.count);
+        row(out, "time", &record.time);
+        row(out, "refused", &format!("at the door: {others}"));
+        row(out, "reply", record.reply.said().unwrap_or("none: closed without a word"));
+        row(out, "rules", &format!("generation {}", record.generation));
+        findings(out, record, paint);
+        return;
+    }
     let (messages, errors) = (record.messages as usize, record.errors as usize);
     let counts = format!("{}, {}", count(messages, "message"), count(errors, "error"));
+    if record.generation > 0 {
+        row(out, "rules", &format!("generation {}", record.generation));
+    }
     let end = format!("{}, after {:.1} s: {}; {counts}", record.time, record.seconds, record.end);
     row(out, "ended", &end);
     row(out, "last reply", &record.reply);
@@ -55,7 +69,8 @@ fn session(out: &mut String, record: &Record<'_>, paint: Paint) {
 fn client(out: &mut String, record: &Record<'_>) {
     let ip = record.client.map_or_else(String::new, |ip| ip.to_string());
     let name = record.name.said().map(|name| format!(" ({name})")).unwrap_or_default();
-    row(out, "client", &format!("{ip}{name}, port {}", record.port));
+    let port = if record.port > 0 { format!(", port {}", record.port) } else { String::new() };
+    row(out, "client", &format!("{ip}{name}{port}"));
     row(out, "helo", &record.helo);
     let direction = record.direction.map(|d| format!(", {d:?}").to_lowercase()).unwrap_or_default();
     row(out, "listener", &format!("{}{direction}", record.listener));
@@ -141,6 +156,28 @@ fn fact(value: &Value) -> String {
     }
 }
 
+fn judged(out: &mut String, today: &[Today], paint: Paint) {
+    if today.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint.ink(Ink::Title, "today's rules would say"));
+    for one in today.iter().take(FULL_MAX) {
+        let ink = if one.outcome == "pass" { Ink::Good } else { Ink::Bad };
+        let mut words = paint.ink(ink, one.outcome);
+        if let Some(rule) = &one.rule {
+            let place = one.place.as_deref().unwrap_or("built in");
+            let reason = one.reason.as_deref().unwrap_or_default();
+            let _ = write!(words, ": {rule} ({place}): {reason}");
+        }
+        row(out, &one.reference, &words);
+    }
+    let assumed = today.first().map(|one| one.assumed.join(", ")).unwrap_or_default();
+    if !assumed.is_empty() {
+        let words = format!("not looked up then, taken as harmless: {assumed}");
+        row(out, "", &paint.ink(Ink::Faint, &words));
+    }
+}
+
 fn transcript(out: &mut String, story: &Story, paint: Paint) {
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Title, "transcript"));
     match &story.transcript {
@@ -181,8 +218,18 @@ mod tests {
             transcript: Some(transcript),
             missed_since: 4812,
         };
-        let text = text(&story, Paint::none());
+        let today = Today {
+            reference: "7F3K0000".into(),
+            outcome: "reject",
+            rule: Some("blocks".into()),
+            place: Some("lists/blocks.list:9".into()),
+            reason: Some("sender is listed".into()),
+            assumed: vec!["DNS lists"],
+        };
+        let text = text(&story, &[today], Paint::none());
         for words in [
+            "  7F3K0000    reject: blocks (lists/blocks.list:9): sender is listed\n",
+            "not looked up then, taken as harmless: DNS lists\n",
             "session 7F3K9QAB\n  client      192.0.2.7, port 4711\n",
             "after 1.5 s: quit; 0 messages, 1 error\n",
             "\nmessage 7F3K0000  reject\n",
@@ -202,9 +249,27 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_at_the_door_is_told_with_its_flood() {
+        let line = r#"{"time":"2026-11-21T20:00:00.000Z","kind":"refused","session":"7F3K9QAB","generation":4,"listener":"in",
+            "client":"192.0.2.7","count":40,"findings":[{"id":"blocks","stage":"connect","verdict":"disconnect",
+            "file":"lists/blocks.list","line":3,"text":"listed"}],"reply":null}"#;
+        let story = Story { session: "7F3K9QAB".into(), lines: vec![line.into()], ..Story::default() };
+        let text = text(&story, &[], Paint::none());
+        for words in [
+            "  client      192.0.2.7\n",
+            "at the door: 40 of this address within about a second",
+            "none: closed without a word",
+            "decided by  blocks (lists/blocks.list:3) at connect: disconnect: listed\n",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+        assert!(!text.contains("still open"), "{text}");
+    }
+
+    #[test]
     fn what_is_not_kept_is_said() {
         let story = Story { session: "7F3K9QAB".into(), lines: vec![MESSAGE.into()], ..Story::default() };
-        let text = text(&story, Paint::none());
+        let text = text(&story, &[], Paint::none());
         assert!(text.starts_with("session 7F3K9QAB: still open, or its end was cut\n"), "{text}");
         assert!(text.contains("none is kept"), "{text}");
     }

@@ -2,11 +2,14 @@
 
 use super::find::{Answer, CANDIDATES_MAX, Candidate, Story, find};
 use super::text::text;
+use super::today::{Today, today};
 use crate::cli::asked;
 use crate::cli::exit::NOTHING;
 use crate::cli::out::{self, Paint};
+use crate::gateway::load_rules;
 use crate::mail::Id;
 use crate::records::{Seen, Transcript};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,6 +34,7 @@ struct Report<'s> {
     records: Vec<Value>,
     transcript: Option<&'s Transcript>,
     missed_since: u64,
+    today: Vec<Today>,
 }
 
 /// Runs the verb.
@@ -45,7 +49,7 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
     };
     match find(&dir, &begin) {
         Ok(Answer::Story(story)) => {
-            tell(&story, options.json);
+            tell(&story, rules, options.json);
             ExitCode::SUCCESS
         }
         Ok(Answer::Candidates(found)) => {
@@ -60,9 +64,18 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
     }
 }
 
-fn tell(story: &Story, json: bool) {
+fn tell(story: &Story, rules: &Path, json: bool) {
+    let now = Timestamp::now().as_second();
+    let (policy, problems) = load_rules(rules, None);
+    if policy.is_none() {
+        let errors = out::count(problems.iter().filter(|p| p.is_error()).count(), "error");
+        eprintln!(
+            "portcullis: what today's rules would say is not known: they have {errors}, see `portcullis check`"
+        );
+    }
+    let today = policy.map(|policy| today(story, &policy, now)).unwrap_or_default();
     if !json {
-        out::print(&text(story, Paint::of_stdout()));
+        out::print(&text(story, &today, Paint::of_stdout()));
         return;
     }
     out::json(&Report {
@@ -70,6 +83,7 @@ fn tell(story: &Story, json: bool) {
         records: story.lines.iter().filter_map(|l| serde_json::from_slice(l).ok()).collect(),
         transcript: story.transcript.as_ref(),
         missed_since: story.missed_since,
+        today,
     });
 }
 

@@ -15,8 +15,8 @@ pub(super) struct ListFile {
     /// Its text; empty where there is no file yet.
     pub text: String,
     path: PathBuf,
-    mode: u32,
-    owner: (u32, u32),
+    /// The file whose owner and mode it has or gets.
+    like: PathBuf,
     stamp: Option<Stamp>,
 }
 
@@ -64,11 +64,8 @@ impl ListFile {
             None => String::new(),
             Some(_) => fs::read_to_string(&path).map_err(|error| tell("read", error))?,
         };
-        let model = if stamp.is_some() { path.clone() } else { rules.join("gateway.toml") };
-        let about =
-            fs::metadata(&model).map_err(|error| FileError::new("look at", &model, error).to_string())?;
-        let (mode, owner) = (about.mode() & 0o7777, (about.uid(), about.gid()));
-        Ok(Self { shown, text, path, mode, owner, stamp })
+        let like = if stamp.is_some() { path.clone() } else { rules.join("gateway.toml") };
+        Ok(Self { shown, text, path, like, stamp })
     }
 
     /// Puts a text in its place, unless somebody changed the file since it was read: false then.
@@ -77,14 +74,14 @@ impl ListFile {
     /// The step that failed; the file is as it was.
     pub fn replace(&self, text: &str) -> Result<bool, FileError> {
         let unchanged = || Stamp::at(&self.path).is_ok_and(|now| now == self.stamp);
-        atomic::replace(&self.path, text.as_bytes(), self.mode, self.owner, unchanged)
+        atomic::replace_if(&self.path, text.as_bytes(), &self.like, unchanged)
     }
 
     /// Puts the text back that it had, if the file still has the one of `written`.
     pub fn restore(&self, written: &str) -> Result<bool, FileError> {
         let same = || fs::read(&self.path).is_ok_and(|now| now == written.as_bytes());
         if self.stamp.is_some() {
-            return atomic::replace(&self.path, self.text.as_bytes(), self.mode, self.owner, same);
+            return atomic::replace_if(&self.path, self.text.as_bytes(), &self.like, same);
         }
         if !same() {
             return Ok(false);

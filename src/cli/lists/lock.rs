@@ -62,7 +62,8 @@ fn ensure(folder: &Path, rules: &Path) -> Result<(), FileError> {
     }
     let about = fs::metadata(rules).map_err(|error| FileError::new("look at", rules, error))?;
     fs::create_dir(folder).map_err(|error| FileError::new("create", folder, error))?;
+    // An owner that we may not give stays ours.
+    let _ = chown(folder, Some(about.uid()), Some(about.gid()));
     fs::set_permissions(folder, fs::Permissions::from_mode(about.mode() & 0o7777))
-        .and_then(|()| chown(folder, Some(about.uid()), Some(about.gid())))
-        .map_err(|error| FileError::new("set owner and mode of", folder, error))
+        .map_err(|error| FileError::new("set the mode of", folder, error))
 }

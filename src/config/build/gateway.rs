@@ -3,7 +3,7 @@
 use super::common::{self, Surroundings};
 use super::{cross, dns, downstream, listener, relay, timeouts};
 use crate::config::file::{Document, Table};
-use crate::config::model::{AuditTarget, Limits, LoadedLists, Log, Policy, Protocol, Records};
+use crate::config::model::{AuditTarget, Limits, LoadedLists, Log, Policy, Protocol, Records, RuleTable};
 use crate::config::sink::Sink;
 use crate::config::value::quoted;
 use crate::rules::{Lists, NetSet, nearest};
@@ -57,7 +57,7 @@ pub fn build(document: &Document<'_>, sink: &Sink<'_>, around: &Surroundings<'_>
         records: records(&document.table("records")?),
         limits: Limits::default(),
         protocol: Protocol::default(),
-        rules: Vec::new(),
+        rules: RuleTable::default(),
         expects: Vec::new(),
         lists: Lists::default(),
         loaded: LoadedLists::default(),

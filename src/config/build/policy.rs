@@ -5,7 +5,7 @@ use super::lists::Shelf;
 use super::{gateway, limits, protocol};
 use crate::config::file::Document;
 use crate::config::keys::{FILES, Settings};
-use crate::config::model::{LoadedLists, Policy};
+use crate::config::model::{LoadedLists, Policy, RuleTable};
 use crate::config::sink::Sink;
 use crate::config::sources::{Sources, list_name};
 use crate::config::{strangers, syntax};
@@ -134,7 +134,8 @@ fn build(
     strangers::told(&sources.others, &named).into_iter().for_each(|problem| protocol.sink.other(problem));
     let (mut policy, draft) = (policy?, draft?);
     policy.limits = limits_built?;
-    (policy.protocol, policy.rules, policy.expects) = (draft.protocol, draft.rules, draft.expects);
+    policy.rules = RuleTable::new(draft.rules);
+    (policy.protocol, policy.expects) = (draft.protocol, draft.expects);
     (policy.lists, policy.loaded) = (shelf.lists, shelf.loaded);
     Some(policy)
 }

@@ -1,6 +1,6 @@
 //! `gateway.toml`, and the policy as a whole.
 
-use super::{Expect, Limits, Protocol, Rule};
+use super::{Expect, Limits, Protocol, RuleTable};
 use crate::rules::{DomainSet, List, Lists, NetSet, Problem, RecipientTable};
 use crate::verdict::Direction;
 use std::collections::HashMap;
@@ -55,7 +55,7 @@ pub struct Policy {
     /// `protocol.toml`.
     pub protocol: Protocol,
     /// Its rules, in file order.
-    pub rules: Vec<Arc<Rule>>,
+    pub rules: RuleTable,
     /// Its tests.
     pub expects: Vec<Expect>,
     /// Every list in `lists/`, by name.

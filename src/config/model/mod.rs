@@ -5,8 +5,10 @@ mod gateway;
 mod limits;
 mod protocol;
 mod rule;
+mod rule_table;
 
 pub use gateway::*;
 pub use limits::*;
 pub use protocol::*;
 pub use rule::*;
+pub use rule_table::{RuleTable, Trails};

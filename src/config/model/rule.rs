@@ -63,6 +63,21 @@ pub struct Rule {
     pub hide: Vec<Box<str>>,
 }
 
+impl Rule {
+    /// Where it is looked at. Keywords are hidden in the answer to EHLO; a rule over a recipient answers while there is
+    /// one.
+    #[must_use]
+    pub fn place(&self) -> Stage {
+        if self.action == RuleAction::Hide {
+            self.answer_at.min(Stage::Helo)
+        } else if self.when.recipient.is_some() {
+            self.answer_at.min(Stage::Rcpt)
+        } else {
+            self.answer_at
+        }
+    }
+}
+
 /// Conditions of a rule.
 #[derive(Debug, Default)]
 pub struct Conditions {
