@@ -9,7 +9,8 @@ const ERRORS_BAD: u32 = 3;
 impl Session {
     /// Ours, proven, allowed or in the middle of a message before strangers, and these before those that made errors.
     pub(super) fn priority(&self) -> Priority {
-        let ours = self.standing.exempt || self.standing.allowed || self.authenticated || self.client.may_relay;
+        let ours =
+            self.standing.exempt || self.standing.allowed || self.authenticated || self.client.may_relay;
         // Somebody who was told 250 to a recipient is not turned away for a connection that was lent to others.
         let in_progress = self.transaction.as_deref().is_some_and(|t| t.accepted().next().is_some());
         let proven = || self.gateway.limits.known.has(self.client.ip, &self.generation.policy.limits);
