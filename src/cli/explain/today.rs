@@ -62,8 +62,8 @@ fn scene(record: &Record<'_>, now: i64) -> (Scene, Vec<&'static str>) {
         tls: !record.tls.is_empty(),
         user: text(&record.user),
         authenticated: record.authenticated,
-        sender: Some(path(&record.from)),
-        recipients: record.to.iter().map(|to| path(&to.rcpt)).collect(),
+        sender: record.sender().map(Into::into),
+        recipients: record.to.iter().map(|to| to.path().into()).collect(),
         octets: Some(record.size).filter(|octets| *octets > 0),
         header_from: header_mailboxes(&record.header.from),
         gathered,
@@ -71,11 +71,6 @@ fn scene(record: &Record<'_>, now: i64) -> (Scene, Vec<&'static str>) {
         ..unasked
     };
     (scene, assumed)
-}
-
-/// A path as MAIL and RCPT have it: the record leaves the brackets out.
-fn path(text: &str) -> Box<str> {
-    if text.starts_with('<') { text.into() } else { format!("<{text}>").into() }
 }
 
 /// Mailboxes of a `From:` field as the record has it.
