@@ -15,11 +15,14 @@
 //!                      control                 the local socket between commands and the running gateway
 //! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, drain, audit
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
+//!                      lookup                  names in DNS, DNS lists, the country database
+//!                      records                 what sessions and messages were: for explain, top, loops
+//!                      limits                  connections, rates, bans, throttles, greylisting
 //! floor 3a  stores     body                    a message in session: memory, then a sealed file
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
 //! floor 2   policy     checks                  facts and policy in, findings out
-//!                      config                  gateway.toml to a typed policy (only `load` reads files)
+//!                      config                  rules/*.toml and lists to a typed policy (only `load` reads)
 //!                      rules                   matchers: networks, domains, recipients
 //! floor 1   protocol   smtp   message          framing, commands, data, two machines; header and trace
 //! floor 0   words      verdict                 facts, findings, verdicts, dispositions
@@ -70,7 +73,9 @@
 //! | the client's stream, its machine, who it is, its counts | [`gateway::Session`] |
 //! | envelope, findings, times, the downstream session in use | `gateway::transaction::Transaction`, at most one in a session |
 //! | order of commands, what the stream is at this octet | [`smtp::server::Server`], [`smtp::client::Client`] |
+//! | questions to name servers, their answers, the country database | [`lookup::Lookup`] |
 //! | connections at rest, health of addresses, what they offered | [`downstream::Pool`] |
+//! | connections and rates of addresses, bans, throttles, greylisting | [`limits::Limits`], one in a process |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
 //! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
 //!
@@ -110,6 +115,8 @@
 //! No queue and no bounces: a message is the client's until the downstream has it. No rewriting of addresses, headers
 //! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, SIZE left out where the downstream
 //! does not know it, and the angle brackets of a path that came without, where the policy takes it. No lookup of MX or host names. No parser of somebody else's decides where a line, a message or a
+//! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
+//! does not know it. No way to a downstream is looked up in DNS. No parser of somebody else's decides where a line, a message or a
 //! reply ends. No `unsafe`. Verdicts that need a store ([`verdict::Verdict::Hold`], [`verdict::Verdict::Quarantine`],
 //! [`verdict::Verdict::Discard`]) are words without a place to go in this version: no rule gives them, and a message
 //! that got one would be refused for now, for what cannot be kept is not taken. The only scanner passes everything.
@@ -129,6 +136,9 @@ pub mod body;
 pub mod store;
 
 pub mod downstream;
+pub mod limits;
+pub mod lookup;
+pub mod records;
 pub mod scan;
 
 pub mod gateway;

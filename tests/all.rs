@@ -14,5 +14,6 @@ mod dialogues;
 mod ends;
 mod harness;
 mod invariance;
+mod lists;
 mod shipped;
 mod tls;

@@ -1,7 +1,8 @@
 //! Golden dialogues: `tests/dialogues/*.smtp`, each a session (or several) through a whole gateway.
 //!
 //! Above `---` stand keys (`top: max_message_size = "1K"`, also `listener`, `downstream`, `relay`,
-//! `timeouts`), `syntax:` (violations that are taken, with `!` those that are not), `ehlo:` (what the downstream offers, commas between), `mode: auto|script` (who speaks for
+//! `timeouts`; and lines of `limits`, `protocol`, `blocks`, `allow`, `dns`), `syntax:` (violations that are taken, with `!` those that are not),
+//! `ehlo:` (what the downstream offers, commas between), `mode: auto|script` (who speaks for
 //! it), `probe: off`, `client: ADDRESS`. Below it one action or expectation a line:
 //!
 //! | line | meaning |
@@ -68,6 +69,11 @@ impl Dialogue {
                 "downstream" => add(&mut dialogue.keys.downstream),
                 "relay" => add(&mut dialogue.keys.relay),
                 "timeouts" => add(&mut dialogue.keys.timeouts),
+                "limits" => add(&mut dialogue.keys.limits),
+                "protocol" => add(&mut dialogue.keys.protocol),
+                "blocks" => add(&mut dialogue.keys.blocks),
+                "allow" => add(&mut dialogue.keys.allow),
+                "dns" => add(&mut dialogue.keys.dns),
                 "syntax" => add(&mut dialogue.keys.syntax),
                 "ehlo" => dialogue.ehlo = value.to_owned(),
                 "mode" => dialogue.mode = Some(mode(value)),

@@ -10,11 +10,14 @@ use portcullis::config::model::Policy;
 use portcullis::downstream::{BoxStream, Dial, DialFuture};
 use portcullis::gateway::audit::{Audit, AuditWriter};
 use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
+use portcullis::limits::Limits;
+use portcullis::lookup::{Lookup, Table};
 use portcullis::message::trace::TraceKey;
+use portcullis::records::Records;
 use portcullis::rules::Mode as RuleMode;
 use portcullis::store::StateDir;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -251,11 +254,61 @@ pub struct Keys {
     pub downstream: String,
     pub relay: String,
     pub timeouts: String,
+    /// Lines of `limits.toml`, `protocol.toml`, `lists/blocks.list`, `lists/allow.list`.
+    pub limits: String,
+    pub protocol: String,
+    pub blocks: String,
+    pub allow: String,
+    /// What DNS says: `ptr 192.0.2.7 mx.example.com`, `host NAME ADDRESS…`, `mx DOMAIN HOST…`, `fails NAME`.
+    pub dns: String,
     /// Violations that are only logged: keys of `[syntax]`, and with `!` in front those that are refused.
     pub syntax: String,
 }
 
 impl Keys {
+    /// Puts the rules directory there. Unless a test is about it nobody waits for a greeting or an answer, and nobody
+    /// has been here before.
+    fn write(&self, dir: &Path) {
+        let mut limits = self.limits.clone();
+        for (table, keys) in [
+            ("[greeting]", "delay = \"0s\""),
+            ("[tarpit]", "step = \"0s\""),
+            ("[rates]", "mode = \"off\""),
+            ("[bans]", "mode = \"off\""),
+        ] {
+            if !limits.contains(table) {
+                limits.push_str(&format!("{table}\n{keys}\n"));
+            }
+        }
+        std::fs::create_dir(dir.join("lists")).unwrap();
+        for (name, text) in [
+            ("gateway.toml", self.toml()),
+            ("limits.toml", limits),
+            ("protocol.toml", self.protocol.clone()),
+            ("lists/blocks.list", self.blocks.clone()),
+            ("lists/allow.list", self.allow.clone()),
+        ] {
+            std::fs::write(dir.join(name), text).unwrap();
+        }
+    }
+
+    fn lookup(&self) -> Lookup {
+        let mut table = Table::default();
+        for line in self.dns.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            table = match words.as_slice() {
+                ["ptr", ip, names @ ..] => table.pointer(ip.parse().unwrap(), names),
+                ["host", name, ips @ ..] => {
+                    let ips: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+                    table.host(name, &ips)
+                }
+                ["mx", domain, hosts @ ..] => table.mx(domain, hosts),
+                other => panic!("dns: {other:?}"),
+            };
+        }
+        Lookup::table(table)
+    }
+
     fn with_syntax(&self, mut policy: Policy) -> Policy {
         let syntax = &mut policy.protocol.syntax;
         for word in self.syntax.split_whitespace() {
@@ -275,7 +328,7 @@ impl Keys {
         let addresses =
             if self.downstream.contains("addresses") { "" } else { "addresses = [\"127.0.0.1:2525\"]\n" };
         format!(
-            "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n{}\n\
+            "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n{}\n[dns]\nreverse_names = false\n\
              [timeouts]\n{}\n\
              [[listener]]\nname = \"in\"\naddress = \"127.0.0.1:2526\"\ndirection = \"inbound\"\n\
              downstream = \"mx\"\n{}\n\
@@ -298,8 +351,9 @@ impl Harness {
     /// Builds it as `run` does, without sockets and signals.
     pub fn new(keys: &Keys, downstream: Arc<Downstream>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let read = |path: &Path| std::fs::read_to_string(path);
-        let (policy, problems) = config::parse(&keys.toml(), dir.path(), &read);
+        keys.write(dir.path());
+        let (policy, problems) =
+            config::load(dir.path(), config::Moment { now: 1_790_000_000, before: None });
         let policy = policy.unwrap_or_else(|| {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))
@@ -307,17 +361,21 @@ impl Harness {
         let policy = keys.with_syntax(policy);
         let dial: Arc<dyn Dial> = Arc::new(Pipes(Arc::clone(&downstream)));
         let policy = Arc::new(policy);
-        let generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();
+        let mut generation = Generation::build(Arc::clone(&policy), None, &dial).unwrap();
+        generation.lookup = Arc::new(keys.lookup());
         let state = StateDir::open(&policy.state_dir).unwrap();
-        let (audit, writer) = Audit::open(policy.audit.clone()).unwrap();
+        let (records, keeper) = Records::open(&policy.state_dir, &policy.records).unwrap();
+        let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper)).unwrap();
         let gateway = Gateway {
             current: ArcSwap::from_pointee(generation),
             ids: state.ids(),
             trace_key: TraceKey::new(state.trace_key()),
             budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
             audit,
+            records,
             live: Arc::default(),
             counters: gateway::Counters::default(),
+            limits: Arc::new(Limits::open(&policy.state_dir, 0).unwrap()),
             fold: portcullis::gateway::Fold::default(),
             phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
             dial,
@@ -345,7 +403,7 @@ impl Harness {
     pub fn connect(&self, peer: SocketAddr) -> DuplexStream {
         let (near, far) = tokio::io::duplex(PIPE_OCTETS);
         let local = "198.51.100.25:25".parse().unwrap();
-        let accepted = Accepted { stream: Box::new(far), peer, local, listener: 0 };
+        let accepted = Accepted::new(Box::new(far), peer, local, 0);
         let place = self.gateway.live.enter(1000).unwrap();
         let session = Session::new(Arc::clone(&self.gateway), accepted, place).unwrap();
         tokio::spawn(session.run());

@@ -1,7 +1,7 @@
 """The servers and the tools of this folder themselves, without Portcullis: when this fails, look here first."""
 import os
 
-from lib import lenient, proc
+from lib import dns, lenient, proc
 from lib.certs import Certificate
 from lib.client import Client, dot_stuff, send, text
 from lib.downstream import KEYWORDS, Close, Delay
@@ -106,3 +106,52 @@ def test_certificates(env):
         assert before.startswith("sha256:") and len(before) == 7 + 64
         made.make()
         assert made.spki_pin() != before
+
+
+def test_name_server(env):
+    """Every way to answer, and who asked for what."""
+    server = env.dns({
+        "mx.example.com": {"A": ["192.0.2.1", "192.0.2.2"], "AAAA": "2001:db8::1", "MX": (10, "a.example.com"), "TXT": "x" * 300},
+        "a.b.example.com": {"A": "192.0.2.3"},
+        "alias.example.com": {"CNAME": "mx.example.com"},
+        "lost.example.com": {"CNAME": "gone.example.com"},
+        dns.arpa("127.0.0.5"): {"PTR": [f"{'x' * 50}{i}.example.com" for i in range(60)]},
+        "*.bl.example": {"A": "127.0.0.2"},
+        dns.listed("192.0.2.9", "bl.example"): {"A": "127.0.0.9"},
+        "sick.example": {"*": dns.Code("SERVFAIL")},
+        "dead.example": {"A": dns.Drop()},
+        "slow.example": {"A": dns.Delay(0.3, "192.0.2.4")},
+        "cut.example": {"A": dns.Cut("192.0.2.5")},
+        "forged.example": {"A": dns.WrongId("192.0.2.6")},
+        "garbage.example": {"A": dns.Garbage()},
+    })
+
+    def ask(name, kind, **kw):
+        return dns.ask(server.address, name, kind, **kw)
+
+    def addresses(name, **kw):
+        return [".".join(map(str, d)) for _, kind, d in ask(name, "A", **kw)[2] if kind == "A"]
+
+    assert addresses("mx.example.com") == addresses("MX.Example.COM", tcp=True) == ["192.0.2.1", "192.0.2.2"]
+    assert ask("mx.example.com", "AAAA")[2][0][2].hex() == "20010db8000000000000000000000001"
+    assert ask("mx.example.com", "MX")[2][0][2] == b"\0\x0a\1a\7example\3com\0"
+    assert len(ask("mx.example.com", "TXT")[2][0][2]) == 302
+    assert ask("mx.example.com", "PTR") == (0, False, []), "NODATA"
+    assert ask("b.example.com", "A") == (0, False, []), "a name between"
+    assert ask("nowhere.example.com", "A") == (3, False, [])
+    assert addresses("alias.example.com") == ["192.0.2.1", "192.0.2.2"]
+    assert [k for _, k, _ in ask("lost.example.com", "A")[2]] == ["CNAME"]
+    assert ask("5.0.0.127.in-addr.arpa", "PTR") == (0, True, []), "too large for UDP"
+    assert len(ask("5.0.0.127.in-addr.arpa", "PTR", tcp=True)[2]) == 60
+    assert addresses("1.2.0.192.bl.example") == ["127.0.0.2"] and addresses("9.2.0.192.bl.example") == ["127.0.0.9"]
+    assert ask("sick.example", "MX") == (2, False, [])
+    assert ask("dead.example", "A", timeout=0.2) is None
+    assert ask("slow.example", "A", timeout=0.1) is None
+    assert addresses("slow.example") == ["192.0.2.4"]
+    assert ask("cut.example", "A") == (0, True, []) and addresses("cut.example", tcp=True) == ["192.0.2.5"]
+    assert ask("forged.example", "A") == "wrong id"
+    assert server.count("cut.example", "A") == 2 and server.count("cut.example", over="tcp") == 1
+    server.rows["new.example"] = {"A": "192.0.2.7"}
+    assert addresses("new.example") == ["192.0.2.7"]
+    six = dns.listed("2001:db8::1", "bl.example")
+    assert six.startswith("1.0.0.0.") and six.endswith(".0.1.0.0.2.bl.example") and addresses(six) == ["127.0.0.2"]

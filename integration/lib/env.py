@@ -93,6 +93,14 @@ class Env:
         self.log(f"scripted downstream {down.address}", down.transcript)
         return down
 
+    def dns(self, rows=None, **kw):
+        """A name server of our own: see lib/dns.py."""
+        from .dns import Dns
+        server = Dns(rows, **kw).start()
+        self.defer(server.stop)
+        self.log(f"name server {server.address}", server.transcript)
+        return server
+
     def gateway(self, downstream, **kw):
         """A running gateway in front of `downstream` (anything with .address, an address, or a list of these)."""
         return self.rules(downstream, **kw).start()

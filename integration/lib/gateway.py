@@ -35,7 +35,7 @@ class Gateway:
     keywords are top-level keys. `listeners`/`downstreams`: further tables. The tables have the smallest values that run."""
 
     def __init__(self, env, downstream, listener=None, down=None, relay=None, timeouts=None, trusted=None, audit=None,
-                 log=None, listeners=(), downstreams=(), environment=None, ready="banner", **top):
+                 log=None, listeners=(), downstreams=(), environment=None, ready="banner", files=None, dns=None, **top):
         self.env, self.ready, self.environment = env, ready, environment or {}
         self.dir = env.folder("gateway")
         self.stderr = os.path.join(self.dir, "stderr")
@@ -50,7 +50,8 @@ class Gateway:
         self.listeners = [{"name": "in", "address": self.address, "direction": "inbound", "downstream": "mx", **(listener or {})}, *listeners]
         self.downstreams = [{"name": "mx", "addresses": _addresses(downstream), **(down or {})}, *downstreams]
         self.tables = {"relay": {"domains": ["example.net"], **(relay or {})}, "timeouts": timeouts, "trusted": trusted,
-                       "audit": audit, "log": log}
+                       "audit": audit, "log": log, "dns": dns}
+        self.files = files or {}
         env.log("portcullis (stderr)", self.stderr)
         env.log("portcullis (audit)", self.audit_path)
         self.write()
@@ -65,7 +66,23 @@ class Gateway:
         """Writes gateway.toml: the tables, or a text as it is."""
         with open(self.toml_path, "w") as f:
             f.write(self.text() if text is None else text)
+        for name, content in self.files.items():
+            self.put(name, content)
         return self
+
+    def put(self, name, content):
+        """Writes another file of the rules folder, as an editor does: beside it, then renamed."""
+        path = os.path.join(os.path.dirname(self.toml_path), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".new~", "w") as f:
+            f.write(content)
+        os.rename(path + ".new~", path)
+        return path
+
+    def rules(self, name):
+        """The text of a file of the rules folder."""
+        with open(os.path.join(os.path.dirname(self.toml_path), name)) as f:
+            return f.read()
 
     # the process
     def start(self, **kw):

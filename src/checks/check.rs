@@ -3,16 +3,20 @@
 use crate::config::model::Policy;
 use crate::verdict::{Facts, Finding, Needs, Stage};
 
-/// One check.
+/// One check. It keeps no state, costs no allocation where it has nothing to say, and is asked again and again.
 pub trait Check: Sync {
-    /// Stable id, as it stands in logs and rules.
+    /// Stable id, as it stands in logs. Its findings may have ids of their own (rules, list entries).
     fn id(&self) -> &'static str;
-    /// Where it runs.
-    fn stage(&self) -> Stage;
-    /// Facts that must be gathered for it.
-    fn needs(&self) -> Needs {
+    /// Where it is asked.
+    fn stages(&self) -> &'static [Stage];
+    /// Facts that must be gathered for it at a stage: only what its mode and the policy really use.
+    fn needs(&self, _stage: Stage, _policy: &Policy) -> Needs {
         Needs::NONE
     }
-    /// Its finding; `None` is nothing to say.
-    fn check(&self, facts: &Facts<'_>, policy: &Policy) -> Option<Finding>;
+    /// Whether it is asked of allowed clients, senders and recipients too: what no allow list may open.
+    fn guards(&self) -> bool {
+        false
+    }
+    /// Adds what it has to say.
+    fn check(&self, stage: Stage, facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>);
 }

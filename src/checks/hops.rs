@@ -19,28 +19,32 @@ impl Check for LoopGuard {
         "loop-guard"
     }
 
-    fn stage(&self) -> Stage {
-        Stage::Message
+    fn stages(&self) -> &'static [Stage] {
+        &[Stage::Message]
     }
 
-    fn needs(&self) -> Needs {
+    fn needs(&self, _: Stage, _: &Policy) -> Needs {
         Needs::MESSAGE
     }
 
-    fn check(&self, facts: &Facts<'_>, _: &Policy) -> Option<Finding> {
-        let message = facts.message?;
+    fn guards(&self) -> bool {
+        true
+    }
+
+    fn check(&self, stage: Stage, facts: &Facts<'_>, _: &Policy, findings: &mut Vec<Finding>) {
+        let Some(message) = facts.message else { return };
         if message.received <= RECEIVED_MAX && message.own_marks <= OWN_MARKS_MAX {
-            return None;
+            return;
         }
         let reason = format!("{} Received headers, {} of them ours", message.received, message.own_marks);
         let verdict = Verdict::Reject(catalogue::LOOP.reply());
-        Some(Finding::new(self.id(), self.stage(), verdict, Source::built_in(), reason))
+        findings.push(Finding::new(self.id(), stage, verdict, Source::built_in(), reason));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::{facts, policy, stranger};
+    use super::super::table::tests::{ask_one, facts, policy, stranger};
     use super::*;
     use crate::verdict::MessageFacts;
 
@@ -51,7 +55,8 @@ mod tests {
         for (received, own_marks, refused) in [(0, 0, false), (100, 5, false), (101, 0, true), (6, 6, true)] {
             let message = MessageFacts { received, own_marks, ..MessageFacts::default() };
             let facts = Facts { message: Some(&message), ..facts(&client, None) };
-            assert_eq!(LoopGuard.check(&facts, &policy).is_some(), refused, "{received} {own_marks}");
+            let found = ask_one(&LoopGuard, Stage::Message, &facts, &policy);
+            assert_eq!(!found.is_empty(), refused, "{received} {own_marks}");
         }
     }
 }

@@ -5,7 +5,7 @@ use super::check::Check;
 use crate::config::model::Policy;
 use crate::mail::Path;
 use crate::reply::catalogue;
-use crate::verdict::{Facts, Finding, Source, Stage, Verdict};
+use crate::verdict::{Effect, Event, Facts, Finding, Source, Stage, Verdict};
 
 /// The check.
 pub struct KnownRecipients;
@@ -15,26 +15,31 @@ impl Check for KnownRecipients {
         "known-recipients"
     }
 
-    fn stage(&self) -> Stage {
-        Stage::Rcpt
+    fn stages(&self) -> &'static [Stage] {
+        &[Stage::Rcpt]
     }
 
-    fn check(&self, facts: &Facts<'_>, policy: &Policy) -> Option<Finding> {
-        let mailbox = facts.recipient.and_then(Path::mailbox)?;
+    fn guards(&self) -> bool {
+        true
+    }
+
+    fn check(&self, stage: Stage, facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
+        let Some(mailbox) = facts.recipient.and_then(Path::mailbox) else { return };
         let table = &policy.relay.recipients;
-        let domain = mailbox.domain().filter(|d| table.answers(d))?;
+        let Some(domain) = mailbox.domain().filter(|d| table.answers(d)) else { return };
         if table.has(mailbox) || mailbox.local().eq_ignore_ascii_case(b"postmaster") {
-            return None;
+            return;
         }
         let reason = format!("not in the recipients of {domain}");
         let verdict = Verdict::Reject(catalogue::UNKNOWN_RECIPIENT.reply());
-        Some(Finding::new(self.id(), self.stage(), verdict, Source::built_in(), reason))
+        let finding = Finding::new(self.id(), stage, verdict, Source::built_in(), reason);
+        findings.push(finding.with(Effect::Count(Event::UnknownRecipient)));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::{facts, policy, stranger};
+    use super::super::table::tests::{ask_one, facts, policy, stranger};
     use super::*;
 
     #[test]
@@ -51,8 +56,9 @@ mod tests {
             ("<c@other.example>", false),
         ] {
             let (parsed, _) = Path::parse(path.as_bytes()).unwrap();
-            let found = KnownRecipients.check(&facts(&client, Some(&parsed)), &policy);
-            assert_eq!(found.is_some(), refused, "{path}");
+            let facts = facts(&client, Some(&parsed));
+            let found = ask_one(&KnownRecipients, Stage::Rcpt, &facts, &policy);
+            assert_eq!(!found.is_empty(), refused, "{path}");
         }
     }
 }

@@ -5,10 +5,11 @@
 //! would follow it on our behalf.
 
 use super::check::Check;
+use super::common::may_relay;
 use crate::config::model::Policy;
 use crate::mail::{Host, Path};
 use crate::reply::{Entry, catalogue};
-use crate::verdict::{Facts, Finding, Source, Stage, Verdict};
+use crate::verdict::{Effect, Event, Facts, Finding, Source, Stage, Verdict};
 
 /// The check.
 pub struct RelayControl;
@@ -18,18 +19,24 @@ impl Check for RelayControl {
         "relay-control"
     }
 
-    fn stage(&self) -> Stage {
-        Stage::Rcpt
+    fn stages(&self) -> &'static [Stage] {
+        &[Stage::Rcpt]
     }
 
-    fn check(&self, facts: &Facts<'_>, policy: &Policy) -> Option<Finding> {
-        let trusted_to_relay = facts.client.may_relay && !facts.client.balancer;
-        if trusted_to_relay || facts.authenticated {
-            return None;
+    fn guards(&self) -> bool {
+        true
+    }
+
+    fn check(&self, stage: Stage, facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
+        if may_relay(facts) || facts.authenticated {
+            return;
         }
-        let (entry, reason) = refusal(facts.recipient?, policy)?;
+        let Some((entry, reason)) = facts.recipient.and_then(|r| refusal(r, policy)) else { return };
         let verdict = Verdict::Reject(entry.reply());
-        Some(Finding::new(self.id(), self.stage(), verdict, Source::built_in(), reason))
+        let finding = Finding::new(self.id(), stage, verdict, Source::built_in(), reason);
+        let forgot = entry == catalogue::UNQUALIFIED;
+        let event = if forgot { Event::ProtocolError } else { Event::RelayDenied };
+        findings.push(finding.with(Effect::Count(event)));
     }
 }
 
@@ -54,7 +61,7 @@ fn refusal(path: &Path, policy: &Policy) -> Option<(Entry, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::{facts, policy, stranger};
+    use super::super::table::tests::{ask_one, facts, policy, stranger};
     use super::*;
 
     const TABLE: &[(&str, Option<u16>)] = &[
@@ -85,7 +92,7 @@ mod tests {
     fn code(path: &str, facts: &mut Facts<'_>, policy: &Policy) -> Option<u16> {
         let (path, _) = Path::parse(path.as_bytes()).unwrap();
         let facts = Facts { recipient: Some(&path), ..facts.clone() };
-        RelayControl.check(&facts, policy).map(|f| match f.verdict {
+        ask_one(&RelayControl, Stage::Rcpt, &facts, policy).first().map(|f| match &f.verdict {
             Verdict::Reject(reply) => reply.code(),
             other => panic!("{other:?}"),
         })

@@ -13,21 +13,25 @@ impl Check for DeclaredSize {
         "declared-size"
     }
 
-    fn stage(&self) -> Stage {
-        Stage::Mail
+    fn stages(&self) -> &'static [Stage] {
+        &[Stage::Mail]
     }
 
-    fn check(&self, facts: &Facts<'_>, policy: &Policy) -> Option<Finding> {
-        let declared = facts.declared_octets.filter(|&n| n > policy.max_message_octets)?;
+    fn guards(&self) -> bool {
+        true
+    }
+
+    fn check(&self, stage: Stage, facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
+        let Some(declared) = facts.declared_octets.filter(|&n| n > policy.max_message_octets) else { return };
         let reason = format!("declared {declared} octets, max_message_size is {}", policy.max_message_octets);
         let verdict = Verdict::Reject(catalogue::TOO_BIG.reply());
-        Some(Finding::new(self.id(), self.stage(), verdict, Source::built_in(), reason))
+        findings.push(Finding::new(self.id(), stage, verdict, Source::built_in(), reason));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::{facts, policy, stranger};
+    use super::super::table::tests::{ask_one, facts, policy, stranger};
     use super::*;
 
     #[test]
@@ -36,7 +40,8 @@ mod tests {
         let client = stranger();
         for (declared, refused) in [(None, false), (Some(50 << 20), false), (Some((50 << 20) + 1), true)] {
             let facts = Facts { declared_octets: declared, ..facts(&client, None) };
-            assert_eq!(DeclaredSize.check(&facts, &policy).is_some(), refused, "{declared:?}");
+            let found = ask_one(&DeclaredSize, Stage::Mail, &facts, &policy);
+            assert_eq!(!found.is_empty(), refused, "{declared:?}");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
-use super::{check, demo, reload, rollback, run, status};
+use super::{
+    bans, blocks, check, demo, explain, kick, lists, loops, reload, rollback, run, status, throttles, top,
+    who,
+};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +46,30 @@ pub(super) enum Verb {
     Reload(reload::Options),
     /// Put the rules of an earlier generation back
     Rollback(rollback::Options),
+    /// Say what happened to a session or message, and why
+    Explain(explain::Options),
+    /// Show who sends most, and the command that stops it
+    Top(top::Options),
+    /// Show mail that goes round in circles
+    Loops(loops::Options),
+    /// Show the sessions that are open now
+    Who(who::Options),
+    /// End sessions
+    Kick(kick::Options),
+    /// Show what is blocked and allowed, and what an entry would hit
+    Blocks(blocks::Options),
+    /// List, lift and add bans: clients that may not connect for a while
+    Bans(bans::Options),
+    /// List and lift throttles: users, senders and domains that sent or got too much
+    Throttles(throttles::Options),
+    /// Block an address, a sender or another client: an entry in lists/blocks.list
+    Block(lists::Block),
+    /// Take an entry out of lists/blocks.list
+    Unblock(lists::Remove),
+    /// Let an address, a sender or another client pass: an entry in lists/allow.list
+    Allow(lists::Allow),
+    /// Take an entry out of lists/allow.list
+    Unallow(lists::Remove),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
 }
@@ -56,6 +83,18 @@ impl Verb {
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
             Self::Rollback(options) => rollback::run(rules, options),
+            Self::Explain(options) => explain::run(rules, options),
+            Self::Top(options) => top::run(rules, options),
+            Self::Loops(options) => loops::run(rules, options),
+            Self::Who(options) => who::run(rules, options),
+            Self::Kick(options) => kick::run(rules, options),
+            Self::Blocks(options) => blocks::run(rules, options),
+            Self::Bans(options) => bans::run(rules, options),
+            Self::Throttles(options) => throttles::run(rules, options),
+            Self::Block(options) => lists::block(rules, options),
+            Self::Unblock(options) => lists::unblock(rules, options),
+            Self::Allow(options) => lists::allow(rules, options),
+            Self::Unallow(options) => lists::unallow(rules, options),
             Self::Demo(options) => demo::run(options),
         }
     }

@@ -12,7 +12,9 @@ use crate::control::{self, ControlSocket, Reloads};
 use crate::downstream::{Dial, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
 use crate::gateway::{self, Bound, Gateway, Generation, History, ReloadReport, bind};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
+use crate::records::Records;
 use crate::store::{StateDir, StateLock};
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
@@ -70,16 +72,20 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     drop_privileges(&policy)?;
     let state = StateDir::open(&policy.state_dir)?;
     let control = ControlSocket::bind(&policy.state_dir)?;
+    let limits = Limits::open(&policy.state_dir, unix_ms() / 1000)?;
+    let (records, keeper) = Records::open(&policy.state_dir, &policy.records)?;
+    let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper))?;
     let (history, numbered) = History::open(&policy.state_dir, &rules_dir);
-    let (audit, writer) = Audit::open(policy.audit.clone())?;
     let gateway = Gateway {
         current: ArcSwap::from_pointee(generation.numbered(numbered)),
         ids: state.ids(),
         trace_key: TraceKey::new(state.trace_key()),
         budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
         audit,
+        records,
         live: Arc::default(),
         counters: gateway::Counters::default(),
+        limits: Arc::new(limits),
         fold: gateway::Fold::default(),
         phase: tokio::sync::watch::channel(gateway::Phase::Running).0,
         dial,
@@ -129,6 +135,7 @@ impl Daemon {
         let result = runtime.block_on(Box::pin(live(&gateway, bound, control, until)));
         // Sessions over the drain limit are dropped here.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        gateway.limits.save();
         writer.close();
         result
     }

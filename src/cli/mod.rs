@@ -2,12 +2,21 @@
 //!
 //! Exit codes: 0 done, 1 nothing matched, 2 refused by a check, 3 the daemon cannot be reached.
 
+mod act;
 mod args;
+mod asked;
+mod asking;
+mod bans;
+mod blocks;
 mod check;
 mod daemon;
 mod demo;
 mod exit;
+mod explain;
+mod kick;
+mod lists;
 mod logging;
+mod loops;
 mod out;
 mod privileges;
 mod reload;
@@ -17,6 +26,9 @@ mod run;
 mod state_dir;
 mod status;
 mod systemd;
+mod throttles;
+mod top;
+mod who;
 
 use std::process::ExitCode;
 

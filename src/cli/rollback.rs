@@ -7,8 +7,8 @@
 use super::exit::{NOTHING, REFUSED, UNREACHABLE};
 use super::out::{self, Ink, Paint};
 use super::{rolled, state_dir};
-use crate::config;
 use crate::control::{Answer, ControlError, Request, ask};
+use crate::gateway::load_rules;
 use crate::gateway::{History, ReloadReport, Restore, Snapshot};
 use crate::store::StateLock;
 use crate::store::generations::{Generations, Kept};
@@ -121,7 +121,7 @@ fn target<'g>(generations: &'g Generations, now: &Snapshot, wanted: Option<u64>)
 /// Puts the files in place, and reads them as the gateway will.
 fn put_back(rules: &Path, restore: &Restore, generations: &Generations) -> Result<(), No> {
     restore.carry_out(rules, generations)?;
-    let (policy, problems) = config::load(rules);
+    let (policy, problems) = load_rules(rules, None);
     if policy.is_some() {
         return Ok(());
     }
@@ -154,7 +154,7 @@ impl Daemon {
         match self {
             Self::Running => match ask(state_dir, &Request::Keep {}) {
                 Ok(Answer::Kept(number)) => Ok(number),
-                Ok(Answer::Status(_) | Answer::Reload(_) | Answer::Error(_)) => Err(other_answer()),
+                Ok(_) => Err(other_answer()),
                 Err(error) => Err(No(UNREACHABLE, error.to_string())),
             },
             Self::Stopped { .. } => Ok(History::of(Generations::open(state_dir)?).keep_edits(rules)?),
@@ -168,7 +168,7 @@ impl Daemon {
             Self::Running => match ask(state_dir, &Request::Reload {}) {
                 Ok(Answer::Reload(report)) if report.reloaded => Ok(Some(report)),
                 Ok(Answer::Reload(report)) => Err(No(REFUSED, report.problems.join("\n"))),
-                Ok(Answer::Status(_) | Answer::Kept(_) | Answer::Error(_)) => Err(other_answer()),
+                Ok(_) => Err(other_answer()),
                 Err(error) => Err(No(UNREACHABLE, error.to_string())),
             },
         }

@@ -2,13 +2,13 @@
 
 use super::exit::REFUSED;
 use super::{daemon, logging};
-use crate::config;
+use crate::gateway::load_rules;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the verb.
 pub(super) fn run(rules: &Path) -> ExitCode {
-    let (policy, problems) = config::load(rules);
+    let (policy, problems) = load_rules(rules, None);
     problems.iter().for_each(|problem| eprintln!("{problem}"));
     let Some(policy) = policy else {
         eprintln!(

@@ -1,6 +1,6 @@
 //! Where the running gateway is found: `state_dir` of the rules, also while they have mistakes elsewhere.
 
-use crate::config;
+use crate::gateway::load_rules;
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -11,7 +11,7 @@ use toml::de::DeTable;
 /// # Errors
 /// A sentence that says what to do.
 pub(super) fn find(rules: &Path) -> Result<PathBuf, String> {
-    let (policy, problems) = config::load(rules);
+    let (policy, problems) = load_rules(rules, None);
     if let Some(policy) = policy {
         return Ok(policy.state_dir);
     }

@@ -29,7 +29,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
             let now = Timestamp::now().as_millisecond();
             out::print(&text(&status, now, Paint::of_stdout()));
         }
-        Ok(Answer::Reload(_) | Answer::Kept(_) | Answer::Error(_)) => {
+        Ok(_) => {
             eprintln!("portcullis: the gateway answered another question; are both of the same version?");
             return UNREACHABLE.into();
         }
@@ -115,6 +115,15 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
         AuditLosses { lines, writes } => {
             let words = format!("INCOMPLETE: {lines} lines lost, {writes} writes failed; look at the disk");
             row(out, "audit", &paint.ink(Ink::Bad, &words));
+        }
+    }
+    let records = status.records;
+    let words = format!("{} kept, {} on disk", records.entries, octets(records.octets));
+    match records.lost {
+        0 => row(out, "records", &words),
+        lost => {
+            let words = format!("INCOMPLETE: {words}, {lost} lost; look at the disk");
+            row(out, "records", &paint.ink(Ink::Bad, &words));
         }
     }
 }

@@ -1,18 +1,17 @@
 //! Reads the tables of a file by hand over the spanned tree that `toml` parses, so that every mistake in
 //! it is told at once, each at its own line and column. What a table may hold comes from `keys`.
 
-use super::keys::{Fallback, Key, Kind, Section, keys};
+use super::keys::{Fallback, Key, Kind, Section, Settings};
+use super::model::Rate;
 use super::sink::Sink;
+use super::unknown::{unknown, wrong_table};
 use super::value;
-use crate::rules::nearest;
+use crate::rules::Mode;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// Up to this many keys of a table are told to somebody who wrote an unknown one.
-const LISTED_KEYS_MAX: usize = 4;
 
 /// A value and where it stood.
 #[derive(Debug, Clone)]
@@ -29,7 +28,8 @@ pub struct Got<T> {
 #[derive(Debug)]
 pub struct Document<'a> {
     sink: &'a Sink<'a>,
-    root: &'a DeTable<'a>,
+    file: &'static Settings,
+    root: Option<&'a DeTable<'a>>,
 }
 
 /// One table of it, or the defaults of one that is not there.
@@ -39,29 +39,32 @@ pub struct Table<'a> {
     pub sink: &'a Sink<'a>,
     /// Where its header stands; the start of the file for the top and for a table that is not there.
     pub span: Range<usize>,
+    file: &'static Settings,
     section: &'static Section,
     entries: Option<&'a DeTable<'a>>,
     used: RefCell<Vec<&'static str>>,
+    /// Keys whose mistake was told: several builders may read one.
+    told: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Document<'a> {
-    /// A document over a parsed tree.
+    /// A document over a parsed tree; without one everything has its default.
     #[must_use]
-    pub fn new(sink: &'a Sink<'a>, root: &'a DeTable<'a>) -> Self {
-        Self { sink, root }
+    pub fn new(sink: &'a Sink<'a>, file: &'static Settings, root: Option<&'a DeTable<'a>>) -> Self {
+        Self { sink, file, root }
     }
 
     /// The keys at the top of the file.
     #[must_use]
     pub fn top(&self) -> Option<Table<'a>> {
-        section("").map(|section| self.open(section, Some(self.root), 0..0))
+        self.file.section("").map(|section| self.open(section, self.root, 0..0))
     }
 
     /// The table `[name]`. One that is not there, or is no table, has all defaults.
     #[must_use]
     pub fn table(&self, name: &str) -> Option<Table<'a>> {
-        let section = section(name)?;
-        let Some(found) = self.root.get(name) else {
+        let section = self.file.section(name)?;
+        let Some(found) = self.root.and_then(|root| root.get(name)) else {
             return Some(self.open(section, None, 0..0));
         };
         let entries = found.get_ref().as_table();
@@ -76,7 +79,9 @@ impl<'a> Document<'a> {
     /// The tables `[[name]]` in file order. That there is at least one is for the caller to check.
     #[must_use]
     pub fn tables(&self, name: &str) -> Vec<Table<'a>> {
-        let (Some(section), Some(found)) = (section(name), self.root.get(name)) else {
+        let (Some(section), Some(found)) =
+            (self.file.section(name), self.root.and_then(|root| root.get(name)))
+        else {
             return Vec::new();
         };
         let Some(items) = found.get_ref().as_array() else {
@@ -101,7 +106,7 @@ impl<'a> Document<'a> {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.root
-            .get(name)
+            .and_then(|root| root.get(name))
             .is_some_and(|found| found.get_ref().as_array().is_none_or(|items| !items.is_empty()))
     }
 
@@ -111,7 +116,15 @@ impl<'a> Document<'a> {
         entries: Option<&'a DeTable<'a>>,
         span: Range<usize>,
     ) -> Table<'a> {
-        Table { sink: self.sink, span, section, entries, used: RefCell::default() }
+        Table {
+            sink: self.sink,
+            span,
+            file: self.file,
+            section,
+            entries,
+            used: RefCell::default(),
+            told: RefCell::default(),
+        }
     }
 }
 
@@ -134,6 +147,33 @@ impl<'a> Table<'a> {
     /// A duration, not zero.
     pub fn duration(&self, name: &str) -> Got<Duration> {
         self.or_default(name, value::duration)
+    }
+
+    /// A duration that may be zero.
+    pub fn delay(&self, name: &str) -> Got<Duration> {
+        self.or_default(name, value::delay)
+    }
+
+    /// So many in a period; `None` is no limit, also where the value is wrong (then told).
+    pub fn rate(&self, name: &str) -> Option<Got<Rate>> {
+        let got = self.read(name, value::rate)?;
+        Some(Got { value: got.value?, span: got.span, given: got.given })
+    }
+
+    /// A decimal number in thousandths, `None` where it is unset or wrong (then told).
+    pub fn decimal(&self, name: &str) -> Option<Got<i32>> {
+        self.read(name, value::decimal)
+    }
+
+    /// A mode; a wrong one is told and taken for the default.
+    pub fn mode(&self, name: &str) -> Mode {
+        let word = |kind, value: &DeValue<'_>| value::word(kind, value).map(mode);
+        self.or_default(name, word).value
+    }
+
+    /// Whether the key is in the file.
+    pub fn has(&self, name: &str) -> bool {
+        self.given(name).is_some()
     }
 
     /// A whole number within the bounds of its key.
@@ -159,6 +199,18 @@ impl<'a> Table<'a> {
         Got { value: items.map(|got| got.value).unwrap_or_default(), span, given: given.is_some() }
     }
 
+    /// One text or a list of texts; items that are none are told and left out.
+    pub fn texts(&self, name: &str) -> Got<Vec<Got<String>>> {
+        match self.raw(name).filter(|found| found.get_ref().is_str()) {
+            Some(found) => {
+                let text = found.get_ref().as_str().unwrap_or_default().to_owned();
+                let one = Got { value: text, span: found.span(), given: true };
+                Got { value: vec![one], span: found.span(), given: true }
+            }
+            None => self.list(name),
+        }
+    }
+
     /// The value as it stands in the file, for a key that no other method reads.
     pub fn raw(&self, name: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.use_key(name)?;
@@ -170,9 +222,9 @@ impl<'a> Table<'a> {
         for (key, found) in self.entries.into_iter().flatten() {
             let name: &str = key.get_ref();
             let known = self.used.borrow().contains(&name);
-            let is_section = self.section.name.is_empty() && section(name).is_some();
+            let is_section = self.section.name.is_empty() && self.file.section(name).is_some();
             if !known && !is_section {
-                self.sink.error(&key.span(), unknown(self.section, name, found.get_ref()));
+                self.sink.error(&key.span(), unknown(self.file, self.section, name, found.get_ref()));
             }
         }
     }
@@ -186,7 +238,7 @@ impl<'a> Table<'a> {
         match read(key.kind, found.get_ref()) {
             Ok(value) => Some(Got { value, span: found.span(), given: true }),
             Err(message) => {
-                self.sink.error(&found.span(), format!("`{name}`: {message}"));
+                self.tell(key, &found.span(), format!("`{name}`: {message}"));
                 None
             }
         }
@@ -204,6 +256,13 @@ impl<'a> Table<'a> {
         self.read(name, &read).or_else(fallback).unwrap_or_else(zero)
     }
 
+    fn tell(&self, key: &Key, span: &Range<usize>, message: String) {
+        if !self.told.borrow().contains(&key.name) {
+            self.told.borrow_mut().push(key.name);
+            self.sink.error(span, message);
+        }
+    }
+
     fn default<T>(
         &self,
         key: &Key,
@@ -219,7 +278,7 @@ impl<'a> Table<'a> {
                 let name = key.name;
                 let message =
                     format!("`{name}` is missing {}; for example: {name} = {example}", self.section.place());
-                self.sink.error(&self.span, message);
+                self.tell(key, &self.span, message);
                 None
             }
             Fallback::Unset(_) => None,
@@ -261,46 +320,10 @@ impl<'a> Table<'a> {
     }
 }
 
-fn section(name: &str) -> Option<&'static Section> {
-    keys().iter().find(|section| section.name == name)
-}
-
-fn wrong_table(section: &Section, found: &DeValue<'_>) -> String {
-    let title = section.title();
-    match found {
-        DeValue::Table(_) => format!("`{}` is written with two brackets: {title}", section.name),
-        DeValue::Array(_) if !section.repeated => {
-            format!("there is one `{0}`, written with one bracket: {title}", section.name)
-        }
-        _ => format!("`{}` is a table: its keys stand in lines of their own below {title}", section.name),
+fn mode(word: &str) -> Mode {
+    match word {
+        "off" => Mode::Off,
+        "log" => Mode::Log,
+        _ => Mode::On,
     }
-}
-
-fn unknown(here: &Section, name: &str, found: &DeValue<'_>) -> String {
-    let is_table = found.is_table()
-        || found.as_array().is_some_and(|list| list.iter().any(|item| item.get_ref().is_table()));
-    if here.name.is_empty() && is_table {
-        let names = keys().iter().map(|section| section.name).filter(|name| !name.is_empty());
-        let near = nearest(name, names).and_then(section);
-        return match near {
-            Some(near) => format!("unknown table [{}]; did you mean {}?", value::shown(name), near.title()),
-            None => format!("unknown table [{}]", value::shown(name)),
-        };
-    }
-    let elsewhere: Vec<String> =
-        keys().iter().filter(|other| other.key(name).is_some()).map(Section::place).collect();
-    if !elsewhere.is_empty() {
-        let at_top = keys().iter().any(|other| other.name.is_empty() && other.key(name).is_some());
-        let above = if at_top { ", above every [table]" } else { "" };
-        return format!("`{name}` does not belong {} but {}{above}", here.place(), elsewhere.join(" or "));
-    }
-    let names = || here.keys.iter().map(|key| key.name);
-    let hint = match nearest(name, names()) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None if here.keys.len() <= LISTED_KEYS_MAX => {
-            format!("; known are {}", names().collect::<Vec<_>>().join(", "))
-        }
-        None => String::new(),
-    };
-    format!("unknown key `{}` {}{hint}", value::shown(name), here.place())
 }

@@ -1,7 +1,7 @@
 //! What is said of each mistake, and where.
 
-use super::load;
 use super::tests::{MINIMAL, read, with};
+use super::{Moment, load};
 use std::path::Path;
 
 /// Problems of the minimal file with some lines put in, without `gateway.toml:` and with the line within what
@@ -74,7 +74,7 @@ fn mistakes_in_a_list_are_told_in_the_list() {
 fn what_cannot_be_read_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let told = |dir: &Path| {
-        let (policy, problems) = load(dir);
+        let (policy, problems) = load(dir, Moment::at(0));
         assert!(policy.is_none());
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
@@ -97,7 +97,7 @@ fn a_list_is_read_from_beside_the_file() {
     )
     .unwrap();
     std::fs::write(dir.path().join("a.list"), b"info\nb\xfc\n").unwrap();
-    let told = |dir: &Path| load(dir).1.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told = |dir: &Path| load(dir, Moment::at(0)).1.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
         told(dir.path()),
         ["gateway.toml:13:32: error: `recipients`: the list \"a.list\" cannot be read: line 2 is not UTF-8"]

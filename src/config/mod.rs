@@ -1,5 +1,5 @@
 //! Configuration: what the admin wrote (`keys`, `file`), what the program needs (`model`), and the way from
-//! one to the other with every error at once (`build`, `load`).
+//! one to the other with every error at once (`sources`, `build`, `load`).
 //!
 //! Only `load` reads files. A policy is immutable once built; a reload builds a new one or keeps the old.
 
@@ -7,16 +7,29 @@ mod build;
 mod file;
 mod keys;
 mod load;
+mod measure;
 pub mod model;
 mod sink;
+mod sources;
+mod strangers;
 mod syntax;
+mod unknown;
 mod value;
 
-pub use build::parse;
-pub use keys::{Fallback, Key, Kind, Section, keys};
-pub use load::load;
+pub use build::{Moment, parse, parse_files};
+pub use keys::{FILES, Fallback, Key, Kind, Section, Settings};
+pub use load::{load, load_with};
+pub use sources::{Sources, list_file};
 
 #[cfg(test)]
 mod mistakes;
+#[cfg(test)]
+mod several;
+#[cfg(test)]
+mod several_lists;
+#[cfg(test)]
+mod several_mistakes;
+#[cfg(test)]
+mod shipped;
 #[cfg(test)]
 mod tests;

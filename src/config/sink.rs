@@ -49,6 +49,19 @@ impl<'t> Sink<'t> {
         });
     }
 
+    /// The name of the file.
+    #[must_use]
+    pub fn file(&self) -> &'t str {
+        self.file
+    }
+
+    /// Whether an error was told.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        let left_off = self.left_off.borrow();
+        self.problems.borrow().iter().chain(left_off.iter().map(|(first, _)| first)).any(Problem::is_error)
+    }
+
     /// The line of a span, from 1.
     #[must_use]
     pub fn line(&self, span: &Range<usize>) -> u32 {

@@ -1,6 +1,6 @@
 //! Mistakes in TOML itself, in an admin's words: what to write, rather than what the grammar expected.
 
-use super::keys::keys;
+use super::keys::{Fallback, Settings};
 use super::sink::Sink;
 use super::value::{quoted, shown};
 use toml::de::Error;
@@ -9,7 +9,7 @@ use toml::de::Error;
 const LEFT_OPEN: &[&str] = &["unclosed", "missing comma", "in array", "inline table", "multi-line"];
 
 /// Tells syntax errors, one a line, up to the first that leaves a bracket open.
-pub fn tell(sink: &Sink<'_>, errors: &[Error]) {
+pub fn tell(sink: &Sink<'_>, file: &Settings, errors: &[Error]) {
     let mut errors: Vec<_> =
         errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message())).collect();
     errors.sort_by_key(|(span, _)| span.start);
@@ -20,7 +20,7 @@ pub fn tell(sink: &Sink<'_>, errors: &[Error]) {
             continue;
         }
         told = line;
-        sink.error(&span, explain(message, sink.text_at(&span)));
+        sink.error(&span, explain(file, message, sink.text_at(&span)));
         if LEFT_OPEN.iter().any(|words| message.contains(words)) {
             return;
         }
@@ -28,11 +28,11 @@ pub fn tell(sink: &Sink<'_>, errors: &[Error]) {
 }
 
 /// The messages are those of the `toml` crate; one that is not known here is shown as it is.
-fn explain(message: &str, found: &str) -> String {
+fn explain(file: &Settings, message: &str, found: &str) -> String {
     let message = message.strip_suffix(", expected nothing").unwrap_or(message);
     match message.split(',').next().unwrap_or_default() {
         "string values must be quoted" | "invalid boolean" => bare_value(found),
-        "duplicate key" => twice(found),
+        "duplicate key" => twice(file, found),
         "invalid basic string" => "the text is not closed: a \" is missing at its end".to_owned(),
         "invalid literal string" => "the text is not closed: a ' is missing at its end".to_owned(),
         "missing escaped value" => {
@@ -41,10 +41,7 @@ fn explain(message: &str, found: &str) -> String {
         }
         "key with no value" => "expected `=` and a value behind this key".to_owned(),
         "invalid unquoted key" => {
-            format!(
-                "expected a key, `=` and a value, as in: hostname = \"mx.example.net\"; found {}",
-                quoted(found)
-            )
+            format!("expected a key, `=` and a value, as in: {}; found {}", example(file), quoted(found))
         }
         "unexpected key or value" => "expected the end of the line here: one key a line".to_owned(),
         "missing comma between array elements" => {
@@ -85,9 +82,18 @@ fn bare_value(found: &str) -> String {
     format!("texts, sizes and durations stand in quotes: {}", quoted(found))
 }
 
-fn twice(found: &str) -> String {
-    match keys().iter().find(|section| section.name == found && section.repeated) {
+fn twice(file: &Settings, found: &str) -> String {
+    match file.section(found).filter(|section| section.repeated) {
         Some(section) => format!("`{found}` is written in two ways: begin each one with {}", section.title()),
         None => format!("`{}` is given twice", shown(found)),
     }
+}
+
+/// The first key of the file with a value.
+fn example(file: &Settings) -> String {
+    let first = file.sections.iter().flat_map(|section| section.keys).next();
+    first.map_or_else(String::new, |key| match key.default {
+        Fallback::Required(value) | Fallback::Value(value) => format!("{} = {value}", key.name),
+        Fallback::Unset(_) => key.name.to_owned(),
+    })
 }

@@ -1,6 +1,8 @@
 //! One value of a file as a typed one: each function says what was expected and what was found.
 
 use super::keys::Kind;
+use super::measure;
+use super::model::Rate;
 use crate::rules::{nearest, parse_duration, parse_size};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -53,18 +55,26 @@ pub fn size(kind: Kind, value: &DeValue<'_>) -> Result<u64, String> {
 /// # Errors
 /// See [`text`].
 pub fn duration(kind: Kind, value: &DeValue<'_>) -> Result<Duration, String> {
+    let duration = delay(kind, value)?;
+    if duration.is_zero() {
+        Err("zero would mean that nothing is ever waited for".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+/// A duration, zero as well: `"0s"`.
+///
+/// # Errors
+/// See [`text`].
+pub fn delay(kind: Kind, value: &DeValue<'_>) -> Result<Duration, String> {
     if let Some(number) = integer(value) {
         return Err(format!(
             "the unit is missing: write \"{number}s\" for seconds or \"{number}m\" for minutes"
         ));
     }
     let text = value.as_str().ok_or_else(|| mismatch(kind, value))?;
-    let duration = parse_duration(text).map_err(|error| format!("{error}, found {}", found(value)))?;
-    if duration.is_zero() {
-        Err("zero would mean that nothing is ever waited for".to_owned())
-    } else {
-        Ok(duration)
-    }
+    parse_duration(text).map_err(|error| format!("{error}, found {}", found(value)))
 }
 
 /// A whole number within the bounds of its kind.
@@ -77,6 +87,36 @@ pub fn number(kind: Kind, value: &DeValue<'_>) -> Result<u64, String> {
         Kind::Number(min, max) if number < min || number > max => Err(mismatch(kind, value)),
         _ => Ok(number),
     }
+}
+
+/// A decimal number within the bounds of its kind, in thousandths.
+///
+/// # Errors
+/// See [`text`].
+pub fn decimal(kind: Kind, value: &DeValue<'_>) -> Result<i32, String> {
+    let number = match value {
+        DeValue::Float(number) => measure::parse_thousandths(number.as_str()),
+        _ => signed(value).and_then(|number| number.checked_mul(1000)),
+    };
+    let number = match (number, value) {
+        (Some(number), _) => number,
+        (None, DeValue::Float(_)) => return Err(mismatch(kind, value) + " (at most three places)"),
+        (None, _) => return Err(mismatch(kind, value)),
+    };
+    match kind {
+        Kind::Decimal(min, max) if number < min || number > max => Err(mismatch(kind, value)),
+        _ => Ok(number),
+    }
+}
+
+/// So many in a period; `None` is no limit.
+///
+/// # Errors
+/// See [`text`].
+pub fn rate(kind: Kind, value: &DeValue<'_>) -> Result<Option<Rate>, String> {
+    let text = value.as_str().ok_or_else(|| mismatch(kind, value))?;
+    measure::parse_rate(text, matches!(kind, Kind::ByteRate))
+        .map_err(|error| format!("{error}, found {}", found(value)))
 }
 
 /// `true` or `false`.
@@ -105,8 +145,8 @@ pub fn word(kind: Kind, value: &DeValue<'_>) -> Result<&'static str, String> {
 #[must_use]
 pub fn mismatch(kind: Kind, value: &DeValue<'_>) -> String {
     let hint = match (kind, value) {
-        (Kind::Number(..), DeValue::String(text))
-            if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() =>
+        (Kind::Number(..) | Kind::Decimal(..), DeValue::String(text))
+            if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !text.is_empty() =>
         {
             " (numbers stand without quotes)"
         }
@@ -125,6 +165,13 @@ fn expected(kind: Kind) -> String {
         Kind::Path => "a path in quotes".to_owned(),
         Kind::Size(_) => "a size such as \"50M\" or a number of octets".to_owned(),
         Kind::Duration => "a duration such as \"30s\"".to_owned(),
+        Kind::Delay => "a duration such as \"2s\", or \"0s\" for none".to_owned(),
+        Kind::Decimal(min, max) => {
+            format!("a decimal number from {} to {}", measure::thousandths(min), measure::thousandths(max))
+        }
+        Kind::Rate => "a rate such as \"30/1m\", or \"off\"".to_owned(),
+        Kind::ByteRate => "a rate such as \"500M/1h\", or \"off\"".to_owned(),
+        Kind::Texts(of) => format!("a text or a list of {of}"),
         Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
         Kind::Boolean => "true or false".to_owned(),
         Kind::OneOf(words) => one_of(words),
@@ -174,6 +221,12 @@ pub fn shown(text: &str) -> String {
 fn integer(value: &DeValue<'_>) -> Option<u64> {
     let number = value.as_integer()?;
     u64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// Negative as well.
+fn signed(value: &DeValue<'_>) -> Option<i32> {
+    let number = value.as_integer()?;
+    i32::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 fn octets_text(octets: u64) -> String {

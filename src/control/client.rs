@@ -74,8 +74,8 @@ pub enum ControlError {
 pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> {
     let path = state_dir.join(SOCKET);
     let limit = match request {
-        Request::Status {} => STATUS_LIMIT,
         Request::Reload {} | Request::Keep {} => RELOAD_LIMIT,
+        _ => STATUS_LIMIT,
     };
     let stream = reach(state_dir, SOCKET, |p| UnixStream::connect(p)).map_err(|e| unreachable(&path, e))?;
     let line = exchange(&stream, request, limit).map_err(|source| match source.kind() {

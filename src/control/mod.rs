@@ -5,11 +5,12 @@
 //! Who may speak: the user that the gateway runs as, root, and members of the socket's group (mode 0660).
 
 mod client;
+mod limits;
 mod protocol;
 mod server;
 mod socket;
 
 pub use client::{ControlError, ask};
-pub use protocol::{Answer, Request};
+pub use protocol::{Answer, BanList, BansLifted, Request, ThrottleList};
 pub use server::{Reloads, serve};
 pub use socket::ControlSocket;

@@ -1,5 +1,6 @@
 //! The daemon's side: a few clients at once, each under a deadline.
 
+use super::limits;
 use super::protocol::{Answer, REQUEST_OCTETS_MAX, Request};
 use super::socket::ControlSocket;
 use crate::gateway::{Gateway, ReloadReport};
@@ -18,6 +19,10 @@ use tokio::time::timeout;
 const CLIENTS_MAX: usize = 16;
 /// For the request to come, and again for the answer to be taken.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Most rows of `top`.
+const ROWS_MAX: usize = 10_000;
+/// Most sessions of `who`: the answer has to fit into a line.
+const SESSIONS_MAX: usize = 20_000;
 /// Pause after an accept that failed for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -109,6 +114,23 @@ async fn answer(request: Request, gateway: &Arc<Gateway>, reloads: &Reloads) -> 
             }
             told.await.map_or_else(|_| stopping(), Answer::Reload)
         }
+        Request::Top { by, window, sort, rows } => {
+            let records = Arc::clone(&gateway.records);
+            let most = rows.min(ROWS_MAX);
+            // Sorting all sources takes milliseconds.
+            let sorted = tokio::task::spawn_blocking(move || records.busiest(by, window, most, sort)).await;
+            sorted.map_or_else(|e| Answer::Error(format!("the counters cannot be read: {e}")), Answer::Top)
+        }
+        Request::Loops {} => Answer::Loops(gateway.records.loops()),
+        Request::Who {} => Answer::Who(gateway.live.report(SESSIONS_MAX)),
+        Request::Kick { who } => match gateway.live.find(&who) {
+            Ok(which) => {
+                let kicked = which.map(|which| gateway.live.kick(which)).unwrap_or_default();
+                tracing::info!(sessions = kicked.len(), "sessions ended by an admin");
+                Answer::Kick(kicked)
+            }
+            Err(words) => Answer::Error(words),
+        },
         Request::Keep {} => {
             let gateway = Arc::clone(gateway);
             let kept = tokio::task::spawn_blocking(move || gateway.history.keep_edits(&gateway.rules_dir));
@@ -117,6 +139,13 @@ async fn answer(request: Request, gateway: &Arc<Gateway>, reloads: &Reloads) -> 
                 Ok(Err(why)) => Answer::Error(why),
                 Err(panic) => Answer::Error(format!("the rules could not be kept: {panic}")),
             }
+        }
+        Request::Bans {} => limits::bans(gateway).await,
+        Request::BansAdd { net, seconds, why } => limits::ban(gateway, &net, seconds, &why),
+        Request::BansLift { net, all } => limits::lift_bans(gateway, net, all).await,
+        Request::Throttles {} => limits::throttles(gateway).await,
+        Request::ThrottlesLift { subject, throttle, all } => {
+            limits::lift_throttles(gateway, subject, throttle, all).await
         }
     }
 }

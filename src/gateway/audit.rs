@@ -2,9 +2,12 @@
 //!
 //! Lines are gathered in memory and written by one thread every few milliseconds, so that a session never
 //! waits for a disk. The buffer is bounded; lines over the bound are dropped and counted, and `status` says
-//! so. A kill loses at most the last few milliseconds of lines, never a message.
+//! so. A kill loses at most the last few milliseconds of lines, never a message. The same lines go to the
+//! records, which explain and count: each is serialised once, into one buffer.
 
 use crate::config::model::AuditTarget;
+use crate::records::{Records, RecordsWriter};
+use crate::verdict::{Conduct, Finding, Gathered};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
@@ -40,18 +43,19 @@ struct State {
     stop: bool,
 }
 
-/// The thread that writes; ends the log when it is closed.
+/// The thread that writes; ends the log, and then the records, when it is closed.
 pub struct AuditWriter {
     audit: Audit,
     thread: Option<JoinHandle<()>>,
+    records: Option<RecordsWriter>,
 }
 
 impl Audit {
-    /// Opens the log and starts its thread.
+    /// Opens the log and starts its thread, which hands every line to the records too.
     ///
     /// # Errors
     /// The file cannot be opened; the message names it.
-    pub fn open(target: AuditTarget) -> io::Result<(Self, AuditWriter)> {
+    pub fn open(target: AuditTarget, records: Option<RecordsWriter>) -> io::Result<(Self, AuditWriter)> {
         let sink = Sink::open(&target)?;
         let state = State { waiting: Vec::new(), target, reopen: false, stop: false };
         let shared = Shared {
@@ -62,9 +66,11 @@ impl Audit {
         };
         let audit = Self { shared: Arc::new(shared) };
         let writer = audit.clone();
-        let thread =
-            std::thread::Builder::new().name("audit".into()).spawn(move || writer.write_loop(sink))?;
-        Ok((audit.clone(), AuditWriter { audit, thread: Some(thread) }))
+        let keeper = records.as_ref().map(|r| Arc::clone(r.records()));
+        let thread = std::thread::Builder::new()
+            .name("audit".into())
+            .spawn(move || writer.write_loop(sink, keeper.as_deref()))?;
+        Ok((audit.clone(), AuditWriter { audit, thread: Some(thread), records }))
     }
 
     /// Adds a line.
@@ -104,7 +110,7 @@ impl Audit {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_loop(&self, mut sink: Sink) {
+    fn write_loop(&self, mut sink: Sink, records: Option<&Records>) {
         let mut batch = Vec::new();
         loop {
             let (stop, reopen) = {
@@ -115,6 +121,10 @@ impl Audit {
                 let reopen = std::mem::take(&mut state.reopen).then(|| state.target.clone());
                 (state.stop, reopen)
             };
+            // First, for they must not miss what a log that hangs does not take.
+            if let Some(records) = records.filter(|_| !batch.is_empty()) {
+                records.append(&batch);
+            }
             self.write(&mut sink, &batch);
             batch.clear();
             if let Some(target) = reopen {
@@ -146,12 +156,15 @@ impl Audit {
 }
 
 impl AuditWriter {
-    /// Writes what waits and ends the thread.
+    /// Writes what waits and ends the threads.
     pub fn close(&mut self) {
         self.audit.state().stop = true;
         self.audit.shared.wake.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+        if let Some(records) = &mut self.records {
+            records.close();
         }
     }
 }
@@ -226,6 +239,9 @@ pub struct ConnectionLine<'a> {
     pub(super) errors: u32,
     pub(super) seconds: f64,
     pub(super) end: &'static str,
+    pub(super) generation: u64,
+    pub(super) findings: Vec<FindingLine<'a>>,
+    pub(super) name: Option<&'a str>,
     pub(super) reply: Option<&'a str>,
 }
 
@@ -234,9 +250,13 @@ pub struct ConnectionLine<'a> {
 pub struct RefusedLine<'a> {
     pub(super) time: String,
     pub(super) kind: &'static str,
+    pub(super) session: String,
+    pub(super) generation: u64,
+    pub(super) listener: &'a str,
     pub(super) client: std::net::IpAddr,
     pub(super) count: u64,
-    pub(super) reply: &'a str,
+    pub(super) findings: Vec<FindingLine<'a>>,
+    pub(super) reply: Option<&'a str>,
 }
 
 /// One message.
@@ -251,9 +271,12 @@ pub struct MessageLine<'a> {
     pub(super) direction: crate::verdict::Direction,
     pub(super) client: std::net::IpAddr,
     pub(super) port: u16,
+    /// Forward-confirmed reverse name.
+    pub(super) name: Option<&'a str>,
     pub(super) helo: Option<String>,
     pub(super) tls: Option<String>,
     pub(super) user: Option<String>,
+    pub(super) authenticated: bool,
     pub(super) from: String,
     pub(super) to: Vec<RecipientLine>,
     pub(super) size: u64,
@@ -266,6 +289,12 @@ pub struct MessageLine<'a> {
     pub(super) header: HeaderLine,
     pub(super) ms: Times,
     pub(super) note: Option<String>,
+    /// What was looked up, where anything was: with it the session can be judged again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) facts: Option<&'a Gathered>,
+    /// What the client had done, where that says something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) conduct: Option<&'a Conduct>,
 }
 
 /// One recipient and what it was answered.
@@ -284,6 +313,27 @@ pub struct FindingLine<'a> {
     pub(super) file: &'a str,
     pub(super) line: u32,
     pub(super) text: &'a str,
+    /// Told where it changed nothing (`mode = "log"`).
+    #[serde(skip_serializing_if = "is_true")]
+    pub(super) enforced: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_true(it: &bool) -> bool {
+    *it
+}
+
+/// A finding as a line tells it.
+pub(super) fn finding_line(finding: &Finding) -> FindingLine<'_> {
+    FindingLine {
+        id: &finding.id,
+        stage: finding.stage,
+        verdict: finding.verdict.name(),
+        file: &finding.source.file,
+        line: finding.source.line,
+        text: &finding.reason,
+        enforced: finding.enforced,
+    }
 }
 
 /// What the header says of itself, escaped and cut.
@@ -311,7 +361,7 @@ mod tests {
     fn lines_are_whole_and_survive_a_rotation() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("audit.jsonl");
-        let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone())).unwrap();
+        let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone()), None).unwrap();
         audit.line(&serde_json::json!({"n": 1}));
         audit.line(&serde_json::json!({"n": 2}));
         let rotated = dir.path().join("audit.1");
@@ -333,7 +383,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_opened_is_named() {
         let target = AuditTarget::File("/nonexistent/audit.jsonl".into());
-        let Err(error) = Audit::open(target) else { panic!() };
+        let Err(error) = Audit::open(target, None) else { panic!() };
         assert!(error.to_string().contains("/nonexistent/audit.jsonl"), "{error}");
     }
 

@@ -5,8 +5,10 @@
 
 use super::session::{End, Session};
 use crate::downstream::{Begun, DownstreamError, Key, Wanted};
-use crate::reply::{Reply, catalogue};
+use crate::limits::Kind;
+use crate::reply::{Class, Reply, catalogue};
 use crate::smtp::client::Awaiting;
+use crate::verdict::Event;
 use crate::verdict::Stage;
 use mail_parser::decoders::base64::base64_decode;
 
@@ -28,7 +30,7 @@ impl Session {
             self.refuse(entry);
             return Ok(());
         }
-        if let Some(refusal) = self.judge(Stage::Auth, None) {
+        if let Some(refusal) = self.judge_session(Stage::Auth) {
             self.answer_refusal(&refusal);
             return Ok(());
         }
@@ -68,7 +70,7 @@ impl Session {
             awaiting: Awaiting::Auth,
             secured: true,
             first_without_size: None,
-            standing: self.standing(),
+            priority: self.priority(),
         };
         match self.entrance.pool.begin(&wanted).await {
             Ok(Begun { mut session, first, .. }) => {
@@ -130,12 +132,25 @@ impl Session {
             _ => {
                 self.user = None;
                 self.auth = None;
-                self.counts.errors += u32::from(reply.code() >= 500);
+                if reply.class() == Class::Permanent {
+                    self.count_auth_failure();
+                }
                 self.give_up_link();
             }
         }
         let shown = if reply.code() == 334 { reply.clone() } else { self.shown(reply.clone()) };
         self.answer(&shown);
+    }
+
+    /// A wrong password, or a guess: an error, an event, and a rate of its own.
+    fn count_auth_failure(&mut self) {
+        self.count_error();
+        self.count_event(Event::AuthFailure);
+        let policy = &self.generation.policy.limits;
+        if !self.standing.exempt {
+            let over = self.gateway.limits.rates.count(Kind::AuthFailures, self.client.ip, 1, policy);
+            self.over_errors |= over.is_some();
+        }
     }
 
     /// The client is another (XCLIENT), or what it said was said in clear (RFC 3207 section 4.2): who it was by

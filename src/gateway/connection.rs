@@ -26,6 +26,9 @@ impl Session {
         if self.server.output().is_empty() {
             return Ok(());
         }
+        if self.standing.delay_ms > 0 {
+            Box::pin(self.delay_answer()).await?;
+        }
         let written = timeout(WRITE_LIMIT, write_all(&mut *self.stream, self.server.output())).await;
         self.server.output().clear();
         self.line_by = Instant::now() + self.generation.policy.timeouts.command;
@@ -33,6 +36,17 @@ impl Session {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_gone)) => Err(End::ClosedByClient),
             Err(_elapsed) => Err(End::Timeout),
+        }
+    }
+
+    /// Rules and the tarpit make the answer wait.
+    async fn delay_answer(&mut self) -> Result<(), End> {
+        let ms = std::mem::take(&mut self.standing.delay_ms);
+        self.server.transcript_mut().note(&format!("the answer waits {ms} ms"));
+        let until = Instant::now() + Duration::from_millis(u64::from(ms));
+        tokio::select! {
+            () = sleep_until(until) => Ok(()),
+            _ = self.stop.wait_for(|phase| *phase == Phase::Draining) => Ok(()),
         }
     }
 

@@ -3,12 +3,13 @@
 use super::clock::millis;
 use super::incoming::Incoming;
 use super::session::{End, Session};
+use super::standing::Refusal;
 use crate::config::model::BareNewline;
 use crate::downstream::Stream;
-use crate::reply::{Entry, catalogue};
+use crate::reply::{Class, Entry, catalogue};
 use crate::smtp::data::LineEnds;
 use crate::smtp::server::{BodyFacts, BodyStep, Server};
-use crate::verdict::Stage;
+use crate::verdict::{Stage, said};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -27,12 +28,23 @@ const RATE_GRACE: Duration = Duration::from_secs(60);
 impl Session {
     /// DATA: 354 is ours, and the downstream hears nothing before the message is here.
     pub(super) fn data(&mut self) {
-        if let Some(refusal) = self.judge(Stage::Data, None) {
+        if let Some(refusal) = self.judge_data() {
             self.answer_refusal(&refusal);
             return;
         }
         let line_ends = self.line_ends();
         self.server.go_ahead(&catalogue::DATA_GO_AHEAD.reply(), line_ends);
+    }
+
+    /// The last word before the message: the checks of stage Data, and what was to be said here.
+    fn judge_data(&mut self) -> Option<Refusal> {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.unanswered = 0;
+        }
+        let own = self.judge(Stage::Data, None).refuse;
+        // One for RCPT does not hold for the recipients that passed it.
+        let pending = self.pending(Stage::Data).filter(|f| f.answer_at == Stage::Data);
+        said(pending.as_ref(), own.as_ref()).and_then(|f| self.refusal(f))
     }
 
     fn line_ends(&self) -> LineEnds {
@@ -54,10 +66,24 @@ impl Session {
             None if sofar.saturating_add(octets) > most => Some(catalogue::TOO_BIG),
             other => other,
         };
+        let first = entry.is_none() && self.incoming.is_none();
+        if let Some(refusal) = first.then(|| self.judge_data()).flatten() {
+            if refusal.reply.class() == Class::Permanent {
+                self.count_error();
+            }
+            if refusal.farewell {
+                self.server.close_after_answer();
+            }
+            self.last_refusal = Some(refusal.reply.to_log().into());
+            self.server.refuse_chunk(octets, refusal.reply);
+            return;
+        }
         match entry {
             Some(entry) if entry == catalogue::DATA_ENDLESS => self.say_and_close(entry, End::Protocol),
             Some(entry) => {
-                self.counts.errors += u32::from(refuse.is_some());
+                if refuse.is_some() {
+                    self.count_protocol_error();
+                }
                 let reply = entry.refusal(self.reference());
                 self.last_refusal = Some(reply.to_log().into());
                 self.incoming = None;

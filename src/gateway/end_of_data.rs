@@ -3,7 +3,7 @@
 //! The client hears 250 only after the downstream's 2yz (promise P1). From its end of data to ours runs one
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
-use super::audit::{FindingLine, HeaderLine, MessageLine, RecipientLine};
+use super::audit::{HeaderLine, MessageLine, RecipientLine, finding_line};
 use super::clock::{millis, unix_ms};
 use super::incoming::Incoming;
 use super::recover::after_data;
@@ -20,7 +20,7 @@ use crate::scan::{self, SCANNERS};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Source, Stage, Verdict, merge};
+use crate::verdict::{Conduct, Disposition, Fact, Finding, Gathered, MessageFacts, Stage, merge};
 use tokio::time::Instant;
 
 impl Session {
@@ -108,22 +108,13 @@ impl Session {
             received: summary.received,
             own_marks: summary.own_marks,
             undeclared_8bit: facts.has_8bit && !declared,
-            header_from: Vec::new(),
+            header_from: summary.from_mailboxes.clone(),
         };
-        let mut findings = {
+        let findings = {
             let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
             checks::run(Stage::Message, &facts, &transaction.generation.policy)
         };
-        if message.undeclared_8bit {
-            let reason = "8-bit data without BODY=8BITMIME";
-            findings.push(Finding::new(
-                "undeclared-8bit",
-                Stage::Message,
-                Verdict::Continue,
-                Source::built_in(),
-                reason,
-            ));
-        }
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
         findings
     }
 
@@ -241,6 +232,7 @@ impl Session {
             self.counts.messages += 1;
             self.counts.commands = 0;
             self.gateway.counters.delivered();
+            self.count_delivered();
         } else {
             self.gateway.counters.refused();
         }
@@ -251,14 +243,35 @@ impl Session {
             }
         }
         self.answer(reply);
+        if reply.is_success() {
+            self.server.transcript_mut().forget_message();
+        }
         self.drop_transaction();
+    }
+
+    /// What a delivered message means for throttles, greylisting, and the client's name here.
+    fn count_delivered(&self) {
+        let Some(transaction) = self.transaction.as_deref() else { return };
+        let now = unix_ms() / 1000;
+        let limits = &self.gateway.limits;
+        let policy = &transaction.generation.policy.limits;
+        let sender = &transaction.mail.path;
+        if !policy.throttles.is_empty() {
+            let recipients: Vec<_> = transaction.accepted().map(|r| &r.path).collect();
+            let traffic = self.traffic(sender, transaction.octets);
+            limits.throttles.count(&traffic, &recipients, &policy.throttles, now);
+        }
+        if !self.standing.exempt {
+            limits.known.delivered(self.client.ip, policy, now);
+            limits.greylist.delivered(self.client.ip, sender, policy, now);
+        }
     }
 
     /// The audit line of a transaction. One that came to nothing and was refused nothing has none.
     pub(super) fn audit_message(&self, t: &Transaction) {
         let ended = t.data_began.is_some() || t.mail_reply.as_ref().is_some_and(Reply::is_refusal);
         let refused = t.recipients.iter().any(|r| r.reply.is_refusal());
-        if !ended && !refused && t.findings.is_empty() {
+        if !ended && !refused && t.findings.is_empty() && t.pending.is_none() {
             return;
         }
         let said = t.final_reply.as_ref().or_else(|| t.last_refusal());
@@ -279,9 +292,11 @@ impl Session {
             direction: t.entrance.listener.direction,
             client: self.client.ip,
             port: self.client.port,
+            name: self.client.name.known().map(|name| &**name),
             helo: self.helo_text(),
             tls: self.tls_text(),
             user: self.user_text(),
+            authenticated: self.authenticated,
             from: t.mail.path.to_string(),
             to: t
                 .recipients
@@ -290,7 +305,7 @@ impl Session {
                 .collect(),
             size: t.octets,
             verdict,
-            findings: t.findings.iter().map(finding_line).collect(),
+            findings: self.standing.findings.iter().chain(&t.findings).map(finding_line).collect(),
             downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
             downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
             downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
@@ -302,18 +317,9 @@ impl Session {
             },
             ms: t.times,
             note: t.note.clone(),
+            facts: Some(&self.standing.gathered).filter(|g| **g != Gathered::NOTHING),
+            conduct: Some(&self.standing.conduct).filter(|c| **c != Conduct::UNKNOWN),
         });
-    }
-}
-
-fn finding_line(finding: &Finding) -> FindingLine<'_> {
-    FindingLine {
-        id: &finding.id,
-        stage: finding.stage,
-        verdict: finding.verdict.name(),
-        file: &finding.source.file,
-        line: finding.source.line,
-        text: &finding.reason,
     }
 }
 

@@ -4,17 +4,18 @@
 //! where the downstream takes it, and the replies come back as they are, in the client's order.
 
 use super::generation::Generation;
-use super::judge::Refusal;
 use super::parameters;
 use super::session::{End, Session};
+use super::standing::{Refusal, is_exempt};
 use super::transaction::{Recipient, Target, Transaction};
+use crate::checks;
 use crate::downstream::{Begun, DownstreamError, Key, Session as Link};
 use crate::reply::{Class, Entry, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::smtp::command::{Command, Mail, Rcpt};
 use crate::smtp::extension::Offer;
 use crate::smtp::server::Event;
-use crate::verdict::Stage;
+use crate::verdict::{Finding, Stage, said};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -30,6 +31,8 @@ enum Step {
     Farewell(Reply, Option<Rcpt>),
     /// MAIL, which opens the session with the downstream.
     Open,
+    /// MAIL whose refusal is said at RCPT: taken by us, the downstream hears nothing.
+    Hold,
     /// RCPT, handed down.
     HandDown(Rcpt),
 }
@@ -41,7 +44,10 @@ impl Session {
         let mut next = Some(Event::Command(first));
         while let Some(event) = next {
             match event {
-                Event::Command(Command::Mail(mail)) => steps.push_back(self.on_mail(mail)),
+                Event::Command(Command::Mail(mail)) => {
+                    Box::pin(self.gather_mail(&mail)).await;
+                    steps.push_back(self.on_mail(mail));
+                }
                 Event::Command(Command::Rcpt(rcpt)) => steps.push_back(self.on_rcpt(rcpt, &steps)),
                 Event::Refuse(entry) => steps.push_back(self.refused(entry, None)),
                 // The machine holds everything else until the group is answered; a Drop ends the group.
@@ -58,7 +64,9 @@ impl Session {
     }
 
     fn refused(&mut self, entry: Entry, rcpt: Option<Rcpt>) -> Step {
-        self.counts.errors += u32::from(entry.code >= 500);
+        if entry.code >= 500 {
+            self.count_protocol_error();
+        }
         Step::Answer(entry.refusal(self.reference()), rcpt)
     }
 
@@ -72,15 +80,39 @@ impl Session {
         };
         let transaction = self.new_transaction(mail, needs);
         self.transaction = Some(Box::new(transaction));
-        match self.judge(Stage::Mail, None) {
-            Some(refusal) => {
-                self.after_mail(&refusal.reply);
-                let step = self.count_refusal(refusal, None);
-                self.drop_transaction();
-                step
-            }
-            None => Step::Open,
+        let refusal = self.judge_connect_again().or_else(|| self.judge_sender());
+        self.standing.conduct.over = None;
+        if let Some(refusal) = refusal {
+            self.after_mail(&refusal.reply);
+            let step = self.count_refusal(refusal, None);
+            self.drop_transaction();
+            return step;
         }
+        if self.pending(Stage::Rcpt).is_none() {
+            return Step::Open;
+        }
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.held = true;
+        }
+        Step::Hold
+    }
+
+    /// What is said to MAIL itself: of its own checks, or of earlier ones that were to be said here.
+    fn judge_sender(&mut self) -> Option<Refusal> {
+        let own = self.judge(Stage::Mail, None).refuse;
+        let pending = self.pending(Stage::Mail);
+        said(pending.as_ref(), own.as_ref()).and_then(|f| self.refusal(f))
+    }
+
+    /// The refusal that is to be said at `stage` at the latest, unless an allow entry took it back.
+    pub(super) fn pending(&self, stage: Stage) -> Option<Finding> {
+        let transaction = self.transaction.as_deref()?;
+        if self.standing.allowed || transaction.allowed {
+            return None;
+        }
+        let earlier = [self.standing.pending.as_deref(), transaction.pending.as_deref()];
+        let due = earlier.into_iter().flatten().filter(|f| f.answer_at <= stage);
+        due.fold(None, |first, second| said(first, Some(second))).cloned()
     }
 
     /// A new transaction sees the newest generation (P7), in open sessions too.
@@ -94,6 +126,7 @@ impl Session {
             self.server.tolerate(newest.policy.protocol.syntax.tolerance());
             self.client.trusted = newest.policy.trusted.contains(self.client.ip);
             self.client.may_relay = newest.policy.relay.from.contains(self.client.ip);
+            self.standing.exempt = is_exempt(&self.client, self.entrance.listener.direction);
             self.generation = newest;
         }
     }
@@ -129,6 +162,10 @@ impl Session {
             verdict: "continue",
             note: None,
             in_doubt: false,
+            pending: None,
+            allowed: false,
+            held: false,
+            unanswered: 0,
         }
     }
 
@@ -152,14 +189,28 @@ impl Session {
         if taken >= most {
             return self.refused(catalogue::TOO_MANY_RECIPIENTS, Some(rcpt));
         }
-        match self.judge(Stage::Rcpt, Some(&rcpt)) {
-            Some(reply) => self.count_refusal(reply, Some(rcpt)),
+        transaction.unanswered = pending;
+        self.judge_recipient(rcpt)
+    }
+
+    fn judge_recipient(&mut self, rcpt: Rcpt) -> Step {
+        let exempt = checks::is_exempt(&rcpt.path, &self.generation.policy);
+        let pending = self.pending(Stage::Rcpt).filter(|_| !exempt);
+        self.gather_rcpt(&rcpt, pending.is_some());
+        let judged = self.judge(Stage::Rcpt, Some(&rcpt));
+        self.standing.conduct.over = None;
+        let pending = pending.filter(|_| !judged.allow);
+        let refusal = said(pending.as_ref(), judged.refuse.as_ref()).and_then(|f| self.refusal(f));
+        match refusal {
+            Some(refusal) => self.count_refusal(refusal, Some(rcpt)),
             None => Step::HandDown(rcpt),
         }
     }
 
     fn count_refusal(&mut self, refusal: Refusal, rcpt: Option<Rcpt>) -> Step {
-        self.counts.errors += u32::from(refusal.reply.class() == Class::Permanent);
+        if refusal.reply.class() == Class::Permanent {
+            self.count_error();
+        }
         if refusal.farewell { Step::Farewell(refusal.reply, rcpt) } else { Step::Answer(refusal.reply, rcpt) }
     }
 
@@ -170,9 +221,13 @@ impl Session {
         if opens || steps.iter().any(|s| matches!(s, Step::HandDown(_))) {
             lines.extend(steps.iter().filter_map(|s| match s {
                 Step::HandDown(rcpt) => Some(rcpt.clone()),
-                Step::Answer(..) | Step::Farewell(..) | Step::Open => None,
+                Step::Answer(..) | Step::Farewell(..) | Step::Open | Step::Hold => None,
             }));
-            replies = self.hand_down(opens, lines.make_contiguous()).await;
+            let late = self.transaction.as_deref_mut().is_some_and(|t| std::mem::take(&mut t.held));
+            replies = self.hand_down(opens || late, lines.make_contiguous()).await;
+            if late {
+                self.after_late_mail(&mut replies);
+            }
         }
         while let Some(step) = steps.pop_front() {
             match step {
@@ -191,8 +246,14 @@ impl Session {
                     self.after_mail(&reply);
                     self.answer(&reply);
                 }
+                Step::Hold => {
+                    let reply = catalogue::SENDER_OK.reply();
+                    self.after_mail(&reply);
+                    self.answer(&reply);
+                }
                 Step::HandDown(rcpt) => {
                     let reply = replies.pop_front().unwrap_or_else(|| catalogue::INTERNAL.reply());
+                    self.note_downstream_refusal(&reply);
                     self.note_recipient(Some(rcpt), &reply);
                     self.answer(&reply);
                 }
@@ -200,6 +261,27 @@ impl Session {
         }
         self.end_refused_transaction();
         Ok(())
+    }
+
+    /// MAIL went down late, for a recipient that the pending refusal does not hold for. The client has its 250
+    /// already; a refusal of MAIL is the answer to each recipient then.
+    fn after_late_mail(&mut self, replies: &mut VecDeque<Reply>) {
+        let Some(first) = replies.pop_front() else { return };
+        if first.is_refusal() {
+            replies.iter_mut().for_each(|reply| *reply = first.clone());
+            // The next recipient that may pass tries again.
+            if let Some(transaction) = self.transaction.as_deref_mut() {
+                transaction.held = true;
+            }
+        }
+    }
+
+    /// A recipient that does not exist: a few are mistakes, many are a harvest of addresses.
+    fn note_downstream_refusal(&mut self, reply: &Reply) {
+        if reply.class() == Class::Permanent && reply.relayed_lines().is_some() {
+            self.count_error();
+            self.count_event(crate::verdict::Event::UnknownRecipient);
+        }
     }
 
     fn note_recipient(&mut self, rcpt: Option<Rcpt>, reply: &Reply) {

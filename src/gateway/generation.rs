@@ -1,10 +1,13 @@
 //! One generation of the policy, with what runs by it: downstreams, certificates, listeners.
 
 use super::tls::{ServerTls, TlsFileError};
+use crate::checks;
 use crate::config::model::{Downstream, DownstreamTls, Listener, ListenerTls, Policy, Timeouts};
 use crate::downstream::tls::{ClientTls, Verify};
 use crate::downstream::{Dial, Limits, Pool};
+use crate::lookup::{CountryError, Lookup};
 use crate::store::generations::Numbered;
+use crate::verdict::{Needs, Stage};
 use std::sync::Arc;
 
 /// A generation. Immutable; a transaction keeps the one it began with.
@@ -19,7 +22,15 @@ pub struct Generation {
     pub pools: Vec<Arc<Pool>>,
     /// Listeners, in file order.
     pub entrances: Vec<Arc<Entrance>>,
+    /// Names and lists in DNS, and countries.
+    pub lookup: Arc<Lookup>,
+    /// What the checks of each stage need, in the order of the stages.
+    needs: [Needs; STAGES.len()],
 }
+
+/// The stages in their order.
+const STAGES: [Stage; 7] =
+    [Stage::Connect, Stage::Helo, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Message];
 
 /// A listener with what its sessions need.
 pub struct Entrance {
@@ -50,6 +61,9 @@ pub enum GenerationError {
         /// Why.
         message: String,
     },
+    /// The country database.
+    #[error("protocol.toml: [country] database: {0}")]
+    Country(#[from] CountryError),
     /// The loader checks this; kept for a policy that was made otherwise.
     #[error("listener \"{listener}\": no downstream \"{downstream}\"")]
     NoDownstream {
@@ -94,7 +108,37 @@ impl Generation {
                 tls,
             }));
         }
-        Ok(Self { number: before.map_or(1, |b| b.number + 1), rules_of: None, policy, pools, entrances })
+        let database = policy.protocol.country_database.as_deref();
+        let lookup = Arc::new(Lookup::build(&policy.dns, database, before.map(|b| &*b.lookup))?);
+        let needs = STAGES.map(|stage| checks::needs(stage, &policy));
+        Ok(Self {
+            number: before.map_or(1, |b| b.number + 1),
+            rules_of: None,
+            policy,
+            pools,
+            entrances,
+            lookup,
+            needs,
+        })
+    }
+
+    /// What the checks of `stage` need; at MAIL also what the later stages will, so that nothing is waited for
+    /// twice.
+    #[must_use]
+    pub fn needs_at(&self, stage: Stage) -> Needs {
+        let at = |s: Stage| self.needs.get(s as usize).copied().unwrap_or_default();
+        match stage {
+            Stage::Mail => at(Stage::Mail).and(at(Stage::Rcpt)).and(at(Stage::Data)).and(at(Stage::Message)),
+            Stage::Connect | Stage::Helo | Stage::Auth | Stage::Rcpt | Stage::Data | Stage::Message => {
+                at(stage)
+            }
+        }
+    }
+
+    /// What any check needs.
+    #[must_use]
+    pub fn needs_anywhere(&self) -> Needs {
+        self.needs.iter().fold(Needs::NONE, |all, n| all.and(*n))
     }
 
     /// The same under the number that it has among all that are kept. Must be higher than that of every other

@@ -2,6 +2,8 @@
 
 use super::prefixed::Prefixed;
 use super::session::{End, Hello, Session};
+use super::standing::{Refusal, Standing};
+use crate::checks;
 use crate::config::model::{AuthMode, ListenerTls};
 use crate::downstream::read_some;
 use crate::mail::unmapped;
@@ -10,9 +12,14 @@ use crate::smtp::extension::{AuthOffer, MirrorInput, Offer, mirror};
 use crate::smtp::proxy::{self, ProxyHeader};
 use crate::smtp::xclient::{self, Attr, XclientIn};
 use crate::verdict::{Fact, Stage};
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// The check of who speaks before the greeting.
+const EARLY_TALK: &str = "early-talk";
 
 impl Session {
     /// Everything before the client's first word.
@@ -25,18 +32,82 @@ impl Session {
             Box::pin(self.handshake()).await?;
         }
         self.show();
-        if let Some(refusal) = self.judge(Stage::Connect, None) {
-            self.last_refusal = Some(refusal.reply.to_log().into());
-            self.server.greet(&refusal.reply);
-            self.flush().await?;
-            return Err(End::Refused);
+        if !self.standing.known {
+            self.stand_at_door();
+        }
+        self.prefetch();
+        if !self.standing.judged {
+            Box::pin(self.gather(Stage::Connect)).await;
+            let Self { standing, gateway, generation, entrance, client, .. } = self;
+            if let Err(refusal) = standing.judge_connect(gateway, generation, entrance, client) {
+                return self.turn_away(refusal).await;
+            }
+        }
+        if let Some(delay) = self.greet_delay() {
+            Box::pin(self.wait_before_greeting(delay)).await?;
         }
         self.greet();
         self.flush().await
     }
 
+    /// Counted anew: behind a balancer, and after XCLIENT, the client is another than the peer of the socket.
+    fn stand_at_door(&mut self) {
+        self.standing.leave();
+        *self.standing = Standing::at_door(&self.gateway, &self.generation, &self.entrance, &self.client);
+    }
+
+    /// Refused before the greeting.
+    async fn turn_away(&mut self, refusal: Refusal) -> Result<(), End> {
+        if refusal.silent {
+            return Err(End::Refused);
+        }
+        let reply = refusal.reply.with_reference(self.id);
+        self.last_refusal = Some(reply.to_log().into());
+        self.server.greet(&reply);
+        self.flush().await?;
+        Err(End::Refused)
+    }
+
+    /// How long this client waits for its greeting: only one that never delivered a message here.
+    fn greet_delay(&self) -> Option<Duration> {
+        let delay = self.generation.policy.limits.greeting.delay;
+        let free = delay.is_zero() || self.standing.exempt || self.standing.allowed;
+        (!free && !self.gateway.limits.known.has(self.client.ip, &self.generation.policy.limits))
+            .then_some(delay)
+    }
+
+    /// A server speaks first (RFC 5321 section 3.1); who cannot wait for it is no mail server.
+    async fn wait_before_greeting(&mut self, delay: Duration) -> Result<(), End> {
+        let by = Instant::now() + delay;
+        let Self { stream, server, .. } = self;
+        match timeout_at(by, read_some(&mut **stream, |octets| server.push(octets))).await {
+            Err(_elapsed) => return Ok(()),
+            Ok(Ok(0) | Err(_)) => return Err(End::ClosedByClient),
+            Ok(Ok(_)) => {}
+        }
+        self.standing.conduct.early_talk = true;
+        self.server.transcript_mut().note("the client spoke before our greeting");
+        let findings = {
+            let facts = self.facts(None);
+            checks::run(Stage::Connect, &facts, &self.generation.policy)
+        };
+        // The rest of the stage was judged, and counted, at the door.
+        let findings: Vec<_> = findings.into_iter().filter(|f| &*f.id == EARLY_TALK).collect();
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
+        let refusal = self.standing.settle(&findings, Stage::Connect);
+        self.standing.keep(findings);
+        match refusal.as_ref().and_then(Refusal::of) {
+            Some(refusal) => self.turn_away(refusal).await,
+            None => {
+                tokio::time::sleep_until(by).await;
+                Ok(())
+            }
+        }
+    }
+
     pub(super) fn greet(&mut self) {
         let text = format!("{} {}", self.generation.policy.hostname, self.entrance.listener.greeting);
+        self.server.transcript_mut().share();
         self.server.greet(&catalogue::GREETING.reply().with_text(text.trim_end()));
     }
 
@@ -94,12 +165,18 @@ impl Session {
         self.client.port = port;
         self.client.trusted = self.generation.policy.trusted.contains(ip);
         self.client.may_relay = self.generation.policy.relay.from.contains(ip);
-        self.client.name = Fact::Absent;
+        self.client.name = Fact::default();
     }
 
     pub(super) async fn hello(&mut self, extended: bool, name: Box<[u8]>) {
         let before = self.hello.replace(Hello { name, extended });
-        if let Some(refusal) = self.judge(Stage::Helo, None) {
+        if self.standing.pending.as_ref().is_some_and(|p| p.stage == Stage::Helo) {
+            // It was about the name before.
+            self.standing.pending = None;
+        }
+        self.standing.gathered.hello_resolves = Fact::default();
+        Box::pin(self.gather(Stage::Helo)).await;
+        if let Some(refusal) = self.judge_session(Stage::Helo) {
             // A refused greeting changes nothing (RFC 5321 section 4.1.4).
             self.hello = before;
             self.answer_refusal(&refusal);
@@ -116,6 +193,7 @@ impl Session {
             catalogue::HELO.reply().with_text(&self.generation.policy.hostname)
         };
         self.answer(&reply);
+        self.server.transcript_mut().share();
     }
 
     /// What EHLO offers now.
@@ -139,11 +217,20 @@ impl Session {
                 AuthMode::Plaintext => AuthOffer::Plaintext,
             },
             ntlm: listener.auth_ntlm,
-            hide: &listener.hide,
+            hide: &self.hidden(),
             own_recipients_max: listener.max_recipients,
             authenticated: self.authenticated,
             xclient: self.may_xclient,
         })
+    }
+
+    /// Keywords that this client is not offered: the listener's, and those that rules hide from it.
+    fn hidden(&self) -> Cow<'_, [String]> {
+        let listed = &self.entrance.listener.hide;
+        if self.standing.hidden.is_empty() {
+            return Cow::Borrowed(listed);
+        }
+        Cow::Owned(listed.iter().cloned().chain(self.standing.hidden.iter().map(|k| k.to_string())).collect())
     }
 
     pub(super) fn start_tls(&mut self) {
@@ -165,12 +252,32 @@ impl Session {
         match xclient::parse(attributes) {
             Ok(stated) => {
                 self.reset().await;
+                let before = self.client.ip;
                 self.take_identity(stated);
+                if before != self.client.ip && !self.admit_anew().await {
+                    return;
+                }
                 let text = format!("{} {}", self.generation.policy.hostname, self.entrance.listener.greeting);
                 self.answer(&catalogue::GREETING.reply().with_text(text.trim_end()));
             }
             Err(_why) => self.refuse(catalogue::BAD_XCLIENT),
         }
+    }
+
+    /// The client that XCLIENT names stands at the door like any other.
+    async fn admit_anew(&mut self) -> bool {
+        self.stand_at_door();
+        self.show();
+        Box::pin(self.gather(Stage::Connect)).await;
+        let Self { standing, gateway, generation, entrance, client, .. } = self;
+        let Err(refusal) = standing.judge_connect(gateway, generation, entrance, client) else {
+            self.prefetch();
+            return true;
+        };
+        self.server.close_after_answer();
+        let reply = refusal.reply.with_reference(self.id);
+        self.answer(&reply);
+        false
     }
 
     /// What is not named keeps its value, but a new address without a login is a client that has none. What is

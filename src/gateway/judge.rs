@@ -1,79 +1,148 @@
 //! Asking the checks before the message: facts in, a refusal or nothing out.
 
+use super::clock::unix_ms;
 use super::session::Session;
+use super::standing::Refusal;
 use crate::checks;
-use crate::reply::{Class, Reply};
+use crate::limits::{Kind, Offence};
+use crate::reply::Class;
 use crate::smtp::command::Rcpt;
-use crate::verdict::{Facts, Stage, Verdict, decisive};
+use crate::verdict::{Facts, Finding, Stage, settle};
 
 /// Findings of one transaction that are kept for its audit line.
 const FINDINGS_MAX: usize = 200;
 
-/// What a check said against the client before the message.
-pub(super) struct Refusal {
-    pub(super) reply: Reply,
-    /// The session ends with it.
-    pub(super) farewell: bool,
-}
-
 impl Session {
     /// Answers what a check refused outside of a group.
     pub(super) fn answer_refusal(&mut self, refusal: &Refusal) {
-        self.counts.errors += u32::from(refusal.reply.class() == Class::Permanent);
+        if refusal.reply.class() == Class::Permanent {
+            self.count_error();
+        }
         if refusal.farewell {
             self.server.close_after_answer();
         }
         self.answer(&refusal.reply);
     }
 
-    /// Asks the checks of a stage. `Some` is a refusal; findings are kept.
-    pub(super) fn judge(&mut self, stage: Stage, rcpt: Option<&Rcpt>) -> Option<Refusal> {
+    /// Asks the checks of a stage before any message. `Some` is to be said now; what is to be said later waits.
+    pub(super) fn judge_session(&mut self, stage: Stage) -> Option<Refusal> {
+        let findings = {
+            let facts = self.facts(None);
+            checks::run(stage, &facts, &self.generation.policy)
+        };
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
+        let refusal = self.standing.settle(&findings, stage);
+        self.standing.keep(findings);
+        refusal.and_then(|f| self.refusal(&f))
+    }
+
+    /// Blocks and bans hold from the next MAIL, also in open sessions (promise P7): the stage Connect once more.
+    /// Nothing is counted again.
+    pub(super) fn judge_connect_again(&mut self) -> Option<Refusal> {
+        if !self.standing.exempt {
+            self.standing.conduct.ban = self.gateway.limits.bans.ban_of(self.client.ip, unix_ms() / 1000);
+        }
+        let findings = {
+            let facts = self.facts(None);
+            checks::run(Stage::Connect, &facts, &self.generation.policy)
+        };
+        let settled = settle(&findings, Stage::Connect);
+        let refusal = settled.refuse.and_then(Refusal::of)?;
+        self.note_findings(findings);
+        let reply = refusal.reply.with_reference(self.reference());
+        Some(Refusal { reply, farewell: true, ..refusal })
+    }
+
+    /// Asks the checks of a stage of the transaction. `Some` is to be said now.
+    pub(super) fn judge(&mut self, stage: Stage, rcpt: Option<&Rcpt>) -> Judged {
         let findings = {
             let facts = self.facts(rcpt);
             checks::run(stage, &facts, &self.generation.policy)
         };
-        let refusal = decisive(&findings).and_then(|f| refusal_of(&f.verdict)).map(|refusal| {
-            let reply = refusal.reply.with_reference(self.reference());
-            Refusal { reply, ..refusal }
-        });
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
+        let settled = settle(&findings, stage);
+        let allow = settled.allow;
+        let pending = settled.pending.cloned();
+        let refuse = settled.refuse.cloned();
+        if let (Some(transaction), true) = (self.transaction.as_deref_mut(), stage != Stage::Rcpt) {
+            transaction.allowed |= allow;
+            if transaction.pending.is_none() {
+                transaction.pending = pending.map(Box::new);
+            }
+        }
+        self.note_findings(findings);
+        Judged { refuse, allow }
+    }
+
+    /// A finding as the client hears it.
+    pub(super) fn refusal(&self, finding: &Finding) -> Option<Refusal> {
+        let refusal = Refusal::of(finding)?;
+        Some(Refusal { reply: refusal.reply.with_reference(self.reference()), ..refusal })
+    }
+
+    fn note_findings(&mut self, findings: Vec<Finding>) {
         if let Some(transaction) = self.transaction.as_deref_mut() {
             let room = FINDINGS_MAX.saturating_sub(transaction.findings.len());
             transaction.findings.extend(findings.into_iter().take(room));
         }
-        refusal
     }
 
     pub(super) fn facts<'a>(&'a self, rcpt: Option<&'a Rcpt>) -> Facts<'a> {
         let transaction = self.transaction.as_deref();
         Facts {
-            client: &self.client,
-            listener: &self.entrance.listener.name,
-            direction: self.entrance.listener.direction,
             hello: self.hello.as_ref().map(|h| &*h.name),
             tls: self.tls.as_deref(),
             user: self.user.as_deref(),
             authenticated: self.authenticated,
             sender: transaction.map(|t| &t.mail.path),
             recipient: rcpt.map(|r| &r.path),
-            accepted_recipients: transaction.map_or(0, |t| t.accepted().count()),
+            accepted_recipients: transaction.map_or(0, |t| t.accepted().count() + t.unanswered),
             declared_octets: transaction.and_then(|t| t.mail.facts.declared_octets),
             message: None,
-            gathered: &self.gathered,
-            conduct: &self.conduct,
-            allowed: false,
-            now: super::clock::unix_ms() / 1000,
+            gathered: &self.standing.gathered,
+            conduct: &self.standing.conduct,
+            allowed: self.standing.allowed || transaction.is_some_and(|t| t.allowed),
+            now: unix_ms() / 1000,
+            ..Facts::of(&self.client, &self.entrance.listener.name, self.entrance.listener.direction)
+        }
+    }
+
+    /// Something the client did wrong: counted in the session, and against its address.
+    pub(super) fn count_error(&mut self) {
+        self.counts.errors = self.counts.errors.saturating_add(1);
+        let policy = &self.generation.policy.limits;
+        if !self.standing.exempt {
+            let over = self.gateway.limits.rates.count(Kind::Errors, self.client.ip, 1, policy);
+            if over.is_some() {
+                self.over_errors = true;
+            }
+        }
+        let beyond = self.counts.errors.saturating_sub(policy.tarpit.after);
+        if beyond > 0 && !self.standing.exempt {
+            let step = policy.tarpit.step.saturating_mul(beyond).min(policy.tarpit.most);
+            self.standing.delay(u32::try_from(step.as_millis()).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// A wrong word of the protocol; it may lead to a ban.
+    pub(super) fn count_protocol_error(&mut self) {
+        self.count_error();
+        self.count_event(crate::verdict::Event::ProtocolError);
+    }
+
+    /// An event that counts towards a ban.
+    pub(super) fn count_event(&mut self, event: crate::verdict::Event) {
+        if !self.standing.exempt && !self.standing.allowed {
+            let (limits, offence) = (&self.generation.policy.limits, Offence::Event(event));
+            self.gateway.limits.bans.offend(self.client.ip, offence, limits, unix_ms() / 1000);
         }
     }
 }
 
-/// The reply of a verdict that refuses; `None` lets the stage pass.
-fn refusal_of(verdict: &Verdict) -> Option<Refusal> {
-    let refusal = |reply: &Reply, farewell| Some(Refusal { reply: reply.clone(), farewell });
-    match verdict {
-        Verdict::TempFail(reply) | Verdict::Reject(reply) => refusal(reply, false),
-        Verdict::Disconnect(reply) => refusal(reply, true),
-        Verdict::Continue | Verdict::Accept | Verdict::Hold | Verdict::Quarantine(_) | Verdict::Discard => {
-            None
-        }
-    }
+/// What the checks of one stage of a transaction came to.
+pub(super) struct Judged {
+    /// To be said now.
+    pub(super) refuse: Option<Finding>,
+    /// An allow entry matched.
+    pub(super) allow: bool,
 }

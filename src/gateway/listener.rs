@@ -1,13 +1,17 @@
 //! Listeners: bound before privileges are dropped, then one accept loop each.
 
-use super::audit::RefusedLine;
+use super::audit::{RefusedLine, finding_line};
 use super::clock::unix_ms;
+use super::fold::{Refusals, Why};
+use super::generation::{Entrance, Generation};
 use super::phase::Phase;
-use super::session::{Accepted, Session};
+use super::session::{Accepted, Session, client_of};
+use super::standing::{Refusal, Standing};
 use super::state::Gateway;
-use crate::config::model::Listener;
-use crate::mail::{rfc3339, unmapped};
-use crate::reply::catalogue;
+use crate::config::model::{Listener, ListenerTls};
+use crate::mail::rfc3339;
+use crate::reply::{Reply, catalogue};
+use crate::verdict::{Client, Finding, Stage};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
@@ -94,37 +98,84 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 fn admit(gateway: &Arc<Gateway>, index: usize, stream: TcpStream, peer: SocketAddr) {
     gateway.counters.connected();
-    let max = gateway.current.load().policy.max_connections;
-    let Some(place) = gateway.live.enter(max) else {
-        turn_away(gateway, &stream, unmapped(peer.ip()));
+    let generation = gateway.current.load_full();
+    let Some(entrance) = generation.entrances.get(index) else { return };
+    let client = client_of(peer, &generation);
+    let Some(place) = gateway.live.enter(generation.policy.max_connections) else {
+        let reply = catalogue::TOO_MANY_CONNECTIONS.reply();
+        turn_away(gateway, entrance, &stream, client.ip, Some(reply), None);
         return;
     };
+    // Behind a balancer the client is known when its header is here.
+    let standing = if entrance.listener.proxy_protocol.contains(client.ip) {
+        None
+    } else {
+        match at_door(gateway, &generation, entrance, &client) {
+            Ok(standing) => Some(Box::new(standing)),
+            Err((refusal, finding)) => {
+                let spoken = matches!(entrance.listener.tls, ListenerTls::Off | ListenerTls::Starttls(_));
+                let reply = (spoken && !refusal.silent).then_some(refusal.reply);
+                turn_away(gateway, entrance, &stream, client.ip, reply, finding);
+                return;
+            }
+        }
+    };
     let Ok(local) = stream.local_addr() else { return };
-    let accepted = Accepted { stream: Box::new(stream), peer, local, listener: index };
+    let accepted = Accepted { standing, ..Accepted::new(Box::new(stream), peer, local, index) };
     let Some(session) = Session::new(Arc::clone(gateway), accepted, place) else { return };
     tokio::spawn(session.run());
 }
 
-/// 421 into the socket's buffer, without waiting: a client that does not take it is closed all the same.
-fn turn_away(gateway: &Gateway, stream: &TcpStream, client: IpAddr) {
-    gateway.counters.turned_away();
-    let mut line = Vec::new();
-    let reply = catalogue::TOO_MANY_CONNECTIONS.refusal(gateway.ids.next());
-    reply.write_to(&mut line);
-    if let Some((client, count)) = gateway.fold.count(client) {
-        tell_refused(gateway, client, count);
+/// Judged here where nothing has to be looked up for it: a refusal costs no task and no buffer.
+fn at_door(
+    gateway: &Gateway,
+    generation: &Generation,
+    entrance: &Entrance,
+    client: &Client,
+) -> Result<Standing, (Refusal, Option<Finding>)> {
+    let mut standing = Standing::at_door(gateway, generation, entrance, client);
+    if generation.needs_at(Stage::Connect).is_at_hand() {
+        let judged = standing.judge_connect(gateway, generation, entrance, client);
+        judged.map_err(|refusal| (refusal, standing.take_decisive()))?;
     }
-    let _ = stream.try_write(&line);
+    Ok(standing)
+}
+
+/// A reply into the socket's buffer, without waiting: a client that does not take it is closed all the same.
+fn turn_away(
+    gateway: &Gateway,
+    entrance: &Entrance,
+    stream: &TcpStream,
+    client: IpAddr,
+    reply: Option<Reply>,
+    finding: Option<Finding>,
+) {
+    gateway.counters.turned_away();
+    let id = gateway.ids.next();
+    if let Some(reply) = &reply {
+        let mut line = Vec::with_capacity(128);
+        reply.clone().with_reference(id).write_to(&mut line);
+        let _ = stream.try_write(&line);
+    }
+    let listener = Arc::clone(&entrance.listener.name);
+    if let Some(refusals) = gateway.fold.count(client, Why { id, listener, reply, finding }) {
+        tell_refused(gateway, &refusals);
+    }
 }
 
 /// The audit line of refusals at the door.
-pub(super) fn tell_refused(gateway: &Gateway, client: IpAddr, count: u64) {
-    let reply = catalogue::TOO_MANY_CONNECTIONS.reply().to_log();
+pub(super) fn tell_refused(gateway: &Gateway, refusals: &Refusals) {
+    let why = &refusals.why;
+    let reply = why.reply.clone().map(|r| r.with_reference(why.id).to_log());
     gateway.audit.line(&RefusedLine {
         time: rfc3339(unix_ms()),
         kind: "refused",
-        client,
-        count,
-        reply: &reply,
+        session: why.id.to_string(),
+        generation: gateway.current.load().number,
+        listener: &why.listener,
+        client: refusals.client,
+        count: refusals.count,
+        findings: why.finding.iter().map(finding_line).collect(),
+        reply: reply.as_deref(),
     });
 }

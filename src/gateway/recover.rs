@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+/// References of refused messages that one transcript is found by.
+const REFUSED_KEPT: usize = 50;
 /// How long a NOOP may take before the session counts as dead.
 const NOOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -56,7 +58,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: transaction.needs.contains(&"REQUIRETLS"),
             first_without_size: transaction.mail_line_without_size.as_deref(),
-            standing: self.standing(),
+            priority: self.priority(),
         };
         let pool = Arc::clone(&transaction.entrance.pool);
         self.begin_pooled(parked, &pool, &wanted).await
@@ -219,7 +221,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: false,
             first_without_size: None,
-            standing: self.standing(),
+            priority: self.priority(),
         };
         let Begun { session, first, .. } = self.entrance.pool.begin(&wanted).await?;
         self.entrance.pool.give_back(&key, session);
@@ -232,6 +234,10 @@ impl Session {
         // Chunks of a message that was reset must never begin the next one.
         self.incoming = None;
         if let Some(transaction) = self.transaction.take() {
+            let refused = transaction.final_reply.as_ref().or_else(|| transaction.last_refusal());
+            if refused.is_some_and(Reply::is_refusal) && self.refused.len() < REFUSED_KEPT {
+                self.refused.push(transaction.id);
+            }
             self.audit_message(&transaction);
         }
     }

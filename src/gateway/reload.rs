@@ -2,9 +2,9 @@
 
 use super::clock::unix_ms;
 use super::generation::Generation;
+use super::rules::load_rules;
 use super::snapshot::Snapshot;
 use super::state::Gateway;
-use crate::config;
 use crate::config::model::Policy;
 use crate::rules::Problem;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ pub struct ReloadReport {
 /// Reads the rules directory and swaps the new generation in, or keeps the old one. Reopens the audit log
 /// and reads certificates anew either way the rules are good.
 pub fn reload(gateway: &Gateway) -> ReloadReport {
+    let old = gateway.current.load_full();
     let mut past = gateway.history.lock();
     let rules = &gateway.rules_dir;
-    let (snapshot, (policy, problems)) = Snapshot::steady(rules, || config::load(rules));
+    let (snapshot, (policy, problems)) = Snapshot::steady(rules, || load_rules(rules, Some(&old.policy)));
     past.saw(snapshot);
     let mut lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    let old = gateway.current.load_full();
     let built = policy.and_then(|policy| build(gateway, &old, policy, &mut lines));
     // Whoever rotated the log wants it opened anew whatever the rules say.
     let target = built.as_ref().map_or_else(|| old.policy.audit.clone(), |g| g.policy.audit.clone());

@@ -1,5 +1,6 @@
 //! Starting: accept loops, probes of the downstreams, and the sweep of resting connections.
 
+use super::clock::unix_ms;
 use super::listener::{Bound, accept_loop, tell_refused};
 use super::state::Gateway;
 use std::io;
@@ -60,8 +61,14 @@ async fn sweep_loop(gateway: Arc<Gateway>) {
     let mut every = tokio::time::interval(SWEEP);
     loop {
         every.tick().await;
-        for (client, count) in gateway.fold.sweep() {
-            tell_refused(&gateway, client, count);
+        for refusals in gateway.fold.sweep() {
+            tell_refused(&gateway, &refusals);
+        }
+        let limits = Arc::clone(&gateway.limits);
+        // Milliseconds where there is very much: not on a network thread.
+        let swept = tokio::task::spawn_blocking(move || limits.sweep(unix_ms() / 1000));
+        if let Err(error) = swept.await {
+            tracing::error!(%error, "the sweep of limits failed");
         }
         let generation = gateway.current.load_full();
         for pool in &generation.pools {

@@ -3,12 +3,13 @@
 //! The session owns its stream and its machine; what it waits with is small, what it does with a message is
 //! boxed, so that thousands of idle sessions cost little.
 
-use super::audit::ConnectionLine;
+use super::audit::{ConnectionLine, finding_line};
 use super::clock::{millis, unix_ms};
 use super::generation::{Entrance, Generation};
 use super::incoming::Incoming;
 use super::live::Place;
 use super::phase::Phase;
+use super::standing::Standing;
 use super::state::Gateway;
 use super::transaction::{Parked, Transaction};
 use crate::downstream::{BoxStream, Session as Link};
@@ -17,7 +18,7 @@ use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::extension::Offer;
 use crate::smtp::server::{Event, Server};
-use crate::verdict::{Client, Conduct, Fact, Gathered, Tls};
+use crate::verdict::{Client, Fact, Tls};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -33,6 +34,29 @@ pub struct Accepted {
     pub local: SocketAddr,
     /// Index of the listener.
     pub listener: usize,
+    /// What the door knows of the client; `None` where nobody looked yet.
+    pub(super) standing: Option<Box<Standing>>,
+}
+
+impl Accepted {
+    /// A connection at which nobody has looked yet.
+    #[must_use]
+    pub fn new(stream: BoxStream, peer: SocketAddr, local: SocketAddr, listener: usize) -> Self {
+        Self { stream, peer, local, listener, standing: None }
+    }
+}
+
+/// The peer of a socket, as the policy sees it.
+pub(super) fn client_of(peer: SocketAddr, generation: &Generation) -> Client {
+    let ip = unmapped(peer.ip());
+    Client {
+        ip,
+        port: peer.port(),
+        name: Fact::default(),
+        trusted: generation.policy.trusted.contains(ip),
+        may_relay: generation.policy.relay.from.contains(ip),
+        balancer: false,
+    }
 }
 
 /// How a session ended, as the audit log says it.
@@ -131,8 +155,12 @@ pub struct Session {
     /// The message that is being received.
     pub(super) incoming: Option<Box<Incoming>>,
     pub(super) counts: Counts,
-    pub(super) gathered: Box<Gathered>,
-    pub(super) conduct: Box<Conduct>,
+    /// What is known of the client and held against it.
+    pub(super) standing: Box<Standing>,
+    /// Its address made more errors than `limits.toml` allows, in this session and others.
+    pub(super) over_errors: bool,
+    /// Messages that were refused here, for the transcript.
+    pub(super) refused: Vec<Id>,
     pub(super) began: Instant,
     pub(super) line_by: Instant,
     pub(super) last_refusal: Option<Box<str>>,
@@ -153,6 +181,7 @@ impl Drop for Session {
             transaction.note.get_or_insert_with(|| note.to_owned());
             self.audit_message(&transaction);
         }
+        self.keep_transcript();
         self.audit_connection(self.over.unwrap_or(End::Cut));
     }
 }
@@ -163,15 +192,7 @@ impl Session {
     pub fn new(gateway: Arc<Gateway>, accepted: Accepted, place: Place) -> Option<Self> {
         let generation = gateway.current.load_full();
         let entrance = Arc::clone(generation.entrances.get(accepted.listener)?);
-        let ip = unmapped(accepted.peer.ip());
-        let client = Client {
-            ip,
-            port: accepted.peer.port(),
-            name: Fact::Absent,
-            trusted: generation.policy.trusted.contains(ip),
-            may_relay: generation.policy.relay.from.contains(ip),
-            balancer: false,
-        };
+        let client = client_of(accepted.peer, &generation);
         let now = Instant::now();
         let mut server = Server::default();
         server.tolerate(generation.policy.protocol.syntax.tolerance());
@@ -199,8 +220,9 @@ impl Session {
             transaction: None,
             incoming: None,
             counts: Counts::default(),
-            gathered: Box::default(),
-            conduct: Box::default(),
+            standing: accepted.standing.unwrap_or_default(),
+            over_errors: false,
+            refused: Vec::new(),
             began: now,
             last_refusal: None,
             end: None,
@@ -260,7 +282,10 @@ impl Session {
     }
 
     async fn on_event(&mut self, event: Event) -> Result<(), End> {
-        self.line_by = Instant::now() + self.generation.policy.timeouts.command;
+        let now = Instant::now();
+        self.line_by = now + self.generation.policy.timeouts.command;
+        let since = u32::try_from((now - self.began).as_millis()).unwrap_or(u32::MAX);
+        self.server.transcript_mut().at(since);
         self.counts.commands += 1;
         match event {
             Event::Command(command) => self.on_command(command).await?,
@@ -318,7 +343,7 @@ impl Session {
     /// Refuses what the client did wrong; it counts as an error.
     pub(super) fn refuse(&mut self, entry: Entry) {
         if entry.code >= 500 {
-            self.counts.errors += 1;
+            self.count_protocol_error();
         }
         let reply = entry.refusal(self.reference());
         self.answer(&reply);
@@ -335,7 +360,7 @@ impl Session {
             return;
         }
         let listener = &self.entrance.listener;
-        let entry = if self.counts.errors > listener.max_errors {
+        let entry = if self.counts.errors > listener.max_errors || self.over_errors {
             catalogue::TOO_MANY_ERRORS
         } else if self.counts.commands > listener.max_commands {
             catalogue::TOO_MANY_COMMANDS
@@ -373,6 +398,18 @@ impl Session {
         self.user.as_ref().filter(|_| self.authenticated).map(|u| escape(u.as_bytes()))
     }
 
+    /// What was said, where something was refused, for `explain`.
+    fn keep_transcript(&self) {
+        if self.last_refusal.is_none() {
+            return;
+        }
+        let transcripts = self.gateway.records.transcripts();
+        let (ip, now) = (self.client.ip, unix_ms());
+        if transcripts.wants(ip, now) {
+            transcripts.put(self.id, &self.refused, ip, now, &self.server.transcript().render());
+        }
+    }
+
     fn audit_connection(&self, end: End) {
         self.gateway.audit.line(&ConnectionLine {
             time: rfc3339(unix_ms()),
@@ -389,6 +426,9 @@ impl Session {
             errors: self.counts.errors,
             seconds: millis(self.began.elapsed()) / 1000.0,
             end: end.name(),
+            generation: self.generation.number,
+            findings: self.standing.findings.iter().map(finding_line).collect(),
+            name: self.client.name.known().map(|n| &**n),
             reply: self.last_refusal.as_deref(),
         });
     }

@@ -8,7 +8,9 @@ use super::live::{Live, LiveReport};
 use super::phase::Phase;
 use crate::body::Budget;
 use crate::downstream::{Dial, Report};
+use crate::limits::Limits;
 use crate::message::trace::TraceKey;
+use crate::records::{Records, RecordsReport};
 use crate::store::Ids;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -29,10 +31,14 @@ pub struct Gateway {
     pub budget: Arc<Budget>,
     /// The audit log.
     pub audit: Audit,
+    /// The same lines, to be searched and counted, and transcripts.
+    pub records: Arc<Records>,
     /// Open sessions.
     pub live: Arc<Live>,
     /// Messages.
     pub counters: Counters,
+    /// Connections at once, rates, bans, throttles, greylisting.
+    pub limits: Arc<Limits>,
     /// Refusals at the door.
     pub fold: Fold,
     /// Running or draining.
@@ -139,6 +145,9 @@ pub struct Status {
     pub disk: Amount,
     /// What the audit log lacks since start.
     pub audit_losses: AuditLosses,
+    /// What is remembered of sessions and messages.
+    #[serde(default)]
+    pub records: RecordsReport,
     /// Listeners.
     pub listeners: Vec<ListenerReport>,
     /// Downstreams.
@@ -179,6 +188,7 @@ impl Gateway {
             memory: Amount { now: used.memory, peak: used.memory_peak },
             disk: Amount { now: used.disk, peak: used.disk_peak },
             audit_losses: AuditLosses { lines, writes },
+            records: self.records.report(),
             listeners: listeners.collect(),
             downstreams: generation.pools.iter().map(|p| p.report()).collect(),
             oldest: self.live.report(10),

@@ -76,6 +76,14 @@ pub(super) struct Transaction {
     pub(super) note: Option<String>,
     /// The message is going down: whether it was taken is known when the answer is here.
     pub(super) in_doubt: bool,
+    /// A refusal found at MAIL, said later.
+    pub(super) pending: Option<Box<Finding>>,
+    /// Policy checks are not asked any more.
+    pub(super) allowed: bool,
+    /// MAIL was answered by us and has not gone down.
+    pub(super) held: bool,
+    /// Recipients of the group in progress that go down before the one that is asked about.
+    pub(super) unanswered: usize,
 }
 
 impl Transaction {

@@ -8,16 +8,22 @@ pub const PEER_TEXT_CHARS: usize = 100;
 /// `\xNN`, at most [`PEER_TEXT_CHARS`] characters and then `…`.
 #[must_use]
 pub fn escape(text: &[u8]) -> String {
+    escape_at_most(text, PEER_TEXT_CHARS)
+}
+
+/// [`escape`] with another bound, in characters.
+#[must_use]
+pub fn escape_at_most(text: &[u8], chars: usize) -> String {
     // Nearly all of it is short and plain.
     let plain = |b: &u8| (b' '..0x7f).contains(b) && *b != b'\\';
-    if text.len() <= PEER_TEXT_CHARS && text.iter().all(plain) {
+    if text.len() <= chars && text.iter().all(plain) {
         return String::from_utf8_lossy(text).into_owned();
     }
-    let mut out = String::with_capacity(text.len().min(PEER_TEXT_CHARS));
+    let mut out = String::with_capacity(text.len().min(chars));
     let mut shown = 0;
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if shown == PEER_TEXT_CHARS {
+            if shown == chars {
                 out.push('…');
                 return out;
             }
@@ -25,7 +31,7 @@ pub fn escape(text: &[u8]) -> String {
             push(&mut out, c);
         }
         for byte in chunk.invalid() {
-            if shown == PEER_TEXT_CHARS {
+            if shown == chars {
                 out.push('…');
                 return out;
             }

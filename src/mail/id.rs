@@ -33,6 +33,19 @@ impl Id {
         self.0
     }
 
+    /// The beginning of a reference, as people type it: 4 to 8 characters, in the form that references are shown in.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn prefix(text: &str) -> Result<String, IdError> {
+        if !(4..=8).contains(&text.len()) {
+            return Err(IdError);
+        }
+        let digits = text.bytes().map(digit).collect::<Result<Vec<_>, _>>()?;
+        let show = |at: u64| ALPHABET.get(at as usize).map_or('0', |&b| char::from(b));
+        Ok(digits.into_iter().map(show).collect())
+    }
+
     fn ascii(self) -> [u8; 8] {
         let mut out = [b'0'; 8];
         let mut bits = self.0;
@@ -65,18 +78,18 @@ impl FromStr for Id {
         if text.len() != 8 {
             return Err(IdError);
         }
-        text.bytes()
-            .try_fold(0, |bits, byte| {
-                let byte = match byte.to_ascii_uppercase() {
-                    b'O' => b'0',
-                    b'I' | b'L' => b'1',
-                    other => other,
-                };
-                let digit = ALPHABET.iter().position(|&a| a == byte).ok_or(IdError)?;
-                Ok(bits << 5 | digit as u64)
-            })
-            .map(Self)
+        text.bytes().try_fold(0, |bits, byte| Ok(bits << 5 | digit(byte)?)).map(Self)
     }
+}
+
+/// A digit of either case, and those that are mistaken for one.
+fn digit(byte: u8) -> Result<u64, IdError> {
+    let byte = match byte.to_ascii_uppercase() {
+        b'O' => b'0',
+        b'I' | b'L' => b'1',
+        other => other,
+    };
+    ALPHABET.iter().position(|&a| a == byte).map(|at| at as u64).ok_or(IdError)
 }
 
 /// The keyed bijection from counter to reference.
@@ -135,6 +148,10 @@ mod tests {
         assert_eq!(id.to_string().to_lowercase().parse::<Id>().unwrap(), id);
         assert_eq!("oil00000".parse::<Id>().unwrap(), "01100000".parse::<Id>().unwrap());
         assert!("7F3K9QA".parse::<Id>().is_err());
+        assert_eq!(Id::prefix("7f3oil").as_deref(), Ok("7F3011"));
+        for none in ["7F3", "7F3K9QAB0", "7F3U", ""] {
+            assert!(Id::prefix(none).is_err(), "{none}");
+        }
         assert!("7F3K9QAU".parse::<Id>().is_err());
     }
 }

@@ -32,6 +32,12 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
+    /// A mailbox from its parts, as they were found in a header field: nothing is judged.
+    #[must_use]
+    pub fn of(local: &[u8], host: Host) -> Self {
+        Self { local: local.into(), host }
+    }
+
     /// The local part as it was sent, with its quotes.
     #[must_use]
     pub fn local(&self) -> &[u8] {

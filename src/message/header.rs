@@ -1,11 +1,14 @@
 //! A look at the header block while the message arrives: how often it was relayed, how often by us, and
 //! what the audit line shows of it.
 //!
-//! Purpose: loop guard and audit, in one pass and little memory. State: the field in progress and the
-//! three fields that are shown. Nothing fails: a field over the bound is cut and still counted; what
-//! does not parse is not shown. After the block is over, octets are not looked at any more.
+//! Purpose: loop guard, audit and lists of authors, in one pass and little memory. State: the field in progress, the
+//! three fields that are shown, and the authors. Nothing fails: a field over the bound is cut and still counted; what
+//! does not parse is not shown. The block is over at the first line that is no field; but mail programs read on to the
+//! first empty line, so authors are looked for up to there. After it, octets are not looked at any more.
 
+use super::from::Authors;
 use super::trace::TraceKey;
+use crate::mail::Mailbox;
 use mail_parser::{Address, MessageParser};
 use memchr::memchr;
 
@@ -14,6 +17,8 @@ pub const HEADER_OCTETS_MAX: usize = 64 * 1024;
 /// Most octets that are kept of one field, and the least that make sense.
 const FIELD_OCTETS_MAX: usize = 4096;
 const FIELD_OCTETS_MIN: usize = 256;
+/// Most octets of all `From:` fields together that authors are looked for in.
+const FROM_OCTETS_MAX: usize = 64 * 1024;
 /// Longest name of a field in octets, with blanks before its colon.
 const NAME_OCTETS_MAX: usize = 200;
 /// Most characters of a value.
@@ -34,6 +39,10 @@ pub struct HeaderSummary {
     pub subject: Option<String>,
     /// Addresses of the first `From:` with commas between them, at most 200 characters.
     pub from: Option<String>,
+    /// Every mailbox of every `From:`, as loosely read as any mail program may (see [`Authors`]); at most 50.
+    pub from_mailboxes: Vec<Mailbox>,
+    /// Whether there may be more of them: over 50, or over 64 KiB of these fields.
+    pub from_cut: bool,
     /// Whether the whole block was seen, and none of the three fields that are shown was cut.
     pub complete: bool,
 }
@@ -69,14 +78,19 @@ pub struct HeaderScan {
     shown: [Option<Kept>; 3],
     received: u32,
     marks: Vec<([u8; 8], [u8; 10])>,
+    authors: Authors,
+    /// What may still be kept of `From:` fields.
+    from_left: usize,
+    /// A line that is no field was seen: only authors count from here on.
+    broken: bool,
     over: bool,
 }
 
 const SHOWN: [&[u8]; 3] = [b"message-id", b"subject", b"from"];
 
 impl HeaderScan {
-    /// A scan that keeps at most `octets_max` octets (but not below 1,280, and never more than 20 KB). Fields are counted to
-    /// the end of the block however long it is.
+    /// A scan that keeps at most `octets_max` octets (but not below 1,280, and never more than 20 KB), and of `From:` twice
+    /// 64 KiB for the moment. Fields are counted to the end of the block however long it is.
     #[must_use]
     pub fn new(octets_max: usize) -> Self {
         Self {
@@ -86,6 +100,9 @@ impl HeaderScan {
             shown: [None, None, None],
             received: 0,
             marks: Vec::new(),
+            authors: Authors::default(),
+            from_left: FROM_OCTETS_MAX,
+            broken: false,
             over: false,
         }
     }
@@ -96,14 +113,14 @@ impl HeaderScan {
         while !self.over && !rest.is_empty() {
             let Some((line, after)) = memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1))
             else {
-                self.line.add(rest, self.field_max);
+                self.keep(rest);
                 return;
             };
             rest = after;
             if self.line.octets.is_empty() && !self.line.cut {
                 self.take(line);
             } else {
-                self.line.add(line, self.field_max);
+                self.keep(line);
                 self.take_kept_line();
             }
         }
@@ -122,10 +139,26 @@ impl HeaderScan {
         });
         let own_marks = u32::try_from(ours.count()).unwrap_or(u32::MAX);
         let complete = self.shown.iter().flatten().all(|field| !field.cut);
-        let mut summary =
-            HeaderSummary { received: self.received, own_marks, complete, ..HeaderSummary::default() };
+        let authors = std::mem::take(&mut self.authors);
+        let mut summary = HeaderSummary {
+            received: self.received,
+            own_marks,
+            complete,
+            from_mailboxes: authors.mailboxes,
+            from_cut: authors.cut,
+            ..HeaderSummary::default()
+        };
         self.decode(&mut summary);
         summary
+    }
+
+    /// A piece of a line whose end is not there yet, or its last piece.
+    fn keep(&mut self, piece: &[u8]) {
+        // It may be of a `From:` field, which has more room.
+        let first = self.line.octets.first().or(piece.first());
+        let from = is_from(&self.field.octets) || first.is_some_and(|b| b.eq_ignore_ascii_case(&b'f'));
+        let max = if from { self.field_max.max(self.from_left) } else { self.field_max };
+        self.line.add(piece, max);
     }
 
     fn take_kept_line(&mut self) {
@@ -142,21 +175,35 @@ impl HeaderScan {
     fn take(&mut self, line: &[u8]) {
         let first = line.first().copied().unwrap_or(b'\r');
         let folded = matches!(first, b' ' | b'\t') && !self.field.octets.is_empty();
-        if folded {
-            self.field.add(line, self.field_max);
-            return;
+        if !folded {
+            self.end_field();
         }
-        self.end_field();
-        if field_name(line).is_some() {
-            self.field.add(line, self.field_max);
-        } else {
-            // The blank line, or the first line that is no field: the body begins.
+        if folded || field_name(line).is_some() {
+            let from = is_from(if folded { &self.field.octets } else { line });
+            self.field.add(line, if from { self.from_left } else { self.field_max });
+        } else if matches!(line, [] | b"\n" | b"\r\n") {
+            // The body begins.
             self.over = true;
             self.field = Kept::default();
+        } else {
+            self.broken = true;
         }
     }
 
     fn end_field(&mut self) {
+        if is_from(&self.field.octets) {
+            self.from_left = self.from_left.saturating_sub(self.field.octets.len());
+            let colon = memchr(b':', &self.field.octets).unwrap_or_default();
+            self.authors.add_field(self.field.octets.get(colon + 1..).unwrap_or_default());
+            self.authors.cut |= self.field.cut;
+        }
+        if !self.broken {
+            self.count_field();
+        }
+        self.field.clear();
+    }
+
+    fn count_field(&mut self) {
         let name = field_name(&self.field.octets).unwrap_or_default();
         if name.eq_ignore_ascii_case(b"received") {
             self.received = self.received.saturating_add(1);
@@ -167,9 +214,10 @@ impl HeaderScan {
         let slots = SHOWN.iter().zip(self.shown.iter_mut());
         if let Some((_, slot @ None)) = slots.into_iter().find(|(shown, _)| name.eq_ignore_ascii_case(shown))
         {
-            *slot = Some(self.field.clone());
+            let mut kept = Kept { octets: Vec::new(), cut: self.field.cut };
+            kept.add(&self.field.octets, self.field_max);
+            *slot = Some(kept);
         }
-        self.field.clear();
     }
 
     fn decode(&self, summary: &mut HeaderSummary) {
@@ -199,6 +247,10 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
     let colon = memchr(b':', line.get(..NAME_OCTETS_MAX).unwrap_or(line))?;
     let name = line.get(..colon)?.trim_ascii_end();
     (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(name)
+}
+
+fn is_from(field: &[u8]) -> bool {
+    field_name(field).is_some_and(|name| name.eq_ignore_ascii_case(b"from"))
 }
 
 /// The words of `id ID.MARK` in a Received field, if they have the form of ours.
@@ -266,6 +318,10 @@ mod tests {
         scan.finish(&KEY)
     }
 
+    fn mailbox(text: &str) -> Mailbox {
+        Mailbox::parse(text.as_bytes()).unwrap()
+    }
+
     fn own(id: &str) -> String {
         let id: Id = id.parse().unwrap();
         format!("{id}.{}", KEY.mark(id))
@@ -293,6 +349,8 @@ mod tests {
             message_id: Some("1@x.example".into()),
             subject: Some("gr\u{fc}n und blau".into()),
             from: Some("a@b.example, c@d.example".into()),
+            from_mailboxes: ["a@b.example", "c@d.example"].map(mailbox).to_vec(),
+            from_cut: false,
             complete: true,
         };
         for cut in 0..text.len() {
@@ -316,6 +374,52 @@ mod tests {
             ("Re ceived: x\r\n", 0),
         ] {
             assert_eq!(scan(text.as_bytes(), &[], HEADER_OCTETS_MAX).received, received, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_author_is_found_wherever_it_stands() {
+        let junk = "x".repeat(5000);
+        let filled = format!("From: ({})\r\n ({junk}) <x@evil.example>\r\n\r\n", junk);
+        for text in [
+            "From: x@evil.example\r\n\r\n",
+            "From: a@b.example\r\nfrom: x@evil.example\r\n\r\n",
+            "FROM \t : x@evil.example\r\n\r\n",
+            "From:\r\n x@evil.example\r\n\r\n",
+            "From:\r\n \r\n\t<x@evil.example>\r\n\r\n",
+            "From: a\r\n <x@\r\n evil.example>\r\n\r\n",
+            "From: x@evil.example",
+            "From: x@evil.example\n\n",
+            "Subject: a\r\nno field at all\r\nFrom: x@evil.example\r\n\r\n",
+            "From a@b.example Sat Nov 21 2026\r\nFrom: x@evil.example\r\n\r\n",
+            " \r\nFrom: x@evil.example\r\n\r\n",
+            &filled,
+        ] {
+            let whole = scan(text.as_bytes(), &[], HEADER_OCTETS_MAX);
+            assert!(whole.from_mailboxes.contains(&mailbox("x@evil.example")), "{text:?}: {whole:?}");
+            assert!(!whole.from_cut);
+            assert_eq!(scan(text.as_bytes(), &vec![1; text.len()], HEADER_OCTETS_MAX), whole, "{text:?}");
+        }
+        for text in
+            ["\r\nFrom: x@evil.example\r\n", "X-From: x@evil.example\r\n\r\nFrom: x@evil.example\r\n", "Fro"]
+        {
+            assert_eq!(scan(text.as_bytes(), &[], HEADER_OCTETS_MAX).from_mailboxes, [], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn authors_beyond_the_bound_are_told() {
+        let long = format!("From: a@b.example, {} x@evil.example\r\n\r\n", "(x)".repeat(30_000));
+        let many = format!("{}\r\n", format!("From: a@b.example {}\r\n", "(x)".repeat(3000)).repeat(10));
+        for text in [long, many] {
+            let summary = scan(text.as_bytes(), &[], HEADER_OCTETS_MAX);
+            assert_eq!((summary.from_mailboxes, summary.from_cut), (vec![mailbox("a@b.example")], true));
+            let mut one = HeaderScan::new(HEADER_OCTETS_MAX);
+            for piece in text.as_bytes().chunks(1000) {
+                one.push(piece);
+                assert!(one.line.octets.len() + one.field.octets.len() <= 2 * FROM_OCTETS_MAX);
+            }
+            assert!(one.finish(&KEY).from_cut);
         }
     }
 
@@ -351,6 +455,7 @@ mod tests {
             words in proptest::collection::vec(prop_oneof![
                 Just("Received:"), Just("\r\n"), Just("\r\n "), Just("Subject:"), Just("From: a@b"), Just("x"), Just("\n"),
                 Just(" id 7F3K9QAB.0123456789"), Just("\r"), Just("gr\u{fc}n"), Just("Message-ID: <x>"),
+                Just("\r\nFrom :"), Just("fr"), Just(" <c@d>,"),
                 Just(LONG), Just(LONGER),
             ], 0..30),
             cuts in proptest::collection::vec(0usize..90, 0..30),

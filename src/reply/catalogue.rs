@@ -97,6 +97,56 @@ pub const TOO_BIG: Entry = Entry::new(552, E(5, 3, 4), "Message size exceeds fix
 /// A reject by a check without words of its own.
 pub const REJECTED: Entry = Entry::new(550, E(5, 7, 1), "message refused");
 
+/// A client on a block list, at connect.
+pub const CLIENT_BLOCKED: Entry = Entry::new(554, E(5, 7, 1), "Access denied");
+/// An entry of a block list, or a rule, without words of its own.
+pub const BLOCKED: Entry = Entry::new(550, E(5, 7, 1), "Refused by local policy");
+/// The same for now.
+pub const BLOCKED_FOR_NOW: Entry = Entry::new(450, E(4, 7, 1), "Not accepted now, try again later");
+/// The same, and the session ends.
+pub const DROPPED_FOR_NOW: Entry =
+    Entry::new(421, E(4, 7, 1), "Not accepted now, closing connection, try again later");
+/// A banned client. For now: bans end, and a good server that hears 5yz gives its mail back.
+pub const BANNED: Entry = Entry::new(421, E(4, 7, 0), "Access denied for some time, try again later");
+/// Too many connections of one address or prefix, at once or in a period.
+pub const TOO_MANY_OF_YOURS: Entry =
+    Entry::new(421, E(4, 7, 0), "Too many connections from your network, try again later");
+/// Too many messages in a period.
+pub const TOO_MANY_MESSAGES: Entry = Entry::new(451, E(4, 7, 1), "Too many messages, try again later");
+/// Too many recipients in a period.
+pub const RECIPIENT_RATE: Entry = Entry::new(452, E(4, 5, 3), "Too many recipients, try again later");
+/// Too many failed logins in a period.
+pub const TOO_MANY_FAILURES: Entry =
+    Entry::new(421, E(4, 7, 0), "Too many failed logins, closing connection");
+/// A throttle is in force.
+pub const THROTTLED: Entry = Entry::new(450, E(4, 7, 1), "Sending limit reached, try again later");
+/// Spoke before our greeting.
+pub const EARLY_TALK: Entry = Entry::new(554, E(5, 5, 1), "Protocol error: spoke before the greeting");
+/// Commands sent ahead without leave.
+pub const IMPROPER_PIPELINING: Entry = Entry::new(554, E(5, 5, 0), "Protocol error: improper pipelining");
+/// A HELO or EHLO name that is not taken.
+pub const HELLO_REFUSED: Entry = Entry::new(550, E(5, 7, 1), "HELO or EHLO name refused");
+/// No forward-confirmed reverse name (RFC 7372 section 3.3).
+pub const NO_REVERSE_NAME: Entry =
+    Entry::new(550, E(5, 7, 25), "Your address has no reverse name that leads back to it");
+/// A refusal depends on DNS, and DNS does not say.
+pub const LOOKUP_FAILED: Entry = Entry::new(451, E(4, 4, 3), "Name lookup failed, try again later");
+/// The sender's domain takes no mail.
+pub const SENDER_DOMAIN: Entry = Entry::new(550, E(5, 1, 8), "Sender domain does not exist or takes no mail");
+/// A sender without a domain.
+pub const UNQUALIFIED_SENDER: Entry = Entry::new(553, E(5, 1, 7), "Sender address needs a domain");
+/// `<>` to many.
+pub const NULL_SENDER_MANY: Entry =
+    Entry::new(550, E(5, 7, 1), "Too many recipients for a message without a sender");
+/// One of our domains as sender of a stranger.
+pub const OWN_DOMAIN_SENDER: Entry = Entry::new(550, E(5, 7, 1), "Log in to send in the name of this domain");
+/// A poor reputation.
+pub const REPUTATION: Entry = Entry::new(550, E(5, 7, 1), "Mail from your server is not accepted");
+/// A doubtful reputation, or greylisting.
+pub const COME_AGAIN: Entry = Entry::new(450, E(4, 7, 1), "Please try again later");
+/// 8-bit data without BODY=8BITMIME.
+pub const UNDECLARED_8BIT: Entry = Entry::new(554, E(5, 6, 1), "8-bit message data without BODY=8BITMIME");
+
 /// More recipients than one transaction takes.
 pub const TOO_MANY_RECIPIENTS: Entry = Entry::new(452, E(4, 5, 3), "Too many recipients");
 /// No memory or disk for the message.

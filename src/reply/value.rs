@@ -64,6 +64,16 @@ impl Reply {
         self
     }
 
+    /// The same reply with another code of the same class and the same enhanced code; a code of another class is not
+    /// taken.
+    #[must_use]
+    pub fn with_code(mut self, code: u16) -> Self {
+        if Class::of(code) == Some(self.class()) {
+            self.code = code;
+        }
+        self
+    }
+
     /// A reply of several lines made by us, each without an enhanced code: the answer to EHLO.
     #[must_use]
     pub fn multi(code: u16, lines: &[impl AsRef<[u8]>]) -> Self {
@@ -221,6 +231,17 @@ mod tests {
         assert_eq!(wire(&reply), format!("550 5.7.1 relay access denied [ref {id}]\r\n"));
         let reply = reply.with_text("no\r\n250 yes \u{1b}[2J");
         assert_eq!(wire(&reply), format!("550 5.7.1 no  250 yes  [2J [ref {id}]\r\n"));
+    }
+
+    #[test]
+    fn another_code_is_of_the_same_class() {
+        assert_eq!(
+            wire(&catalogue::RELAY_DENIED.reply().with_code(554)),
+            "554 5.7.1 relay access denied\r\n"
+        );
+        for code in [450, 250, 999, 0] {
+            assert_eq!(catalogue::RELAY_DENIED.reply().with_code(code).code(), 550);
+        }
     }
 
     #[test]

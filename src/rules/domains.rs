@@ -71,6 +71,11 @@ impl DomainSet {
     pub fn exact(&self) -> impl Iterator<Item = &str> {
         self.exact.iter().map(|name| &**name)
     }
+
+    /// The domains of the entries with a dot in front, without it, in no order.
+    pub fn below(&self) -> impl Iterator<Item = &str> {
+        self.below.iter().map(|name| &**name)
+    }
 }
 
 /// `a.b.c` gives `b.c` and `c`.

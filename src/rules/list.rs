@@ -3,93 +3,21 @@
 //! Pure values, built once per policy generation and then only read. An entry past its `until` does not
 //! match; nobody has to remove it.
 
-use super::Problem;
-use crate::mail::{Domain, Mailbox};
+use super::attributes::{Attributes, Mode};
+use super::entry::Line;
+use super::index::{Ask, Builder, Full, GLOBS_MAX, Index, REGEXES_MAX, Terms};
+use super::kind::{Kind, Subject};
+use super::pattern::Mistake;
+use super::problem::{Position, Problem, Severity};
+use crate::mail::Domain;
 use crate::verdict::Direction;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What an entry, or one item of a `[[rule]]`, is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// The client's address.
-    Address,
-    /// The envelope sender.
-    Sender,
-    /// A mailbox of the `From:` field.
-    HeaderFrom,
-    /// The recipient.
-    Recipient,
-    /// The HELO or EHLO name.
-    Hello,
-    /// The authenticated user.
-    User,
-    /// The forward-confirmed reverse name of the client.
-    ReverseName,
-}
-
-/// What is looked for.
-#[derive(Debug, Clone, Copy)]
-pub enum Subject<'s> {
-    /// An address, unmapped.
-    Address(IpAddr),
-    /// A mailbox.
-    Mailbox(&'s Mailbox),
-    /// The null reverse-path.
-    Null,
-    /// A name: HELO as it was sent, a host name, a user.
-    Name(&'s [u8]),
-}
-
-/// The mode of an entry or check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// As if it were not there.
-    Off,
-    /// Told in the audit line, changes nothing.
-    Log,
-    /// In force.
-    #[default]
-    On,
-}
-
-/// What an entry of a block list does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockAction {
-    /// 554 5.7.1 at connect, 550 5.7.1 later.
-    #[default]
-    Reject,
-    /// 450 4.7.1.
-    Tempfail,
-    /// Closed without a word (addresses), else as Reject and the session ends.
-    Drop,
-}
-
-/// What stands behind the `;` of an entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// Seconds since 1970; from then on it does not match.
-    pub until: Option<i64>,
-    /// Seconds since 1970.
-    pub created: Option<i64>,
-    /// Words of the admin.
-    pub note: Option<Box<str>>,
-    /// Who or what added it.
-    pub by: Option<Box<str>>,
-    /// Only for this direction; none is both.
-    pub dir: Option<Direction>,
-    /// Its mode.
-    pub mode: Mode,
-    /// In a block list.
-    pub action: BlockAction,
-    /// The reply's text in a block list.
-    pub text: Option<Box<str>>,
-    /// In an allow list: counts for a sender that nothing has proved (`auth = "any"`).
-    pub auth_any: bool,
-}
+/// Longest line in octets.
+const LINE_OCTETS_MAX: usize = 8192;
+/// Problems of one class that are told before the rest is counted.
+const TOLD_MAX: usize = 20;
 
 /// An entry that matched.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +35,7 @@ pub struct List {
     pub name: Arc<str>,
     /// File relative to the rules directory.
     pub file: Arc<str>,
+    index: Index,
 }
 
 /// The lists of a generation by name.
@@ -116,20 +45,56 @@ impl List {
     /// Reads a list. All problems are told; of equal kinds the first 20 and then a count. A list with an error must
     /// not be used.
     #[must_use]
-    pub fn parse(name: &str, file: &str, _text: &str, _now: i64) -> (Self, Vec<Problem>) {
-        (Self { name: name.into(), file: file.into() }, Vec::new())
+    pub fn parse(name: &str, file: &str, text: &str, now: i64) -> (Self, Vec<Problem>) {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut problems = Problems { file, told: Vec::new(), more: HashMap::new() };
+        let mut builder = Builder::default();
+        for (line, number) in text.lines().zip(1..) {
+            read_line(line, number, now, &mut builder, &mut problems);
+        }
+        let index = builder.build(&mut |line, before| problems.again(line, before));
+        (Self { name: name.into(), file: file.into(), index }, problems.all())
     }
 
-    /// The most specific entry of that kind that matches now; `None` also where that entry is an exception (`!`).
+    /// The most specific entry that matches now, in a list that says of itself what its entries are about
+    /// (`[access]`): entries of that kind, and for [`Kind::Sender`] also those without a prefix. `None` also where
+    /// that entry is an exception (`!`). Entries of `mode=off` are as if they were not there; those of `mode=log` are
+    /// given, and the caller only tells them.
     #[must_use]
-    pub fn find(&self, _kind: Kind, _subject: Subject<'_>, _dir: Direction, _now: i64) -> Option<Hit<'_>> {
-        None
+    pub fn find(&self, kind: Kind, subject: Subject<'_>, dir: Direction, now: i64) -> Option<Hit<'_>> {
+        self.look_up(kind, kind == Kind::Sender, subject, dir, now)
     }
 
-    /// Entries.
+    /// The same for a list that a field names (`hello = ["@names"]`): entries without a prefix are about that field.
+    #[must_use]
+    pub fn find_in_field(
+        &self,
+        kind: Kind,
+        subject: Subject<'_>,
+        dir: Direction,
+        now: i64,
+    ) -> Option<Hit<'_>> {
+        self.look_up(kind, true, subject, dir, now)
+    }
+
+    fn look_up(
+        &self,
+        kind: Kind,
+        bare: bool,
+        subject: Subject<'_>,
+        dir: Direction,
+        now: i64,
+    ) -> Option<Hit<'_>> {
+        let in_force = |terms: &Terms| terms.attributes.in_force(dir, now);
+        let found = self.index.find(Ask { kind, bare, in_force: &in_force }, subject)?;
+        let terms = found.terms;
+        (!terms.exception).then_some(Hit { line: found.line, attributes: &terms.attributes })
+    }
+
+    /// Entries, those included that are not in force.
     #[must_use]
     pub fn len(&self) -> usize {
-        0
+        self.index.len()
     }
 
     /// Whether it has none.
@@ -138,9 +103,126 @@ impl List {
         self.len() == 0
     }
 
-    /// Sender domains that some entry lets match (for the check that our own are no allow entries).
+    /// Whether [`find`](Self::find) of that kind could find something.
     #[must_use]
-    pub fn covers_sender_domain(&self, _domain: &Domain) -> Option<u32> {
-        None
+    pub fn has(&self, kind: Kind) -> bool {
+        self.index.is_about(kind, kind == Kind::Sender)
+    }
+
+    /// Whether some entry could match when this field names the list.
+    #[must_use]
+    pub fn is_about(&self, kind: Kind) -> bool {
+        self.index.is_about(kind, true)
+    }
+
+    /// The line of an entry that lets a sender of this domain match (for the check that our own are no allow
+    /// entries): the domain, a parent, a mailbox in it, a pattern.
+    #[must_use]
+    pub fn covers_sender_domain(&self, domain: &Domain) -> Option<u32> {
+        let in_force = |terms: &Terms| terms.attributes.mode != Mode::Off;
+        self.index.covers_sender_domain(Ask { kind: Kind::Sender, bare: true, in_force: &in_force }, domain)
+    }
+}
+
+impl List {
+    /// Entries about senders that do not say `auth=any`: the line of the first, and how many there are (for the
+    /// warning that such an allow entry counts only for a sender that is proved).
+    #[must_use]
+    pub fn unproved_senders(&self) -> Option<(u32, usize)> {
+        let unproved = |terms: &Terms| {
+            let attributes = &terms.attributes;
+            !terms.exception && !attributes.auth_any && attributes.mode != Mode::Off
+        };
+        let ask = Ask { kind: Kind::Sender, bare: true, in_force: &unproved };
+        let (first, count) =
+            self.index.lines(ask).fold((u32::MAX, 0), |(first, count), line| (first.min(line), count + 1));
+        (count > 0).then_some((first, count))
+    }
+}
+
+fn read_line(line: &str, number: u32, now: i64, builder: &mut Builder, problems: &mut Problems<'_>) {
+    if line.len() > LINE_OCTETS_MAX {
+        let mistake = Mistake::new("line", format!("a line of over {LINE_OCTETS_MAX} octets"));
+        return problems.push(Severity::Error, number, "", 0, &mistake);
+    }
+    let Some(cut) = Line::cut(line) else { return };
+    let (entry, told) = cut.read();
+    let good = told.errors.is_empty();
+    for (at, mistake) in told.errors {
+        problems.push(Severity::Error, number, line, at, &mistake);
+    }
+    for (at, mistake) in told.warnings {
+        problems.push(Severity::Warning, number, line, at, &mistake);
+    }
+    let Some(entry) = entry.filter(|_| good) else { return };
+    if entry.attributes.until.is_some_and(|until| until <= now) {
+        let message = "`until` is past: the entry does not match; take it out, or give it a new date";
+        problems.push(Severity::Warning, number, line, cut.at, &Mistake::new("expired", message));
+    }
+    let terms = Terms { exception: entry.exception, attributes: entry.attributes };
+    match builder.add(entry.kind, entry.pattern, terms, number) {
+        Ok(None) => {}
+        Ok(Some(before)) => problems.again(number, before),
+        Err(full) => problems.push(Severity::Error, number, line, cut.at, &too_many(full)),
+    }
+}
+
+fn too_many(full: Full) -> Mistake {
+    Mistake::new(
+        "too many",
+        match full {
+            Full::Globs => format!("a list has at most {GLOBS_MAX} patterns with * or ? within"),
+            Full::Regexes => {
+                format!("a list has at most {REGEXES_MAX} expressions; join some of them with |")
+            }
+            Full::Names => "the list has more text than 4 GB".to_owned(),
+        },
+    )
+}
+
+/// Problems of one file, the first of each class.
+struct Problems<'f> {
+    file: &'f str,
+    told: Vec<Problem>,
+    /// Of each class, how many there are, and of those that are not told the first and last line.
+    more: HashMap<(&'static str, Severity), (usize, u32, u32)>,
+}
+
+impl Problems<'_> {
+    fn push(&mut self, severity: Severity, number: u32, line: &str, at: usize, mistake: &Mistake) {
+        let (count, first, last) = self.more.entry((mistake.class, severity)).or_insert((0, 0, 0));
+        *count += 1;
+        if *count > TOLD_MAX {
+            *first = if *count == TOLD_MAX + 1 { number } else { *first };
+            *last = number;
+            return;
+        }
+        let position = Position { line: number, column: Position::of(line, at).column };
+        self.told.push(match severity {
+            Severity::Error => Problem::error(self.file, position, &mistake.message),
+            Severity::Warning => Problem::warning(self.file, position, &mistake.message),
+        });
+    }
+
+    fn again(&mut self, line: u32, before: u32) {
+        let message = format!("the same entry as in line {before}; this one counts");
+        self.push(Severity::Warning, line, "", 0, &Mistake::new("again", message));
+    }
+
+    /// In the order of the lines, and what is only counted at the end.
+    fn all(mut self) -> Vec<Problem> {
+        self.told.sort_by_key(|problem| (problem.line, problem.column));
+        let mut more: Vec<_> = self.more.into_iter().filter(|(_, (count, ..))| *count > TOLD_MAX).collect();
+        more.sort_unstable_by_key(|&(class, (_, first, _))| (first, class));
+        for ((class, severity), (count, first, last)) in more {
+            let at = Position { line: first, column: 1 };
+            let message =
+                format!("and {} more like those above ({class}), up to line {last}", count - TOLD_MAX);
+            self.told.push(match severity {
+                Severity::Error => Problem::error(self.file, at, message),
+                Severity::Warning => Problem::warning(self.file, at, message),
+            });
+        }
+        self.told
     }
 }

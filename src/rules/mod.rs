@@ -4,20 +4,41 @@
 //! Pure values, built once per policy generation and then only read. What is wrong with an entry is an
 //! error that says what was expected; the caller adds where it stood ([`Problem`]).
 
+mod attributes;
+mod canon;
 mod domains;
+pub mod edit;
+mod entry;
+mod glob;
+mod index;
+mod kind;
 mod list;
 mod matcher;
+mod names;
 mod nearest;
 mod nets;
+mod pattern;
 mod problem;
+mod ranges;
 mod recipients;
 mod units;
 
+pub use attributes::{Attributes, BlockAction, Mode, parse_until};
 pub use domains::{DomainEntryError, DomainSet};
-pub use list::{Attributes, BlockAction, Hit, Kind, List, Lists, Mode, Subject};
+pub use kind::{Kind, Subject};
+pub use list::{Hit, List, Lists};
 pub use matcher::{Matcher, MatcherError};
 pub use nearest::nearest;
 pub use nets::{Net, NetError, NetSet};
 pub use problem::{Position, Problem, Severity};
 pub use recipients::{RecipientError, RecipientTable};
 pub use units::{UnitError, parse_duration, parse_size};
+
+#[cfg(test)]
+mod edit_tests;
+#[cfg(test)]
+mod list_tests;
+#[cfg(test)]
+mod matcher_tests;
+#[cfg(test)]
+mod million;

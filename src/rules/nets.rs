@@ -111,6 +111,15 @@ impl NetSet {
         }
     }
 
+    /// Whether it has some address of this network.
+    #[must_use]
+    pub fn overlaps(&self, net: IpNet) -> bool {
+        match net {
+            IpNet::V4(net) => touches(&self.v4, range_v4(net)),
+            IpNet::V6(net) => touches(&self.v6, range_v6(net)),
+        }
+    }
+
     /// Whether it has no address.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -149,6 +158,11 @@ fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>, after: impl Fn(T) -> Option<T>
 fn covered<T: Ord + Copy>(ranges: &[(T, T)], at: T) -> bool {
     let behind = ranges.partition_point(|&(start, _)| start <= at);
     behind.checked_sub(1).and_then(|i| ranges.get(i)).is_some_and(|&(_, end)| at <= end)
+}
+
+fn touches<T: Ord + Copy>(ranges: &[(T, T)], (first, last): (T, T)) -> bool {
+    let behind = ranges.partition_point(|&(_, end)| end < first);
+    ranges.get(behind).is_some_and(|&(start, _)| start <= last)
 }
 
 impl FromIterator<IpNet> for NetSet {
@@ -257,6 +271,24 @@ mod tests {
         }
         assert!(!has(&NetSet::default(), "127.0.0.1"));
         assert!(NetSet::default().is_empty());
+    }
+
+    #[test]
+    fn networks_that_touch_the_set() {
+        let set = set(&["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]);
+        for (net, want) in [
+            ("10.1.0.0/16", true),
+            ("0.0.0.0/0", true),
+            ("10.255.255.255/32", true),
+            ("11.0.0.0/8", false),
+            ("192.0.2.0/31", true),
+            ("192.0.2.2/31", false),
+            ("::/0", true),
+            ("2001:db9::/32", false),
+        ] {
+            assert_eq!(set.overlaps(net.parse().unwrap()), want, "{net}");
+        }
+        assert!(!NetSet::default().overlaps("0.0.0.0/0".parse().unwrap()));
     }
 
     #[test]

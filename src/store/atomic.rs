@@ -38,6 +38,34 @@ pub fn write_like(path: &Path, contents: &[u8], like: &Path) -> Result<(), FileE
     sync_folder(path)
 }
 
+/// As [`write()`], with exactly this owner and group, and only if `unchanged` says so right before the new contents
+/// take the place of the old: false, and nothing is changed, if it does not.
+///
+/// # Errors
+/// As [`write()`]; a user who may not give the file away is told so.
+pub fn replace(
+    path: &Path,
+    contents: &[u8],
+    mode: u32,
+    owner: (u32, u32),
+    unchanged: impl FnOnce() -> bool,
+) -> Result<bool, FileError> {
+    let temp = prepare(path, contents, mode)?;
+    let about = temp.as_file().metadata().map_err(|e| FileError::new("look at", path, e))?;
+    if (about.uid(), about.gid()) != owner {
+        fchown(temp.as_file(), Some(owner.0), Some(owner.1))
+            // A change of owner takes away some bits of the mode.
+            .and_then(|()| temp.as_file().set_permissions(Permissions::from_mode(mode)))
+            .map_err(|e| FileError::new("keep the owner of", path, e))?;
+    }
+    if !unchanged() {
+        return Ok(false);
+    }
+    temp.persist(path).map_err(|e| FileError::new("rename a temporary file to", path, e.error))?;
+    sync_folder(path)?;
+    Ok(true)
+}
+
 /// As [`write()`], but never replaces a file: `AlreadyExists` then.
 ///
 /// # Errors
@@ -124,6 +152,27 @@ mod tests {
         let error = write_new(&path, b"two", 0o600).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_owner_and_one_that_changed_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write(&path, b"one", 0o640).unwrap();
+        let about = fs::metadata(&path).unwrap();
+        let owner = (about.uid(), about.gid());
+        assert!(!replace(&path, b"two", 0o640, owner, || false).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert!(replace(&path, b"two", 0o640, owner, || true).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        // Only root can give files away.
+        let other = (about.uid() + 1, about.gid());
+        match replace(&path, b"three", 0o640, other, || true) {
+            Ok(_) => assert_eq!(fs::metadata(&path).unwrap().uid(), other.0),
+            Err(error) => assert!(error.to_string().contains("keep the owner of"), "{error}"),
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -8,7 +8,10 @@ use std::path::Path;
 
 /// Makes sure that `path` is a folder; a new one gets exactly `mode`, whatever the umask is, and the
 /// mode of an existing one is left alone. Returns the mode that it has (the lower 12 bits).
-pub(super) fn ensure(path: &Path, mode: u32) -> Result<u32, FileError> {
+///
+/// # Errors
+/// The step that failed.
+pub fn ensure(path: &Path, mode: u32) -> Result<u32, FileError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Ok(found.permissions().mode() & 0o7777),
         Ok(_) => return Err(FileError::new("use the folder", path, ErrorKind::NotADirectory.into())),

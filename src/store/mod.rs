@@ -16,6 +16,7 @@ mod state;
 pub mod x509;
 
 pub use error::FileError;
+pub use folder::ensure as ensure_folder;
 pub use ids::Ids;
 pub use lock::{LockError, StateLock};
 pub use probe::{ProbeError, probe_dir};

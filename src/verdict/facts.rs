@@ -1,49 +1,9 @@
 //! Facts: what is known of a session when a check is asked. The gateway gathers them; checks only read.
 
+use super::fact::Fact;
 use super::gathered::{Conduct, Gathered};
 use crate::mail::{Mailbox, Path};
 use std::net::IpAddr;
-
-/// Why a fact could not be found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// No answer in time.
-    Timeout,
-    /// The service said that it failed.
-    Failure,
-    /// Nobody asked yet at this stage.
-    NotAsked,
-}
-
-/// A fact: known, known to be absent, or not to be had. Unknown is neither yes nor no.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fact<T> {
-    /// The value.
-    Known(T),
-    /// There is none.
-    Absent,
-    /// It could not be found out.
-    Unknown(Cause),
-}
-
-impl<T> Fact<T> {
-    /// The value, where it is known.
-    #[must_use]
-    pub fn known(&self) -> Option<&T> {
-        match self {
-            Self::Known(value) => Some(value),
-            Self::Absent | Self::Unknown(_) => None,
-        }
-    }
-
-    /// Whether nobody has asked for it yet.
-    #[must_use]
-    pub fn is_not_asked(&self) -> bool {
-        matches!(self, Self::Unknown(Cause::NotAsked))
-    }
-}
 
 /// Which facts a check needs that cost something to find out, as a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,6 +31,14 @@ impl Needs {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Whether nothing in it has to be looked up over the network.
+    #[must_use]
+    pub const fn is_at_hand(self) -> bool {
+        let network =
+            Self::REVERSE_NAME.0 | Self::HELLO_RESOLVES.0 | Self::SENDER_DOMAIN.0 | Self::LISTINGS.0;
+        self.0 & network == 0
     }
 
     /// Whether all of `other` is in this set.

@@ -56,6 +56,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What it says to the client, where it refuses.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Reply> {
+        match self {
+            Self::TempFail(reply) | Self::Reject(reply) | Self::Disconnect(reply) => Some(reply),
+            Self::Continue | Self::Accept | Self::Hold | Self::Quarantine(_) | Self::Discard => None,
+        }
+    }
+
     /// The word that logs use.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -120,6 +129,8 @@ pub enum Effect {
     Count(Event),
     /// Wait before the answer, in milliseconds.
     DelayMs(u32),
+    /// Close without a word, where a refusal is said at connect.
+    Silent,
     /// Do not offer this EHLO keyword to this client.
     HideKeyword(Box<str>),
 }
@@ -174,5 +185,39 @@ impl Finding {
             source,
             reason: reason.into(),
         }
+    }
+
+    /// Whether it refuses, in force.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        self.enforced && self.verdict.refusal().is_some()
+    }
+
+    /// Whether the connection is to be closed without a word.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.effects.contains(&Effect::Silent)
+    }
+
+    /// The same, said later: at `stage`, but never before its own.
+    #[must_use]
+    pub fn answered_at(mut self, stage: Stage) -> Self {
+        self.answer_at = self.stage.max(stage);
+        self
+    }
+
+    /// The same with one more effect.
+    #[must_use]
+    pub fn with(mut self, effect: Effect) -> Self {
+        self.effects.push(effect);
+        self
+    }
+
+    /// The same, only told: it changes nothing.
+    #[must_use]
+    pub fn only_told(mut self) -> Self {
+        self.enforced = false;
+        self.effects.clear();
+        self
     }
 }

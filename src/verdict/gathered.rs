@@ -3,7 +3,7 @@
 //! Nothing here is found out by a check. The gateway gathers what the checks of the policy need, once, and
 //! records and tests carry the same values, so that a session can be judged again later, without a network.
 
-use super::facts::{Cause, Fact};
+use super::fact::{Cause, Fact};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -90,16 +90,22 @@ pub struct Throttled {
 #[serde(default)]
 pub struct Gathered {
     /// The reverse name (PTR), confirmed or not. The confirmed one is in `Client`.
+    #[serde(skip_serializing_if = "Fact::is_not_asked")]
     pub pointer: Fact<Box<str>>,
     /// Two letters (ISO 3166), from the database that the admin supplied.
+    #[serde(skip_serializing_if = "Fact::is_not_asked")]
     pub country: Fact<Box<str>>,
     /// The HELO name has an A, AAAA or MX record.
+    #[serde(skip_serializing_if = "Fact::is_not_asked")]
     pub hello_resolves: Fact<bool>,
     /// The sender's domain has an MX, A or AAAA record; a null MX (RFC 7505) is `Absent`.
+    #[serde(skip_serializing_if = "Fact::is_not_asked")]
     pub sender_domain: Fact<bool>,
     /// DNS lists.
+    #[serde(skip_serializing_if = "Fact::is_not_asked")]
     pub listings: Fact<Listings>,
     /// Greylisting of client, sender and the recipient that is asked about.
+    #[serde(skip_serializing_if = "Fact::is_not_asked")]
     pub grey: Fact<Grey>,
 }
 
@@ -126,10 +132,13 @@ impl Default for Gathered {
 #[serde(default)]
 pub struct Conduct {
     /// Banned.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ban: Option<Ban>,
     /// A limit of connections or rates that is exceeded at this stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<Over>,
     /// A throttle in force for the sender, user or recipient that is asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub throttled: Option<Throttled>,
     /// It spoke before our greeting.
     pub early_talk: bool,

@@ -4,13 +4,15 @@
 //! here can turn an error into a pass.
 
 mod disposition;
+mod fact;
 mod facts;
 mod finding;
 mod gathered;
 mod merge;
 
 pub use disposition::Disposition;
-pub use facts::{Cause, Client, Direction, Fact, Facts, MessageFacts, Needs, Tls};
+pub use fact::{Cause, Fact};
+pub use facts::{Client, Direction, Facts, MessageFacts, Needs, Tls};
 pub use finding::{Effect, Event, Finding, Folder, Source, Stage, Verdict};
 pub use gathered::{Ban, Conduct, Gathered, Grey, Listed, Listings, Over, Throttled};
-pub use merge::{decisive, merge};
+pub use merge::{Settled, merge, said, settle};

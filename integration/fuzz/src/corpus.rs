@@ -115,6 +115,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "AUTH PLAIN AGEAYg==",
         ]),
         "header" => words(&[
+            "From: \"a, b\" <c@d.example>, G: (e) f@g.example;\r\nfrom :\r\n =?utf-8?q?h=40i?= <@j,@k:l@[192.0.2.1]>\r\n\r\n",
             "Received: from a by b id 7F3K9QAB.0123456789; now\r\n\tfolded\r\nSubject: =?utf-8?Q?gr=C3=BC?=\r\nFrom: \"A, B\" <a@b>, c@d\r\nMessage-ID: <x@y>\r\n\r\nbody",
             "From: =?iso-8859-1?B?4Q==?= <a@b>\r\nSubject: a\r\n =?us-ascii?Q?b?=\r\n\r\n",
             "Received : x\r\nreceived:y\r\n: z\r\n\r\n",

@@ -233,6 +233,12 @@ pub fn header(input: &[u8]) {
     for shown in [&whole.message_id, &whole.subject, &whole.from].into_iter().flatten() {
         assert!(shown.chars().count() <= 200);
     }
+    assert!(whole.from_mailboxes.len() <= 50);
+    // Whatever stands before it, an author is found.
+    let folded: Vec<u8> = input.iter().map(|&o| if matches!(o, b'\r' | b'\n') { b' ' } else { o }).collect();
+    let author = scan(&[b"From: ", &folded, b" <x@evil.example>\r\n\r\n"]);
+    let evil = Mailbox::parse(b"x@evil.example").expect("a mailbox");
+    assert!(author.from_cut || author.from_mailboxes.contains(&evil), "{:?}", author.from_mailboxes);
 }
 
 pub fn config(input: &[u8]) {

@@ -21,9 +21,7 @@ impl Around {
     pub(super) fn look(state_dir: &Path) -> Self {
         let (status, trouble) = match ask(state_dir, &Request::Status {}) {
             Ok(Answer::Status(status)) => (Some(status), None),
-            Ok(Answer::Reload(_) | Answer::Kept(_) | Answer::Error(_)) => {
-                (None, Some("the gateway gave an answer to another question".to_owned()))
-            }
+            Ok(_) => (None, Some("the gateway gave an answer to another question".to_owned())),
             Err(ControlError::NoSocket(_) | ControlError::Stale(_)) => (None, None),
             Err(error) => (None, Some(error.to_string())),
         };

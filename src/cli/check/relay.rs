@@ -5,7 +5,7 @@ use super::report::Report;
 use crate::checks;
 use crate::config::model::{Listener, Policy};
 use crate::mail::Path;
-use crate::verdict::{Client, Fact, Facts, Stage, Verdict};
+use crate::verdict::{Client, Fact, Facts, Finding, Stage};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Addresses that nobody has (RFC 5737, RFC 3849): no honest `relay.from` lists them.
@@ -101,12 +101,12 @@ impl Judge<'_> {
         let facts = Facts {
             hello: Some(b"stranger.example"),
             recipient: Some(&path),
+            // Only the guards are asked: what a block list or a limit refuses today, it may take tomorrow.
+            allowed: true,
             ..Facts::of(client, &listener.name, listener.direction)
         };
         let findings = checks::run(Stage::Rcpt, &facts, self.policy);
-        !findings
-            .iter()
-            .any(|f| matches!(f.verdict, Verdict::Reject(_) | Verdict::Disconnect(_) | Verdict::TempFail(_)))
+        !findings.iter().any(Finding::refuses)
     }
 }
 

@@ -5,7 +5,8 @@ use super::report::Report;
 use crate::cli::exit::REFUSED;
 use crate::cli::out::{Paint, count};
 use crate::cli::privileges::{self, PrivilegeError};
-use crate::config::{self, model::Policy};
+use crate::config::model::Policy;
+use crate::gateway::load_rules;
 use nix::unistd::User;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
     let mut report = Report::new(options.strict, paint);
     let shown = std::path::absolute(rules).unwrap_or_else(|_| rules.to_owned());
     report.section(&format!("rules in {}", shown.display()));
-    let (policy, problems) = config::load(rules);
+    let (policy, problems) = load_rules(rules, None);
     problems.iter().for_each(|problem| report.problem(problem));
     match policy {
         Some(policy) => {

@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// The rules that are shipped, as they are.
 const SHIPPED: &str = include_str!("../../../rules/gateway.toml");
+/// What is shipped beside it.
+const BESIDE: [(&str, &str); 4] = [
+    ("limits.toml", include_str!("../../../rules/limits.toml")),
+    ("protocol.toml", include_str!("../../../rules/protocol.toml")),
+    ("lists/blocks.list", include_str!("../../../rules/lists/blocks.list")),
+    ("lists/allow.list", include_str!("../../../rules/lists/allow.list")),
+];
 /// Where the gateway listens if that is free.
 const PORT: u16 = 2525;
 
@@ -48,6 +55,10 @@ impl Stage {
         fs::create_dir(stage.mail())?;
         fs::create_dir(stage.rules())?;
         fs::write(stage.rules().join("gateway.toml"), adapted(stage.listen, stage.behind)?)?;
+        fs::create_dir(stage.rules().join("lists"))?;
+        for (name, text) in BESIDE {
+            fs::write(stage.rules().join(name), text)?;
+        }
         Ok((stage, socket))
     }
 
@@ -122,8 +133,11 @@ mod tests {
     #[test]
     fn the_shipped_rules_fit_the_demo() {
         let text = adapted("127.0.0.1:2525".parse().unwrap(), "127.0.0.1:3535".parse().unwrap()).unwrap();
-        let none = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-        let (policy, problems) = config::parse(&text, Path::new("/demo/rules"), &none);
+        let mut texts = vec![("gateway.toml", text.as_str())];
+        texts.extend(BESIDE);
+        let sources = config::Sources::of(&texts);
+        let (policy, problems) =
+            config::parse_files(&sources, Path::new("/demo/rules"), config::Moment::at(0));
         assert!(problems.is_empty(), "{problems:?}");
         let policy = policy.unwrap();
         assert_eq!(policy.listeners[0].address.port(), 2525);

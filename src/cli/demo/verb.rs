@@ -6,7 +6,7 @@ use super::table::Row;
 use crate::cli::exit::REFUSED;
 use crate::cli::out::{self, Ink, Paint};
 use crate::cli::{daemon, logging};
-use crate::config;
+use crate::gateway::load_rules;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub(in crate::cli) fn run(options: &Options) -> ExitCode {
 /// Whether all samples went as expected; without `--once` that is shown, and the end is a good one.
 fn play(options: &Options) -> Result<bool, Box<dyn Error>> {
     let (stage, behind) = Stage::set(options.listen, options.dir.as_deref())?;
-    let (policy, problems) = config::load(&stage.rules());
+    let (policy, problems) = load_rules(&stage.rules(), None);
     let Some(policy) = policy else {
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
         return Err(format!("the demo's rules have mistakes: {}", all.join("; ")).into());

@@ -1,5 +1,6 @@
 //! Checks between tables: names, addresses, loops, and whether it would be an open relay.
 
+use super::common::twice;
 use super::{downstream, listener, relay};
 use crate::config::file::Got;
 use crate::config::sink::Sink;
@@ -16,24 +17,17 @@ pub fn check(
     downstreams: &[downstream::Draft],
     relay: &relay::Draft,
 ) {
-    twice(sink, "listener", &listeners.iter().filter_map(|l| l.name.as_ref()).collect::<Vec<_>>());
-    twice(sink, "downstream", &downstreams.iter().filter_map(|d| d.name.as_ref()).collect::<Vec<_>>());
+    twice("listener", "name", sink, &listeners.iter().filter_map(|l| l.name.as_ref()).collect::<Vec<_>>());
+    twice(
+        "downstream",
+        "name",
+        sink,
+        &downstreams.iter().filter_map(|d| d.name.as_ref()).collect::<Vec<_>>(),
+    );
     same_address(sink, listeners);
     known_downstream(sink, listeners, downstreams);
     loops(sink, listeners, downstreams);
     open_relay(sink, listeners, relay);
-}
-
-fn twice(sink: &Sink<'_>, what: &str, names: &[&Got<String>]) {
-    for (at, name) in names.iter().enumerate() {
-        if let Some(first) = names.iter().take(at).find(|other| other.value == name.value) {
-            let (found, line) = (quoted(&name.value), sink.line(&first.span));
-            sink.error(
-                &name.span,
-                format!("`name`: {found} is already the name of the [[{what}]] in line {line}"),
-            );
-        }
-    }
 }
 
 fn same_address(sink: &Sink<'_>, listeners: &[listener::Draft]) {

@@ -28,7 +28,7 @@ pub fn build(table: &Table<'_>, around: &Surroundings<'_>, hostname: Option<&str
     let identity = identity(table);
     let tls = tls(table);
     let downstream = Downstream {
-        backpressure: true,
+        backpressure: table.boolean("backpressure").value,
         name: name.as_ref().map(|got| got.value.as_str()).unwrap_or_default().into(),
         addresses: addresses.iter().map(|got| got.value.clone()).collect(),
         ca: ca(table, around, tls.as_ref()),

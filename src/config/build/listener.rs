@@ -1,49 +1,14 @@
 //! `[[listener]]`.
 
 use super::common::{self, Surroundings};
+use super::keywords;
 use crate::config::file::{Got, Table};
 use crate::config::model::{AuthMode, BareNewline, CertificateFiles, Listener, ListenerTls};
 use crate::config::value::quoted;
-use crate::rules::nearest;
 use crate::verdict::Direction;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-/// EHLO keywords that can be offered to a client and so can be hidden.
-const KEYWORDS: &[&str] = &[
-    "8BITMIME",
-    "AUTH",
-    "CHUNKING",
-    "DELIVERBY",
-    "DSN",
-    "ENHANCEDSTATUSCODES",
-    "FUTURERELEASE",
-    "LIMITS",
-    "MT-PRIORITY",
-    "PIPELINING",
-    "REQUIRETLS",
-    "SIZE",
-    "SMTPUTF8",
-    "STARTTLS",
-    "XCLIENT",
-];
-/// Those that are never offered, whatever the downstream says.
-const NEVER_OFFERED: &[&str] =
-    &["BINARYMIME", "BURL", "ETRN", "EXPN", "XEXCH50", "XOORG", "XRDST", "X-ANONYMOUSTLS", "X-EXPS"];
-/// SASL mechanisms that can be offered.
-const MECHANISMS: &[&str] = &[
-    "ANONYMOUS",
-    "CRAM-MD5",
-    "EXTERNAL",
-    "LOGIN",
-    "NTLM",
-    "OAUTHBEARER",
-    "PLAIN",
-    "SCRAM-SHA-1",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-512",
-    "XOAUTH2",
-];
 /// A greeting must fit one reply line of 512 octets behind the host name (RFC 5321 section 4.5.3.1.5).
 const GREETING_OCTETS_MAX: usize = 200;
 /// RFC 5321 section 4.5.3.1.8: the recipients that must be taken at least.
@@ -98,13 +63,13 @@ pub fn build(table: &Table<'_>, around: &Surroundings<'_>) -> Draft {
         ),
         xclient: common::peers(table, "xclient", "can name any client address with XCLIENT"),
         xclient_login: xclient_login(table),
-        hide: hide(table),
+        hide: keywords::hide(table, &table.list("hide").value),
         max_recipients,
         max_errors: common::count(table, "max_errors"),
         max_commands: common::count(table, "max_commands"),
         one_recipient_per_transaction: table.boolean("one_recipient_per_transaction").value,
         greeting: greeting(table).into(),
-        max_connections: usize::MAX,
+        max_connections: max_connections(table),
     };
     table.finish();
     let complete =
@@ -244,33 +209,6 @@ fn greeting(table: &Table<'_>) -> String {
     got.value
 }
 
-fn hide(table: &Table<'_>) -> Vec<String> {
-    let mut hidden = Vec::new();
-    for item in table.list("hide").value {
-        let word = item.value.to_ascii_uppercase();
-        let (known, what) = match word.strip_prefix("AUTH=") {
-            Some(_) => (MECHANISMS, "mechanism"),
-            None => (KEYWORDS, "EHLO keyword"),
-        };
-        let name = word.strip_prefix("AUTH=").unwrap_or(&word);
-        if word.is_empty()
-            || !word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'='))
-        {
-            let found = quoted(&item.value);
-            table.sink.error(
-                &item.span,
-                format!("`hide`: expected EHLO keywords such as \"DSN\" or \"AUTH=NTLM\", found {found}"),
-            );
-        } else if NEVER_OFFERED.contains(&name) {
-            table.sink.warning(&item.span, format!("`hide`: {name} is never offered anyway"));
-        } else if !known.contains(&name) {
-            let hint = nearest(name, known.iter().copied()).map(|near| format!("; did you mean {near}?"));
-            table.sink.warning(
-                &item.span,
-                format!("`hide`: {} is no known {what}{}", quoted(name), hint.unwrap_or_default()),
-            );
-        }
-        hidden.push(word);
-    }
-    hidden
+fn max_connections(table: &Table<'_>) -> usize {
+    if table.has("max_connections") { common::count_usize(table, "max_connections") } else { usize::MAX }
 }

@@ -1,15 +1,27 @@
-//! From the tables of `gateway.toml` to the typed policy. Pure: the one file that it may need besides (a list
-//! of recipients) comes through a function of the caller. Every builder tells all mistakes of its table and
-//! goes on; a policy comes out only where there was no error.
+//! From the tables of the files to the typed policy. Pure: all texts come from the caller. Every builder tells all
+//! mistakes of its table and goes on; a policy comes out only where there was no error.
 
+mod access;
 mod address;
 mod common;
+mod condition;
 mod cross;
+mod dns;
+mod dnsbl;
 mod downstream;
+mod expect;
+mod gateway;
+mod keywords;
+mod limits;
 mod listener;
+mod lists;
 mod policy;
+mod protocol;
 mod recipients;
 mod relay;
+mod rule;
+mod stages;
+mod throttle;
 mod timeouts;
 
-pub use policy::parse;
+pub use policy::{Moment, parse, parse_files};

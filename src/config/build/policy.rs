@@ -1,150 +1,156 @@
-//! The whole file: syntax, then every table, then the checks between them.
+//! All files together: syntax, then every table, then the checks between the files.
 
-use super::common::{self, Surroundings};
-use super::{cross, downstream, listener, relay, timeouts};
-use crate::config::file::{Document, Table};
-use crate::config::model::{AuditTarget, Dns, Limits, Log, Policy, Protocol, Records};
+use super::common::{Others, Surroundings};
+use super::lists::Shelf;
+use super::{gateway, limits, protocol};
+use crate::config::file::Document;
+use crate::config::keys::{FILES, Settings};
+use crate::config::model::{LoadedLists, Policy};
 use crate::config::sink::Sink;
-use crate::config::syntax;
-use crate::config::value::quoted;
-use crate::rules::{Lists, NetSet, Problem, nearest};
+use crate::config::sources::{Sources, list_name};
+use crate::config::{strangers, syntax};
+use crate::rules::Problem;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use toml::Spanned;
 use toml::de::DeTable;
 
-/// Name of the file in messages.
-const FILE: &str = "gateway.toml";
-/// Name of the audit log in the state directory.
-const AUDIT_FILE: &str = "audit.jsonl";
-/// Levels of the operational log.
-const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+/// What else a load depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment<'l> {
+    /// Seconds since 1970: entries of lists end.
+    pub now: i64,
+    /// Lists of the generation before; one with the same text is taken over.
+    pub before: Option<&'l LoadedLists>,
+}
 
-/// Builds a policy of the text of a `gateway.toml`. Relative paths in it are relative to `rules_dir`; `read`
-/// reads the recipient lists that it names (and nothing else: certificates belong to the surroundings that
-/// `check` looks at).
-///
-/// There is a policy exactly if no problem is an error; warnings come with it. Problems are in the order of
-/// the file.
+impl Moment<'_> {
+    /// At this time, with nothing before.
+    #[must_use]
+    pub fn at(now: i64) -> Self {
+        Self { now, before: None }
+    }
+}
+
+/// Builds a policy of the text of a `gateway.toml` alone: [`parse_files`] without other files. `read` reads
+/// the recipient lists that it names.
 pub fn parse(
     text: &str,
     rules_dir: &Path,
     read: &dyn Fn(&Path) -> io::Result<String>,
 ) -> (Option<Policy>, Vec<Problem>) {
-    // Some editors begin a file with a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let sink = Sink::new(FILE, text);
-    let (root, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // What stands behind a broken line may be read as something else, so nothing is said about it.
-        syntax::tell(&sink, &errors);
-        return (None, sink.into_problems());
-    }
-    let policy = build(&Document::new(&sink, root.get_ref()), &sink, &Surroundings { rules_dir, read });
-    let problems = sink.into_problems();
+    let mut sources = Sources { read, ..Sources::default() };
+    let [gateway, ..] = &FILES;
+    sources.add(gateway.name, text.to_owned());
+    parse_files(&sources, rules_dir, Moment::at(0))
+}
+
+/// Builds a policy of the texts of a rules directory. Relative paths in them are relative to `rules_dir`.
+/// Nothing else is read: certificates and the like belong to the surroundings that `check` looks at.
+///
+/// There is a policy exactly if no problem is an error; warnings come with it. Problems are sorted by file and
+/// within it by line.
+pub fn parse_files(
+    sources: &Sources<'_>,
+    rules_dir: &Path,
+    moment: Moment<'_>,
+) -> (Option<Policy>, Vec<Problem>) {
+    let [gateway, limits, protocol] = &FILES;
+    let files = [Text::of(sources, gateway), Text::of(sources, limits), Text::of(sources, protocol)];
+    let policy = build(sources, rules_dir, moment, &files);
+    let mut problems = sources.problems.clone();
+    problems.extend(files.into_iter().flat_map(|file| file.sink.into_problems()));
+    // Within a file they are in order already, those of lists apart.
+    problems.sort_by(|a, b| a.file.cmp(&b.file));
     (policy.filter(|_| !problems.iter().any(Problem::is_error)), problems)
 }
 
-fn build(document: &Document<'_>, sink: &Sink<'_>, around: &Surroundings<'_>) -> Option<Policy> {
-    let top = document.top()?;
-    let hostname = common::ehlo_name(&top, "hostname").map(|got| got.value);
-    let state_dir = around.path_of(&top, "state_dir").map(|got| got.value);
-    let timeouts = timeouts::build(&document.table("timeouts")?);
-    let listeners: Vec<_> = document.tables("listener").iter().map(|t| listener::build(t, around)).collect();
-    let downstreams: Vec<_> = document
-        .tables("downstream")
-        .iter()
-        .map(|t| downstream::build(t, around, hostname.as_deref()))
-        .collect();
-    let relay = relay::build(&document.table("relay")?, around);
-    at_least_one(sink, document, "listener", "name, address, direction and downstream");
-    at_least_one(sink, document, "downstream", "name and addresses");
-    cross::check(sink, &listeners, &downstreams, &relay);
-    let trusted = trusted(&document.table("trusted")?);
-    let audit = audit(&document.table("audit")?, around, state_dir.as_deref());
-    let log = log(&document.table("log")?);
-    let (memory_octets, disk_octets, max_message_octets) = budgets(&top);
-    let policy = Policy {
-        rules_dir: around.rules_dir.to_owned(),
-        hostname: hostname.as_deref().unwrap_or_default().into(),
-        state_dir: state_dir.clone().unwrap_or_default(),
-        max_message_octets,
-        max_connections: common::count_usize(&top, "max_connections"),
-        user: top.filled("user").map(|got| got.value),
-        memory_octets,
-        disk_octets,
-        drain: top.duration("drain").value,
-        timeouts,
-        listeners: listeners.into_iter().filter_map(|draft| draft.listener).map(Arc::new).collect(),
-        downstreams: downstreams.into_iter().filter_map(|draft| draft.downstream).map(Arc::new).collect(),
-        relay: relay.relay,
-        trusted,
-        audit,
-        log,
-        watch: true,
-        dns: Dns::default(),
-        records: Records::default(),
-        limits: Limits::default(),
-        protocol: Protocol::default(),
-        rules: Vec::new(),
-        expects: Vec::new(),
-        lists: Lists::default(),
+/// One file of settings.
+struct Text<'t> {
+    file: &'static Settings,
+    sink: Sink<'t>,
+    /// `None` where it is not there or no TOML.
+    root: Option<Spanned<DeTable<'t>>>,
+    /// Whether it is no TOML (then told).
+    broken: bool,
+}
+
+impl<'t> Text<'t> {
+    fn of(sources: &'t Sources<'_>, file: &'static Settings) -> Self {
+        let Some(text) = sources.files.get(file.name) else {
+            return Self { file, sink: Sink::new(file.name, ""), root: None, broken: false };
+        };
+        let sink = Sink::new(file.name, text);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        // What stands behind a broken line may be read as something else, so nothing is said about it.
+        syntax::tell(&sink, file, &errors);
+        let broken = !errors.is_empty();
+        Self { file, sink, root: Some(root).filter(|_| !broken), broken }
+    }
+
+    fn document(&self) -> Document<'_> {
+        Document::new(&self.sink, self.file, self.root.as_ref().map(Spanned::get_ref))
+    }
+}
+
+fn build(
+    sources: &Sources<'_>,
+    rules_dir: &Path,
+    moment: Moment<'_>,
+    [gateway, limits, protocol]: &[Text<'_>; 3],
+) -> Option<Policy> {
+    let named = RefCell::new(BTreeSet::new());
+    let read = |name: &str| {
+        named.borrow_mut().insert(name.to_owned());
+        recipients(sources, rules_dir, name)
     };
-    top.finish();
+    let policy = match &gateway.root {
+        Some(_) => {
+            gateway::build(&gateway.document(), &gateway.sink, &Surroundings { rules_dir, read: &read })
+        }
+        None => {
+            missing(sources, gateway);
+            None
+        }
+    };
+    let named = named.into_inner();
+    let (shelf, problems) = Shelf::build(sources, &named, moment.now, moment.before);
+    problems.into_iter().for_each(|problem| protocol.sink.other(problem));
+    // A listener with a mistake is not among them, so names are looked at only where there is none.
+    let good = policy.as_ref().filter(|_| !gateway.sink.has_errors());
+    let others = Others {
+        shelf: &shelf,
+        listeners: good.map(|policy| policy.listeners.as_slice()),
+        domains: policy.as_ref().map(|policy| &policy.relay.domains),
+        rules_dir,
+    };
+    let limits_built = limits::build(&limits.document(), &others).filter(|_| !limits.broken);
+    let draft = protocol::build(&protocol.document(), &others).filter(|_| !protocol.broken);
+    if !limits.broken && !protocol.broken {
+        shelf.unused().into_iter().for_each(|problem| protocol.sink.other(problem));
+    }
+    strangers::told(&sources.others, &named).into_iter().for_each(|problem| protocol.sink.other(problem));
+    let (mut policy, draft) = (policy?, draft?);
+    policy.limits = limits_built?;
+    (policy.protocol, policy.rules, policy.expects) = (draft.protocol, draft.rules, draft.expects);
+    (policy.lists, policy.loaded) = (shelf.lists, shelf.loaded);
     Some(policy)
 }
 
-fn at_least_one(sink: &Sink<'_>, document: &Document<'_>, name: &str, keys: &str) {
-    if !document.has(name) {
-        sink.error(&(0..0), format!("at least one [[{name}]] is needed, with {keys}"));
+/// The one file that has to be there.
+fn missing(sources: &Sources<'_>, gateway: &Text<'_>) {
+    let told = sources.problems.iter().any(|problem| problem.file == gateway.file.name);
+    if !gateway.broken && !told {
+        gateway.sink.error(&(0..0), format!("there is no {}", gateway.file.name));
     }
 }
 
-fn budgets(top: &Table<'_>) -> (u64, u64, u64) {
-    let (memory, disk, message) = (top.size("memory"), top.size("disk"), top.size("max_message_size"));
-    if disk.value < message.value {
-        let span = if disk.given { &disk.span } else { &message.span };
-        top.sink.warning(span, "`disk` is less than `max_message_size`: the largest messages would be deferred again and again (452 4.3.1)");
+/// A list of recipients: one of the lists, or a file elsewhere.
+fn recipients(sources: &Sources<'_>, rules_dir: &Path, name: &str) -> io::Result<String> {
+    match list_name(name).and_then(|list| sources.lists.get(list)) {
+        Some(text) => Ok(text.clone()),
+        None => (sources.read)(&rules_dir.join(name)),
     }
-    (memory.value, disk.value, message.value)
-}
-
-fn trusted(table: &Table<'_>) -> NetSet {
-    let clients = common::peers(table, "clients", "is free of limits, bans and delays");
-    table.finish();
-    clients
-}
-
-fn audit(table: &Table<'_>, around: &Surroundings<'_>, state_dir: Option<&Path>) -> AuditTarget {
-    let file = table.filled("file");
-    table.finish();
-    match file {
-        Some(file) if file.value == "-" => AuditTarget::Stdout,
-        Some(file) => AuditTarget::File(around.path(&file.value)),
-        None => AuditTarget::File(state_dir.map_or_else(PathBuf::new, |dir| dir.join(AUDIT_FILE))),
-    }
-}
-
-fn log(table: &Table<'_>) -> Log {
-    let level = table.filled("level");
-    let json = table.word("format").is_some_and(|word| word.value == "json");
-    table.finish();
-    let Some(level) = level else {
-        return Log { level: String::new(), json };
-    };
-    for directive in level.value.split(',') {
-        // A filter on spans has a grammar of its own and is the log's to judge.
-        let word = directive.rsplit_once('=').map_or(directive, |(_, word)| word).trim();
-        if !directive.contains('[') && !LEVELS.contains(&word.to_ascii_lowercase().as_str()) {
-            let hint = nearest(word, LEVELS.iter().copied()).map(|near| format!("; did you mean {near}?"));
-            let message = format!(
-                "`level`: expected one of {}; found {}{}",
-                LEVELS.join(", "),
-                quoted(word),
-                hint.unwrap_or_default()
-            );
-            table.sink.error(&level.span, message);
-        }
-    }
-    Log { level: level.value, json }
 }

@@ -127,7 +127,7 @@ fn from_file(
         );
         return 1;
     }
-    let text = match (around.read)(&around.path(name)) {
+    let text = match (around.read)(name) {
         Ok(text) => text,
         Err(error) => {
             sink.error(span, format!("`recipients`: the list {} cannot be read: {error}", quoted(name)));

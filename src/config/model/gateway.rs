@@ -1,8 +1,9 @@
 //! `gateway.toml`, and the policy as a whole.
 
 use super::{Expect, Limits, Protocol, Rule};
-use crate::rules::{DomainSet, Lists, NetSet, RecipientTable};
+use crate::rules::{DomainSet, List, Lists, NetSet, Problem, RecipientTable};
 use crate::verdict::Direction;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +60,23 @@ pub struct Policy {
     pub expects: Vec<Expect>,
     /// Every list in `lists/`, by name.
     pub lists: Lists,
+    /// The same with the digests of their texts: what a reload need not read again.
+    pub loaded: LoadedLists,
 }
+
+/// A list and the text that it was made of.
+#[derive(Debug, Clone)]
+pub struct LoadedList {
+    /// SHA-256 of its text.
+    pub digest: [u8; 32],
+    /// The list.
+    pub list: Arc<List>,
+    /// What was said of it.
+    pub problems: Vec<Problem>,
+}
+
+/// Lists by name.
+pub type LoadedLists = HashMap<Arc<str>, LoadedList>;
 
 impl Policy {
     /// The downstream of that name; the loader has checked that a listener's exists.
@@ -216,6 +233,7 @@ pub struct Address {
 
 /// One downstream.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key that an admin sets by itself")]
 pub struct Downstream {
     /// Its name.
     pub name: Arc<str>,

@@ -1,4 +1,4 @@
-//! `limits.toml`.
+//! `limits.toml`. The defaults are those of the table of keys; a test compares the two.
 
 use crate::rules::{Matcher, Mode};
 use crate::verdict::Direction;
@@ -55,7 +55,7 @@ impl Default for ConnectionLimits {
 }
 
 /// Rates of one address.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rates {
     /// Mode.
     pub mode: Mode,
@@ -73,8 +73,23 @@ pub struct Rates {
     pub prefix_factor: u32,
 }
 
+impl Default for Rates {
+    fn default() -> Self {
+        let rate = |count, minutes| Some(Rate { count, period: Duration::from_mins(minutes) });
+        Self {
+            mode: Mode::On,
+            connections: rate(30, 1),
+            messages: rate(100, 1),
+            recipients: rate(200, 5),
+            errors: rate(50, 5),
+            auth_failures: rate(10, 10),
+            prefix_factor: 3,
+        }
+    }
+}
+
 /// Before the greeting.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
     /// How long an unknown peer waits for its greeting; zero is not at all.
     pub delay: Duration,
@@ -82,8 +97,14 @@ pub struct Greeting {
     pub early_talk: Mode,
 }
 
+impl Default for Greeting {
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(2), early_talk: Mode::On }
+    }
+}
+
 /// Slow answers: each error beyond `after` adds `step`, up to `most`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tarpit {
     /// Errors that are free.
     pub after: u32,
@@ -93,8 +114,14 @@ pub struct Tarpit {
     pub most: Duration,
 }
 
+impl Default for Tarpit {
+    fn default() -> Self {
+        Self { after: 3, step: Duration::from_secs(1), most: Duration::from_secs(10) }
+    }
+}
+
 /// Automatic bans.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bans {
     /// Mode.
     pub mode: Mode,
@@ -112,8 +139,22 @@ pub struct Bans {
     pub points: BanPoints,
 }
 
+impl Default for Bans {
+    fn default() -> Self {
+        Self {
+            mode: Mode::On,
+            limit: 100,
+            window: Duration::from_hours(1),
+            time: Duration::from_mins(30),
+            grow_percent: 200,
+            most: Duration::from_hours(24),
+            points: BanPoints::default(),
+        }
+    }
+}
+
 /// Points of each event; 0 does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the events in verdict::Event")]
 pub struct BanPoints {
     pub unknown_recipient: u32,
@@ -124,6 +165,21 @@ pub struct BanPoints {
     pub refused: u32,
     pub over_limit: u32,
     pub virus: u32,
+}
+
+impl Default for BanPoints {
+    fn default() -> Self {
+        Self {
+            unknown_recipient: 5,
+            relay_denied: 25,
+            auth_failure: 20,
+            early_talk: 40,
+            protocol_error: 5,
+            refused: 10,
+            over_limit: 2,
+            virus: 60,
+        }
+    }
 }
 
 /// Which clients greylisting is for.
@@ -137,7 +193,7 @@ pub enum GreyFor {
 }
 
 /// Greylisting.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greylist {
     /// Mode.
     pub mode: Mode,
@@ -153,6 +209,20 @@ pub struct Greylist {
     pub proven_after: u32,
     /// Bound on remembered triplets.
     pub entries: usize,
+}
+
+impl Default for Greylist {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Off,
+            only: GreyFor::Suspicious,
+            delay: Duration::from_mins(15),
+            window: Duration::from_hours(6),
+            lifetime: Duration::from_hours(36 * 24),
+            proven_after: 5,
+            entries: 500_000,
+        }
+    }
 }
 
 /// Whose traffic a throttle counts.

@@ -10,7 +10,7 @@ impl Server {
     /// too many must never shift the others.
     pub fn answer(&mut self, reply: &Reply) {
         let Some(waiting) = self.waiting.pop_front() else { return };
-        reply.write_to(&mut self.output);
+        self.say(reply);
         match waiting {
             Waiting::Other => {}
             Waiting::Hello { extended } => self.after_hello(reply, extended),
@@ -51,7 +51,7 @@ impl Server {
     pub fn go_ahead(&mut self, reply: &Reply, line_ends: LineEnds) {
         if self.waiting.front() == Some(&Waiting::Data) {
             self.waiting.pop_front();
-            reply.write_to(&mut self.output);
+            self.say(reply);
             self.framer.reset();
             self.state = State::ExpectData(Box::new(DataDecoder::new(line_ends)));
         }

@@ -42,7 +42,7 @@ impl Server {
                     self.state = State::SkipOctets { left: left - taken, reply, then };
                     return BodyStep::More;
                 }
-                reply.write_to(&mut self.output);
+                self.say(&reply);
                 self.state = match then {
                     AfterSkip::Hello => State::ExpectHello,
                     AfterSkip::Mail => State::ExpectMail,

@@ -1,8 +1,9 @@
 //! Input: from octets to events.
 
 use super::event::Event;
-use super::state::{Ending, Greeted, State, Waiting};
+use super::state::{Ending, Greeted, Pace, State, Waiting};
 use super::tolerance::Tolerance;
+use super::transcript::Transcript;
 use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::line::{AUTH_OCTETS_MAX, COMMAND_OCTETS_MAX, Framed, LineFramer};
@@ -30,10 +31,11 @@ pub struct Server {
     pub(super) greeted: Greeted,
     pub(super) authenticated: bool,
     pub(super) ending: Ending,
+    /// What was said.
+    pub(super) transcript: Transcript,
+    secrets_near: bool,
     pub(super) tolerance: Tolerance,
-    /// Our last answer to EHLO offered PIPELINING.
-    pub(super) pipelining: bool,
-    pub(super) sent_ahead: bool,
+    pub(super) pace: Pace,
 }
 
 impl Default for Server {
@@ -49,9 +51,10 @@ impl Default for Server {
             greeted: Greeted::No,
             authenticated: false,
             ending: Ending::Open,
+            transcript: Transcript::default(),
+            secrets_near: false,
             tolerance: Tolerance::default(),
-            pipelining: false,
-            sent_ahead: false,
+            pace: Pace::default(),
         }
     }
 }
@@ -128,7 +131,7 @@ impl Server {
 
     /// Writes the greeting. Anything but 220 closes the session.
     pub fn greet(&mut self, greeting: &Reply) {
-        greeting.write_to(&mut self.output);
+        self.say(greeting);
         if !greeting.is_success() {
             self.state = State::Closed;
         }
@@ -137,7 +140,7 @@ impl Server {
     /// Ends the session with a reply that no command asked for (421).
     pub fn close(&mut self, farewell: &Reply) {
         if !self.is_closed() {
-            farewell.write_to(&mut self.output);
+            self.say(farewell);
             self.state = State::Closed;
         }
     }
@@ -154,11 +157,28 @@ impl Server {
         self.forget();
     }
 
+    /// What was said.
+    #[must_use]
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// The same, for its clock and notes.
+    pub fn transcript_mut(&mut self) -> &mut Transcript {
+        &mut self.transcript
+    }
+
+    pub(super) fn say(&mut self, reply: &Reply) {
+        let from = self.output.len();
+        reply.write_to(&mut self.output);
+        self.transcript.server(self.output.get(from..).unwrap_or_default());
+    }
+
     pub(super) fn forget(&mut self) {
         self.state = State::ExpectHello;
         self.greeted = Greeted::No;
         self.authenticated = false;
-        self.pipelining = false;
+        self.pace.pipelining = false;
         self.framer = LineFramer::default();
     }
 
@@ -213,14 +233,25 @@ impl Server {
             Framed::BareCrOrNul => Some(Ok(Command::Bad(catalogue::BARE_LINE_END))),
             Framed::BareLf => Some(Err(catalogue::BARE_LINE_END)),
             Framed::Line(_) if in_auth => {
+                self.transcript.client(REDACTED);
                 let line = raw.into();
                 self.at += consumed;
                 self.look_behind_auth_line();
                 self.waiting.push_back(Waiting::Auth);
                 return Some(Event::AuthLine(line));
             }
-            Framed::Line(line) => Some(Ok(Command::parse(line, raw))),
+            Framed::Line(line) => {
+                let command = Command::parse(line, raw);
+                // A client whose AUTH was refused may go on with its credentials all the same.
+                let secret = self.secrets_near && command == Command::Bad(catalogue::UNKNOWN_COMMAND);
+                self.secrets_near = secret || is_auth(line);
+                self.transcript.client(if secret { REDACTED } else { without_credentials(line) });
+                Some(Ok(command))
+            }
         };
+        if let Framed::TooLong | Framed::BareCrOrNul | Framed::BareLf = framed {
+            self.transcript.note("a line that is too long, or has a bare CR, bare LF or NUL");
+        }
         self.at += consumed;
         match event? {
             Ok(command) => self.admit(self.strictly(command)),
@@ -278,6 +309,18 @@ impl Server {
         }
         self.at = 0;
     }
+}
+
+/// Stands for credentials.
+const REDACTED: &[u8] = b"***";
+
+/// AUTH up to its mechanism: what follows is a secret.
+fn without_credentials(line: &[u8]) -> &[u8] {
+    if !is_auth(line) {
+        return line;
+    }
+    let mechanism = line.iter().skip(5).position(|&b| b == b' ').map_or(line.len(), |at| at + 5);
+    line.get(..mechanism).unwrap_or(line)
 }
 
 /// AUTH may carry its initial response on the command line, up to the same bound as the dialogue.

@@ -15,8 +15,10 @@ mod machine;
 mod order;
 mod state;
 mod tolerance;
+mod transcript;
 
 pub use body::BodyStep;
 pub use event::{BodyFacts, Event};
 pub use machine::Server;
 pub use tolerance::Tolerance;
+pub use transcript::Transcript;

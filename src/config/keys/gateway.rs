@@ -1,115 +1,15 @@
-//! Every key of `gateway.toml`: type, default and one line of doc. The reader takes types, bounds and
-//! defaults from here and "did you mean" from the names, so that a schema made of this table cannot drift
-//! away from what is read.
+//! The keys of `gateway.toml`.
 
-/// One table of the file.
-#[derive(Debug)]
-pub struct Section {
-    /// `listener`; empty for the keys at the top of the file.
-    pub name: &'static str,
-    /// Whether it is written `[[name]]`, any number of times.
-    pub repeated: bool,
-    /// What it is for.
-    pub doc: &'static str,
-    /// Its keys.
-    pub keys: &'static [Key],
-}
+use super::key::Fallback::{Required, Unset, Value};
+use super::key::Kind::{Boolean, Duration, List, Number, OneOf, Path, Recipients, Size, Text};
+use super::key::{MANY, Section, key};
 
-/// One key.
-#[derive(Debug)]
-pub struct Key {
-    /// Its name.
-    pub name: &'static str,
-    /// What it takes.
-    pub kind: Kind,
-    /// What holds where it is not given.
-    pub default: Fallback,
-    /// One line.
-    pub doc: &'static str,
-}
-
-/// What a key takes.
-#[derive(Debug, Clone, Copy)]
-pub enum Kind {
-    /// A text in quotes.
-    Text,
-    /// A file or folder; a relative one is relative to the rules directory.
-    Path,
-    /// A size in octets (`"50M"`), at least this.
-    Size(u64),
-    /// A duration (`"30s"`), never zero.
-    Duration,
-    /// A whole number from the first to the second.
-    Number(u64, u64),
-    /// `true` or `false`.
-    Boolean,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// A list of texts: of what, in the plural.
-    List(&'static str),
-    /// A table from domain to a list of recipients or `"@file"`.
-    Recipients,
-}
-
-/// What holds where a key is not given.
-#[derive(Debug, Clone, Copy)]
-pub enum Fallback {
-    /// Nothing: it must be given, for example so.
-    Required(&'static str),
-    /// Unset, or what this text says.
-    Unset(&'static str),
-    /// This value, as it would stand in the file.
-    Value(&'static str),
-}
-
-use Fallback::{Required, Unset, Value};
-use Kind::{Boolean, Duration, List, Number, OneOf, Path, Recipients, Size, Text};
-
-/// Largest count that makes sense anywhere.
-const MANY: u64 = 1_000_000;
 /// RFC 5321 section 4.5.3.1.7: a message of 64K octets must be taken.
 const MESSAGE_MIN: u64 = 64 * 1024;
 
-const fn key(name: &'static str, kind: Kind, default: Fallback, doc: &'static str) -> Key {
-    Key { name, kind, default, doc }
-}
-
-/// The tables of the file, the top first.
-#[must_use]
-pub fn keys() -> &'static [Section] {
-    SECTIONS
-}
-
-impl Section {
-    /// The key of that name.
-    #[must_use]
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
-    }
-
-    /// How it is written in the file; empty for the top.
-    #[must_use]
-    pub fn title(&self) -> String {
-        match (self.name, self.repeated) {
-            ("", _) => String::new(),
-            (name, true) => format!("[[{name}]]"),
-            (name, false) => format!("[{name}]"),
-        }
-    }
-
-    /// Where its keys stand: `in [relay]`.
-    #[must_use]
-    pub fn place(&self) -> String {
-        if self.name.is_empty() {
-            "at the top of the file".to_owned()
-        } else {
-            format!("in {}", self.title())
-        }
-    }
-}
-
+/// Its tables, the top first.
 #[rustfmt::skip]
-static SECTIONS: &[Section] = &[
+pub static SECTIONS: &[Section] = &[
     Section { name: "", repeated: false, doc: "The gateway as a whole.", keys: &[
         key("hostname", Text, Required("\"mx.example.net\""), "Our own name in greeting, EHLO and Received:."),
         key("state_dir", Path, Required("\"/var/lib/portcullis\""), "Where lock, control socket, audit log and temporary files live."),
@@ -119,6 +19,7 @@ static SECTIONS: &[Section] = &[
         key("memory", Size(MESSAGE_MIN), Value("\"32M\""), "Message bodies held in memory, all sessions together; beyond it they go to files."),
         key("disk", Size(MESSAGE_MIN), Value("\"2G\""), "Message bodies held in temporary files, all sessions together; 452 4.3.1 beyond."),
         key("drain", Duration, Value("\"30s\""), "How long a stop waits for transactions in progress."),
+        key("watch", Boolean, Value("true"), "Whether a change in the rules directory is a reload."),
     ] },
     Section { name: "timeouts", repeated: false, doc: "Deadlines.", keys: &[
         key("greeting_tls", Duration, Value("\"30s\""), "TLS handshake with a client, and the PROXY header."),
@@ -152,6 +53,7 @@ static SECTIONS: &[Section] = &[
         key("max_commands", Number(1, MANY), Value("1000"), "Commands without a delivered message; then 421 4.7.0."),
         key("one_recipient_per_transaction", Boolean, Value("false"), "Take one recipient a transaction; the others hear 452 4.5.3."),
         key("greeting", Text, Value("\"ESMTP\""), "Text behind \"220 hostname\"."),
+        key("max_connections", Number(1, MANY), Unset("no limit of its own"), "Client connections at once on this listener; 421 4.3.2 beyond."),
     ] },
     Section { name: "downstream", repeated: true, doc: "A mail server behind us.", keys: &[
         key("name", Text, Required("\"mail\""), "Its name in logs, audit lines and listeners."),
@@ -168,6 +70,7 @@ static SECTIONS: &[Section] = &[
         key("chunking", OneOf(&["auto", "off"]), Value("\"auto\""), "Whether BDAT is used where it is offered."),
         key("hide_text", Boolean, Value("false"), "Replace the text of its refusals."),
         key("ehlo_name", Text, Unset("hostname"), "Our EHLO name towards it."),
+        key("backpressure", Boolean, Value("true"), "Use fewer connections while it answers 4yz or slowly."),
     ] },
     Section { name: "relay", repeated: false, doc: "Who may send where.", keys: &[
         key("domains", List("domains"), Value("[]"), "Recipient domains that anybody may send to."),
@@ -176,6 +79,16 @@ static SECTIONS: &[Section] = &[
     ] },
     Section { name: "trusted", repeated: false, doc: "Clients free of limits.", keys: &[
         key("clients", List("networks"), Value("[\"127.0.0.0/8\", \"::1/128\"]"), "Clients free of limits, bans and delays; no right to relay."),
+    ] },
+    Section { name: "dns", repeated: false, doc: "How names are looked up.", keys: &[
+        key("servers", List("name servers"), Value("[]"), "Name servers, with a port where it is not 53; none is those of the system."),
+        key("timeout", Duration, Value("\"3s\""), "For one question, retries included."),
+        key("cache", Number(1, MANY), Value("10000"), "Answers remembered."),
+        key("reverse_names", Boolean, Value("true"), "Look up the reverse name of every client, also where no check needs it."),
+    ] },
+    Section { name: "records", repeated: false, doc: "What is remembered of sessions and messages.", keys: &[
+        key("entries", Number(100, 10 * MANY), Value("200000"), "Sessions and messages."),
+        key("transcripts", Number(1, MANY), Value("2000"), "Transcripts of refused sessions."),
     ] },
     Section { name: "audit", repeated: false, doc: "One line per connection and message.", keys: &[
         key("file", Path, Unset("audit.jsonl in state_dir"), "The audit log; \"-\" is standard output."),

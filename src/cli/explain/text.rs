@@ -1,0 +1,211 @@
+//! A story for people.
+
+use super::find::Story;
+use crate::cli::out::{Ink, Paint, count, octets};
+use crate::records::{Found, Kind, Record, Transcript};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// Messages of a session that are told in full; of others only what became of them.
+const FULL_MAX: usize = 10;
+
+/// The text. `today`: what today's rules say, by reference of the message.
+pub(super) fn text(story: &Story, paint: Paint) -> String {
+    let mut out = String::new();
+    let records: Vec<Record<'_>> = story.lines.iter().filter_map(|l| Record::parse(l)).collect();
+    let messages = records.iter().filter(|r| r.kind == Kind::Message);
+    for record in records.iter().filter(|r| r.kind != Kind::Message) {
+        session(&mut out, record, paint);
+    }
+    if !records.iter().any(|r| r.kind == Kind::Connection) {
+        let open =
+            if records.is_empty() { "no record is left of it" } else { "still open, or its end was cut" };
+        let _ = writeln!(out, "{}: {open}", paint.ink(Ink::Title, &format!("session {}", story.session)));
+    }
+    for (at, record) in messages.enumerate() {
+        let asked = story.asked.as_deref().is_some_and(|begin| record.message.starts_with(begin));
+        if asked || at < FULL_MAX {
+            message(&mut out, record, paint);
+        } else {
+            let _ = writeln!(out, "message {}  {}  {}", record.message, record.verdict, record.reply);
+        }
+    }
+    transcript(&mut out, story, paint);
+    out
+}
+
+fn row(out: &mut String, name: &str, words: &str) {
+    if !words.is_empty() {
+        let _ = writeln!(out, "  {name:<11} {words}");
+    }
+}
+
+fn session(out: &mut String, record: &Record<'_>, paint: Paint) {
+    let _ = writeln!(out, "{}", paint.ink(Ink::Title, &format!("session {}", record.session)));
+    client(out, record);
+    let (messages, errors) = (record.messages as usize, record.errors as usize);
+    let counts = format!("{}, {}", count(messages, "message"), count(errors, "error"));
+    let end = format!("{}, after {:.1} s: {}; {counts}", record.time, record.seconds, record.end);
+    row(out, "ended", &end);
+    row(out, "last reply", &record.reply);
+    findings(out, record, paint);
+    facts(out, record);
+}
+
+fn client(out: &mut String, record: &Record<'_>) {
+    let ip = record.client.map_or_else(String::new, |ip| ip.to_string());
+    let name = record.name.said().map(|name| format!(" ({name})")).unwrap_or_default();
+    row(out, "client", &format!("{ip}{name}, port {}", record.port));
+    row(out, "helo", &record.helo);
+    let direction = record.direction.map(|d| format!(", {d:?}").to_lowercase()).unwrap_or_default();
+    row(out, "listener", &format!("{}{direction}", record.listener));
+    row(out, "tls", &record.tls);
+    let user = if record.authenticated && record.user.is_empty() {
+        "authenticated, name unknown"
+    } else {
+        &record.user
+    };
+    row(out, "user", user);
+}
+
+fn message(out: &mut String, record: &Record<'_>, paint: Paint) {
+    let verdict = if record.is_delivered() { "delivered" } else { &record.verdict };
+    let ink = if record.is_delivered() { Ink::Good } else { Ink::Bad };
+    let title = paint.ink(Ink::Title, &format!("message {}", record.message));
+    let _ = writeln!(out, "\n{title}  {}", paint.ink(ink, verdict));
+    row(out, "time", &record.time);
+    row(out, "rules", &format!("generation {}", record.generation));
+    client(out, record);
+    row(out, "from", &record.from);
+    for to in &record.to {
+        row(out, "to", &format!("{}  {}", to.rcpt, to.reply));
+    }
+    if record.size > 0 {
+        row(out, "size", &octets(record.size));
+    }
+    row(out, "message-id", &record.header.message_id);
+    row(out, "subject", &record.header.subject);
+    row(out, "header from", &record.header.from);
+    row(out, "downstream", &record.downstream);
+    row(out, "it said", &record.downstream_reply);
+    row(out, "reply", &record.reply);
+    row(out, "note", &record.note);
+    findings(out, record, paint);
+    facts(out, record);
+}
+
+fn findings(out: &mut String, record: &Record<'_>, paint: Paint) {
+    let deciding = record.deciding();
+    if let Some(found) = deciding {
+        row(out, "decided by", &paint.ink(Ink::Bad, &finding(found)));
+    } else if record.kind == Kind::Message && !record.is_delivered() {
+        let who = if record.downstream_reply.is_empty() { "no rule" } else { "the downstream" };
+        row(out, "decided by", who);
+    }
+    for found in record.findings.iter().filter(|f| !deciding.is_some_and(|d| std::ptr::eq(d, *f))) {
+        row(out, "found too", &finding(found));
+    }
+}
+
+fn finding(found: &Found<'_>) -> String {
+    let place = match found.file.said() {
+        Some(file) => format!(" ({file}:{})", found.line),
+        None => " (built in)".to_owned(),
+    };
+    let stage = found.stage.said().map(|stage| format!(" at {stage}")).unwrap_or_default();
+    let told = if found.enforced { "" } else { " (mode \"log\": only told)" };
+    format!("{}{place}{stage}: {}{told}: {}", found.id, found.verdict, found.text)
+}
+
+/// What was looked up and what the client had done, as the record has it.
+fn facts(out: &mut String, record: &Record<'_>) {
+    for value in [serde_json::to_value(record.gathered()), serde_json::to_value(record.conduct())] {
+        let Ok(Value::Object(all)) = value else { continue };
+        for (name, value) in all.iter().filter(|(_, v)| !matches!(v, Value::Null | Value::Bool(false))) {
+            row(out, "fact", &format!("{}: {}", name.replace('_', " "), fact(value)));
+        }
+    }
+}
+
+fn fact(value: &Value) -> String {
+    let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match value {
+        Value::Bool(true) => "yes".to_owned(),
+        Value::String(word) if word == "absent" => "none".to_owned(),
+        Value::Object(one) => match (one.get("known"), one.get("unknown")) {
+            (Some(known), _) => words(known),
+            (None, Some(cause)) => format!("unknown ({})", words(cause)),
+            (None, None) => value.to_string(),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => words(value),
+    }
+}
+
+fn transcript(out: &mut String, story: &Story, paint: Paint) {
+    let _ = writeln!(out, "\n{}", paint.ink(Ink::Title, "transcript"));
+    match &story.transcript {
+        Some(Transcript { text, missed_before, client, .. }) => {
+            for line in text.lines() {
+                let _ = writeln!(out, "  {line}");
+            }
+            if *missed_before > 0 {
+                let _ = writeln!(out, "  ({missed_before} refused sessions of {client} before it left none)");
+            }
+            if story.missed_since > 0 {
+                let _ = writeln!(out, "  and {} more refused sessions of {client} since", story.missed_since);
+            }
+        }
+        None => out.push_str("  none is kept: it was not refused, one of a flood, or is too old\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::find::tests::{MESSAGE, SESSION};
+    use super::*;
+
+    #[test]
+    fn who_decided_stands_with_its_file_line_and_generation() {
+        let transcript = Transcript {
+            time: "t".into(),
+            session: "7F3K9QAB".into(),
+            messages: vec![],
+            client: "192.0.2.7".parse().unwrap(),
+            missed_before: 0,
+            text: "+0.000 S: 220 mx\n+0.100 C: EHLO mx.example.com\n".into(),
+        };
+        let story = Story {
+            session: "7F3K9QAB".into(),
+            asked: Some("7F3K0".into()),
+            lines: vec![MESSAGE.into(), SESSION.into()],
+            transcript: Some(transcript),
+            missed_since: 4812,
+        };
+        let text = text(&story, Paint::none());
+        for words in [
+            "session 7F3K9QAB\n  client      192.0.2.7, port 4711\n",
+            "after 1.5 s: quit; 0 messages, 1 error\n",
+            "\nmessage 7F3K0000  reject\n",
+            "  rules       generation 3\n",
+            "  client      192.0.2.7 (mx.example.com), port 4711\n",
+            "  to          <b@example.net>  550 5.7.1 Refused by policy [ref 7F3K0000]\n",
+            "  decided by  blocks (lists/blocks.list:7) at mail: reject: sender is listed\n",
+            "  found too   hello-literal (protocol.toml:9) at helo: reject (mode \"log\": only told): a literal\n",
+            "  fact        country: DE\n",
+            "  fact        hello resolves: unknown (timeout)\n",
+            "  +0.100 C: EHLO mx.example.com\n",
+            "  and 4812 more refused sessions of 192.0.2.7 since\n",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+        assert!(!text.contains("subject"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_kept_is_said() {
+        let story = Story { session: "7F3K9QAB".into(), lines: vec![MESSAGE.into()], ..Story::default() };
+        let text = text(&story, Paint::none());
+        assert!(text.starts_with("session 7F3K9QAB: still open, or its end was cut\n"), "{text}");
+        assert!(text.contains("none is kept"), "{text}");
+    }
+}
