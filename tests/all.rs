@@ -16,7 +16,7 @@ mod ends;
 mod harness;
 mod invariance;
 mod lists;
-mod reload;
 mod records;
+mod reload;
 mod shipped;
 mod tls;

@@ -11,11 +11,11 @@ pub(super) const PROTOCOL: &str = "protocol.toml";
 /// Name of the file with the limits.
 pub(super) const LIMITS: &str = "limits.toml";
 
-/// Free of limits, rates, bans, greeting delay, greylisting and DNS lists: trusted clients, and those that may relay,
-/// on listeners for mail to the world.
+/// Free of limits, rates, bans, greeting delay, greylisting and DNS lists: trusted clients, the load balancer itself,
+/// and those that may relay, on listeners for mail to the world.
 pub(super) fn is_free(facts: &Facts<'_>) -> bool {
     let outbound = facts.direction == crate::verdict::Direction::Outbound;
-    facts.client.trusted || (outbound && may_relay(facts))
+    facts.client.trusted || facts.client.balancer || (outbound && may_relay(facts))
 }
 
 /// In `relay.from`, and not a load balancer that speaks for others.

@@ -38,7 +38,7 @@ mod walk;
 
 pub use crate::verdict::{Settled, settle};
 pub use check::Check;
-pub use exempt::is_exempt;
+pub use exempt::{is_exempt, is_spared};
 pub use expect::{place, run_all as run_expects, stage_word, word as outcome_word};
 pub use greylist::concerns as greylist_concerns;
 pub use scene::Scene;

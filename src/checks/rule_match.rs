@@ -129,7 +129,7 @@ fn found_out(when: &Conditions, seen: &Seen<'_>) -> Match {
         known(&facts.gathered.country, |found| found.is_some_and(|found| when.country.contains(found)))
     });
     let listed = when.listed_from_milli.map(|least| {
-        if is_free(facts) {
+        if is_free(facts) || facts.authenticated {
             // Nobody asks about them.
             return Match::No;
         }

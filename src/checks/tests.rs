@@ -225,11 +225,7 @@ fn postmaster_is_reached_by_those_who_are_refused() {
     }
 }
 
-#[test]
-fn rules_in_file_order_and_the_first_wins() {
-    let policy = policy_of(&[(
-        "protocol.toml",
-        r#"
+const IN_ORDER: &str = r#"
         [[rule]]
         id = "told"
         mode = "log"
@@ -286,8 +282,11 @@ fn rules_in_file_order_and_the_first_wins() {
         action = "reject"
         recipient = ["trap@example.net"]
         points = 50
-        "#,
-    )]);
+        "#;
+
+#[test]
+fn rules_in_file_order_and_the_first_wins() {
+    let policy = policy_of(&[("protocol.toml", IN_ORDER)]);
     for (scene, want) in [
         (scene(), "pass"),
         (from("<a@bulk.example>"), "tempfail by bulk protocol.toml:22: MAIL 250 RCPT 451"),
@@ -307,6 +306,11 @@ fn rules_in_file_order_and_the_first_wins() {
     ] {
         assert_eq!(told(&scene, &policy), want, "{scene:?}");
     }
+}
+
+#[test]
+fn rules_have_effects_once_and_only_in_force() {
+    let policy = policy_of(&[("protocol.toml", IN_ORDER)]);
     let bulk = findings(&from("<a@bulk.example>"), &policy);
     let effects: Vec<_> = bulk.iter().filter(|f| !f.effects.is_empty()).map(|f| (&*f.id, f.stage)).collect();
     assert_eq!(effects, [("points", Stage::Rcpt)], "what is looked at ahead counts once");
@@ -422,7 +426,8 @@ fn what_dns_does_not_say_is_neither_yes_nor_no() {
     let mut down = hello("d.example", Fact::Absent);
     down.gathered.listings = unknown_listings();
     assert_eq!(told(&down, &policy), "tempfail by listed protocol.toml:22: MAIL 250 RCPT 451");
-    // Nobody asks DNS lists about trusted clients, so they are on none.
+    // Nobody asks DNS lists about trusted and authenticated clients, so they are on none.
+    assert_eq!(told(&Scene { authenticated: true, ..down.clone() }, &policy), "pass");
     assert_eq!(told(&Scene { client: "127.0.0.1".parse().unwrap(), ..down }, &policy), "pass");
     assert!(needs(Stage::Mail, &policy).has(Needs::REVERSE_NAME.and(Needs::LISTINGS)));
     assert_eq!(needs(Stage::Connect, &policy), Needs::NONE);

@@ -1,7 +1,7 @@
 //! A scene judged stage by stage, as the gateway judges a session: the same checks, the same refusals that are pending,
 //! the same recipients that they do not hold for.
 
-use super::exempt::is_exempt;
+use super::exempt::{is_exempt, is_spared};
 use super::scene::{Scene, path};
 use super::table::run;
 use crate::config::model::{Outcome, Policy};
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
         }
         self.steps.push(Step { stage, recipient: text.map(Box::from), findings, reply });
         let Some(refusal) = refusal else {
-            self.open |= !spared;
+            self.open |= path.is_none_or(|path| !is_spared(path, &facts, self.policy));
             return Some(true);
         };
         let ends = matches!(refusal.verdict, Verdict::Disconnect(_));

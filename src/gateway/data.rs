@@ -2,8 +2,11 @@
 
 use super::clock::millis;
 use super::incoming::Incoming;
+use super::live::Doing;
 use super::session::{End, Session};
 use super::standing::Refusal;
+use super::transaction::Transaction;
+use crate::checks;
 use crate::config::model::BareNewline;
 use crate::downstream::Stream;
 use crate::reply::{Class, Entry, catalogue};
@@ -42,9 +45,17 @@ impl Session {
             transaction.unanswered = 0;
         }
         let own = self.judge(Stage::Data, None).refuse;
-        // One for RCPT does not hold for the recipients that passed it.
+        // One for RCPT does not hold for the recipients that passed it, and none for those that are spared.
         let pending = self.pending(Stage::Data).filter(|f| f.answer_at == Stage::Data);
+        let pending = pending.filter(|_| !self.all_spared());
         said(pending.as_ref(), own.as_ref()).and_then(|f| self.refusal(f))
+    }
+
+    /// Whether a refusal that was pending holds for no recipient.
+    fn all_spared(&self) -> bool {
+        let (facts, policy) = (self.facts(None), &self.generation.policy);
+        let spared = |t: &Transaction| t.accepted().all(|r| checks::is_spared(&r.path, &facts, policy));
+        self.transaction.as_deref().is_some_and(spared)
     }
 
     fn line_ends(&self) -> LineEnds {
@@ -144,6 +155,7 @@ impl Session {
             transaction.data_began = Some(now);
             transaction.times.envelope = millis(now - transaction.began);
         }
+        self.place.state(Doing::Data);
         self.incoming = Some(Box::new(Incoming::new(Arc::clone(&self.gateway.budget), now)));
     }
 

@@ -5,6 +5,7 @@
 
 use super::clock::unix_ms;
 use super::session::Session;
+use crate::checks;
 use crate::limits::{Kind, Traffic};
 use crate::lookup::Subjects;
 use crate::mail::{Domain, Path};
@@ -54,6 +55,16 @@ impl Session {
         let needs = self.generation.needs_at(stage);
         let reverse = needs.has(Needs::REVERSE_NAME) && self.client.name.is_not_asked();
         let hello = needs.has(Needs::HELLO_RESOLVES) && self.standing.gathered.hello_resolves.is_not_asked();
+        // Before MAIL about its address alone.
+        let early = stage < Stage::Mail && self.standing.gathered.listings.is_not_asked();
+        let lists = early && needs.has(Needs::LISTINGS) && !self.standing.exempt;
+        if lists {
+            let (lookup, policy) = (Arc::clone(&self.generation.lookup), Arc::clone(&self.generation.policy));
+            let reputation = &policy.protocol.reputation;
+            let subjects = Subjects { client: Some(self.client.ip), ..Subjects::default() };
+            let found = lookup.listings(&reputation.zones, &subjects, reputation.deadline).await;
+            self.standing.gathered.listings = Fact::Known(found);
+        }
         if !reverse && !hello {
             return;
         }
@@ -144,6 +155,8 @@ impl Session {
     /// Before RCPT is judged. `pending`: it will be refused anyway, so nothing is remembered of it.
     pub(super) fn gather_rcpt(&mut self, rcpt: &Rcpt, pending: bool) {
         let policy = Arc::clone(&self.generation.policy);
+        // Of another recipient.
+        self.standing.gathered.grey = Fact::default();
         if !self.standing.exempt {
             self.standing.conduct.over =
                 self.gateway.limits.rates.count(Kind::Recipients, self.client.ip, 1, &policy.limits);
@@ -154,8 +167,8 @@ impl Session {
         let accepted = (transaction.accepted().count() + transaction.unanswered) as u64;
         let throttles = &self.gateway.limits.throttles;
         let throttled = throttles.check(&traffic, Some(&rcpt.path), accepted, self.throttles(), now());
-        let free = self.standing.exempt || self.authenticated || self.standing.allowed || transaction.allowed;
-        if self.generation.needs_at(Stage::Rcpt).has(Needs::GREY) && !free && !pending {
+        let wanted = self.generation.needs_at(Stage::Rcpt).has(Needs::GREY) && !pending;
+        if wanted && checks::greylist_concerns(&self.facts(Some(rcpt)), &policy) {
             let (sender, ip) = (&transaction.mail.path, self.client.ip);
             let grey = self.gateway.limits.greylist.ask(ip, sender, &rcpt.path, &policy.limits, now());
             self.standing.gathered.grey = Fact::Known(grey);

@@ -82,7 +82,12 @@ impl End {
     /// the connection.
     fn is_ours(self) -> bool {
         match self {
-            Self::Errors | Self::Protocol | Self::Refused | Self::DownstreamLost | Self::Timeout | Self::Kicked => true,
+            Self::Errors
+            | Self::Protocol
+            | Self::Refused
+            | Self::DownstreamLost
+            | Self::Timeout
+            | Self::Kicked => true,
             Self::Quit | Self::ClosedByClient | Self::Shutdown | Self::Tls | Self::Cut => false,
         }
     }

@@ -3,7 +3,9 @@
 
 use crate::checks::Scene;
 use crate::mail::Path;
-use crate::smtp::command::Command;
+use crate::reply::{Entry, catalogue};
+use crate::smtp::command::{Command, Violations};
+use crate::smtp::server::Tolerance;
 use std::net::IpAddr;
 
 /// Longest script in octets.
@@ -51,7 +53,7 @@ impl Part {
 ///
 /// # Errors
 /// A line that is neither: its number, what is wrong, and what a client would hear.
-pub(super) fn read(text: &str) -> Result<Script, String> {
+pub(super) fn read(text: &str, terms: Terms) -> Result<Script, String> {
     let mut script = Script::default();
     let mut part = Part::default();
     let mut in_data = false;
@@ -75,13 +77,13 @@ pub(super) fn read(text: &str) -> Result<Script, String> {
             script.client = Some(ip);
             continue;
         }
-        let ended = take(&mut part, said).map_err(|what| format!("line {number}: {what}: {said}"))?;
+        let ended = take(&mut part, said, terms).map_err(|what| format!("line {number}: {what}: {said}"))?;
         in_data = ended == Ended::Data;
         if ended != Ended::No && part.sender.is_some() {
             let next = part.next();
             script.parts.push(std::mem::replace(&mut part, next));
             if ended == Ended::Greeted {
-                take(&mut part, said)?;
+                take(&mut part, said, terms)?;
             }
             if script.parts.len() >= TRANSACTIONS_MAX {
                 return Err(format!("line {number}: a script has at most {TRANSACTIONS_MAX} transactions"));
@@ -105,7 +107,29 @@ enum Ended {
     Data,
 }
 
-fn take(part: &mut Part, said: &str) -> Result<Ended, String> {
+/// What the policy takes, and whether a greeting was given beside the script.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Terms {
+    /// Violations that are taken.
+    pub(super) tolerance: Tolerance,
+    /// HELO need not stand in the script.
+    pub(super) greeted: bool,
+}
+
+impl Terms {
+    /// What a client hears instead of having its path judged.
+    fn refusal(self, violations: Violations, entry: Entry) -> Result<(), String> {
+        let brackets = violations.missing_brackets && !self.tolerance.missing_brackets;
+        let space = violations.space_after_colon && !self.tolerance.space_after_colon;
+        if brackets || space { Err(heard(entry)) } else { Ok(()) }
+    }
+}
+
+fn heard(entry: Entry) -> String {
+    format!("a client would hear {}", entry.reply().to_log())
+}
+
+fn take(part: &mut Part, said: &str, terms: Terms) -> Result<Ended, String> {
     match Command::parse(said.as_bytes(), format!("{said}\r\n").as_bytes()) {
         Command::Hello { name, .. } => {
             if part.sender.is_some() {
@@ -115,13 +139,20 @@ fn take(part: &mut Part, said: &str) -> Result<Ended, String> {
         }
         Command::StartTls => part.tls = true,
         Command::Mail(mail) => {
-            part.sender = path_in(said);
+            terms.refusal(mail.violations, catalogue::BAD_SENDER)?;
+            if part.hello.is_none() && !terms.greeted && !terms.tolerance.missing_hello {
+                return Err(heard(catalogue::HELLO_FIRST));
+            }
+            part.sender = path_in(&mail.line);
             part.declared_octets = mail.facts.declared_octets;
         }
-        Command::Rcpt(_) => part.recipients.extend(path_in(said)),
+        Command::Rcpt(rcpt) => {
+            terms.refusal(rcpt.violations, catalogue::BAD_RECIPIENT)?;
+            part.recipients.extend(path_in(&rcpt.line));
+        }
         Command::Data => return Ok(Ended::Data),
         Command::Rset | Command::Quit | Command::Bdat { .. } => return Ok(Ended::Reset),
-        Command::Bad(entry) => return Err(format!("a client would hear {}", entry.reply().to_log())),
+        Command::Bad(entry) => return Err(heard(entry)),
         Command::BadBdat => return Err("a size that does not parse".to_owned()),
         Command::Foreign => return Err("this is no SMTP".to_owned()),
         Command::Auth { .. }
@@ -136,10 +167,11 @@ fn take(part: &mut Part, said: &str) -> Result<Ended, String> {
 }
 
 /// The path in a line of MAIL or RCPT that was parsed already, with its brackets.
-fn path_in(said: &str) -> Option<Box<str>> {
-    let text = said.get(said.find('<')?..)?;
-    let (_, used) = Path::parse(text.as_bytes()).ok()?;
-    text.get(..used).map(Box::from)
+fn path_in(line: &[u8]) -> Option<Box<str>> {
+    let at = line.iter().position(|&b| b == b'<')?;
+    let text = line.get(at..)?;
+    let (_, used) = Path::parse(text).ok()?;
+    text.get(..used).map(|path| String::from_utf8_lossy(path).into())
 }
 
 #[cfg(test)]
@@ -151,7 +183,7 @@ mod tests {
         let text = "# a test\nclient 192.0.2.7\nS: 220 mx\nC: EHLO mx.example.com\nAUTH PLAIN AGEAYg==\nSTARTTLS\n\
                     C: MAIL FROM:<@r.example:a@b.example> SIZE=5\nRCPT TO:<c@d.example>\nRCPT TO:<\"x>y\"@d.example>\n\
                     DATA\nMAIL FROM:<not@said.example>\n.\nRSET\nMAIL FROM:<>\nrcpt to: <e@d.example>\nQUIT\n";
-        let script = read(text).unwrap();
+        let script = read(text, Terms::default()).unwrap();
         assert_eq!(script.client, Some("192.0.2.7".parse().unwrap()));
         let [first, second] = &script.parts[..] else { panic!("{script:?}") };
         assert_eq!(first.hello.as_deref(), Some("mx.example.com"));
@@ -161,15 +193,15 @@ mod tests {
         assert_eq!((second.sender.as_deref(), second.declared_octets), (Some("<>"), None));
         assert_eq!(second.recipients, ["<e@d.example>".into()]);
         assert_eq!(second.hello, first.hello);
-        let again = read("EHLO a\nMAIL FROM:<>\nEHLO b\nMAIL FROM:<>\n").unwrap();
+        let again = read("EHLO a\nMAIL FROM:<>\nEHLO b\nMAIL FROM:<>\n", Terms::default()).unwrap();
         let hellos: Vec<_> = again.parts.iter().map(|part| part.hello.as_deref()).collect();
         assert_eq!(hellos, [Some("a"), Some("b")]);
     }
 
     #[test]
     fn a_session_may_end_early() {
-        assert_eq!(read("").unwrap().parts, [Part::default()]);
-        assert_eq!(read("EHLO a.example\nQUIT\n").unwrap().parts.len(), 1);
+        assert_eq!(read("", Terms::default()).unwrap().parts, [Part::default()]);
+        assert_eq!(read("EHLO a.example\nQUIT\n", Terms::default()).unwrap().parts.len(), 1);
     }
 
     #[test]
@@ -177,10 +209,25 @@ mod tests {
         for (text, want) in [
             ("client x\n", "line 1: expected an address such as \"client 192.0.2.7\", found \"x\""),
             ("EHLO a\n\nMAIL FROM:a@b\n", "line 3: a client would hear"),
+            ("EHLO a\nMAIL FROM:<>\nRCPT TO:a@b\n", "line 3: a client would hear"),
+            ("MAIL FROM:<>\n", "line 1: a client would hear"),
             ("GET / HTTP/1.1\n", "line 1: this is no SMTP"),
         ] {
-            assert!(read(text).unwrap_err().starts_with(want), "{text}");
+            assert!(read(text, Terms::default()).unwrap_err().starts_with(want), "{text}");
         }
-        assert!(read(&"MAIL FROM:<>\nRSET\n".repeat(200)).unwrap_err().contains("at most 100"));
+        assert!(
+            read(&"MAIL FROM:<>\nRSET\n".repeat(200), Terms { greeted: true, ..Terms::default() })
+                .unwrap_err()
+                .contains("at most 100")
+        );
+    }
+
+    #[test]
+    fn what_the_policy_takes_is_read() {
+        let tolerance = Tolerance { missing_brackets: true, missing_hello: true, ..Tolerance::default() };
+        let terms = Terms { tolerance, greeted: false };
+        let script = read("MAIL FROM:a@b.example SIZE=5\nRCPT TO:c@d.example\n", terms).unwrap();
+        assert_eq!(script.parts[0].sender.as_deref(), Some("<a@b.example>"));
+        assert_eq!(script.parts[0].recipients, ["<c@d.example>".into()]);
     }
 }

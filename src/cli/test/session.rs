@@ -133,9 +133,11 @@ fn words(scene: &Scene, judged: &Judgement, paint: Paint) -> String {
 }
 
 fn scenes(options: &Options, policy: &Policy, now: i64) -> Result<Vec<Scene>, String> {
+    let tolerance = policy.protocol.syntax.tolerance();
+    let terms = script::Terms { tolerance, greeted: options.helo.is_some() };
     let script = match &options.script {
         Some(file) => {
-            script::read(&contents(file)?).map_err(|error| format!("{}: {error}", file.display()))?
+            script::read(&contents(file)?, terms).map_err(|error| format!("{}: {error}", file.display()))?
         }
         None => script::Script { client: None, parts: vec![Part::default()] },
     };
