@@ -272,7 +272,7 @@ def test_rule_hides_keywords(env):
 
 
 def test_greylisting(env):
-    limits = QUIET + '[greylist]\nmode = "on"\nonly = "all"\ndelay = "1s"\nproven_after = 2\n'
+    limits = QUIET + '[rates]\nmode = "off"\n[greylist]\nmode = "on"\nonly = "all"\ndelay = "1s"\nproven_after = 2\n'
     gate, down = gateway(env, limits)
 
     def one(sender, source="127.0.7.1"):
