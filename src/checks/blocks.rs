@@ -10,7 +10,7 @@ use super::lists::{ask_for, finding, hits, subject};
 use crate::config::model::Policy;
 use crate::reply::catalogue;
 use crate::rules::{BlockAction, Hit, Kind, List, Subject};
-use crate::verdict::{Effect, Fact, Facts, Finding, Needs, Stage, Verdict};
+use crate::verdict::{Effect, Fact, Facts, Finding, Needs, Source, Stage, Verdict};
 
 /// The check.
 pub struct Blocks;
@@ -90,6 +90,14 @@ impl Ask<'_> {
     fn header_from(&self, findings: &mut Vec<Finding>) {
         for mailbox in self.facts.message.iter().flat_map(|m| &m.header_from) {
             self.list("block-header-from", Kind::HeaderFrom, Subject::Mailbox(mailbox), findings);
+        }
+        let cut = self.facts.message.is_some_and(|m| m.header_from_cut);
+        if cut && ask_for(&self.policy.protocol.block, Kind::HeaderFrom) {
+            // Somebody hides a blocked author behind many others: a real message has one or two.
+            let reason = "more mailboxes in From: than are read, and some authors are blocked";
+            let verdict = Verdict::Reject(catalogue::BLOCKED.reply());
+            let source = Source::built_in();
+            findings.push(Finding::new("block-header-from", self.stage, verdict, source, reason));
         }
     }
 

@@ -151,7 +151,7 @@ impl Session {
         let policy = &self.generation.policy.limits;
         if !self.standing.exempt {
             let over = self.gateway.limits.rates.count(Kind::AuthFailures, self.client.ip, 1, policy);
-            self.over_errors |= over.is_some();
+            self.standing.over_errors |= over.is_some();
         }
     }
 

@@ -111,6 +111,7 @@ impl Session {
             own_marks: summary.own_marks,
             undeclared_8bit: facts.has_8bit && !declared,
             header_from: summary.from_mailboxes.clone(),
+            header_from_cut: summary.from_cut,
         };
         let findings = {
             let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };

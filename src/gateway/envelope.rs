@@ -75,7 +75,7 @@ impl Session {
     fn on_mail(&mut self, mail: Mail) -> Step {
         // Without a greeting it came through only where the policy lets it: then nothing was offered.
         let offer = Arc::clone(self.offer.get_or_insert_with(|| Arc::new(Offer::helo())));
-        self.refresh();
+        let anew = self.refresh();
         let needs = match parameters::of_mail(&mail, &offer, self.authenticated) {
             Ok(needs) => needs,
             Err(entry) => return self.refused(entry, None),
@@ -84,7 +84,8 @@ impl Session {
         self.place.state(Doing::Envelope);
         self.place.sender(Some(&escape(transaction.mail.path.to_string().as_bytes())));
         self.transaction = Some(Box::new(transaction));
-        let refusal = self.judge_connect_again().or_else(|| self.judge_sender());
+        let refusal = if anew { self.judge_anew() } else { None };
+        let refusal = refusal.or_else(|| self.judge_sender());
         self.standing.conduct.over = None;
         if let Some(refusal) = refusal {
             self.after_mail(&refusal.reply);
@@ -119,20 +120,20 @@ impl Session {
         due.fold(None, |first, second| said(first, Some(second))).cloned()
     }
 
-    /// A new transaction sees the newest generation (P7), in open sessions too.
-    fn refresh(&mut self) {
+    /// A new transaction sees the newest generation (P7), in open sessions too. Whether it is another than before.
+    fn refresh(&mut self) -> bool {
         let newest = self.gateway.current.load_full();
         if newest.number == self.generation.number {
-            return;
+            return false;
         }
-        if let Some(entrance) = newest.entrance(&self.entrance.listener.name) {
-            self.entrance = Arc::clone(entrance);
-            self.server.tolerate(newest.policy.protocol.syntax.tolerance());
-            self.client.trusted = newest.policy.trusted.contains(self.client.ip);
-            self.client.may_relay = newest.policy.relay.from.contains(self.client.ip);
-            self.standing.exempt = is_exempt(&self.client, self.entrance.listener.direction);
-            self.generation = newest;
-        }
+        let Some(entrance) = newest.entrance(&self.entrance.listener.name) else { return false };
+        self.entrance = Arc::clone(entrance);
+        self.client.trusted = newest.policy.trusted.contains(self.client.ip);
+        self.client.may_relay = newest.policy.relay.from.contains(self.client.ip);
+        self.standing.exempt = is_exempt(&self.client, self.entrance.listener.direction);
+        self.server.tolerate(newest.policy.protocol.syntax.tolerance());
+        self.generation = newest;
+        true
     }
 
     fn new_transaction(&self, mail: Mail, needs: Vec<&'static str>) -> Transaction {

@@ -103,6 +103,7 @@ impl Session {
         }
         if !self.standing.exempt {
             let policy = &self.generation.policy.limits;
+            self.standing.conduct.ban = self.gateway.limits.bans.ban_of(self.client.ip, now());
             self.standing.conduct.over =
                 self.gateway.limits.rates.count(Kind::Messages, self.client.ip, 1, policy);
         }

@@ -3,7 +3,7 @@
 use super::live::Doing;
 use super::prefixed::Prefixed;
 use super::session::{End, Hello, Session};
-use super::standing::{Refusal, Standing};
+use super::standing::{Door, Refusal, Standing};
 use crate::checks;
 use crate::config::model::{AuthMode, ListenerTls};
 use crate::downstream::read_some;
@@ -33,11 +33,11 @@ impl Session {
             Box::pin(self.handshake()).await?;
         }
         self.show();
-        if !self.standing.known {
+        if self.standing.door == Door::Unseen {
             self.stand_at_door();
         }
         self.prefetch();
-        if !self.standing.judged {
+        if self.standing.door != Door::Judged {
             Box::pin(self.gather(Stage::Connect)).await;
             let Self { standing, gateway, generation, entrance, client, .. } = self;
             if let Err(refusal) = standing.judge_connect(gateway, generation, entrance, client) {

@@ -36,21 +36,22 @@ impl Session {
         refusal.and_then(|f| self.refusal(&f))
     }
 
-    /// Blocks and bans hold from the next MAIL, also in open sessions (promise P7): the stage Connect once more.
-    /// Nothing is counted again.
-    pub(super) fn judge_connect_again(&mut self) -> Option<Refusal> {
-        if !self.standing.exempt {
-            self.standing.conduct.ban = self.gateway.limits.bans.ban_of(self.client.ip, unix_ms() / 1000);
+    /// New rules hold from the next MAIL, also in open sessions (promise P7): what was decided before the envelope is
+    /// decided anew. Nothing is counted again. `Some` ends the session.
+    pub(super) fn judge_anew(&mut self) -> Option<Refusal> {
+        self.standing.allowed = false;
+        self.standing.pending = None;
+        for stage in [Stage::Connect, Stage::Helo] {
+            let findings = {
+                let facts = self.facts(None);
+                checks::run(stage, &facts, &self.generation.policy)
+            };
+            if let Some(refusal) = self.standing.settle(&findings, stage).and_then(|f| self.refusal(&f)) {
+                self.note_findings(findings);
+                return Some(Refusal { farewell: true, ..refusal });
+            }
         }
-        let findings = {
-            let facts = self.facts(None);
-            checks::run(Stage::Connect, &facts, &self.generation.policy)
-        };
-        let settled = settle(&findings, Stage::Connect);
-        let refusal = settled.refuse.and_then(Refusal::of)?;
-        self.note_findings(findings);
-        let reply = refusal.reply.with_reference(self.reference());
-        Some(Refusal { reply, farewell: true, ..refusal })
+        None
     }
 
     /// Asks the checks of a stage of the transaction. `Some` is to be said now.
@@ -114,7 +115,7 @@ impl Session {
         if !self.standing.exempt {
             let over = self.gateway.limits.rates.count(Kind::Errors, self.client.ip, 1, policy);
             if over.is_some() {
-                self.over_errors = true;
+                self.standing.over_errors = true;
             }
         }
         let beyond = self.counts.errors.saturating_sub(policy.tarpit.after);

@@ -111,8 +111,9 @@ fn admit(gateway: &Arc<Gateway>, index: usize, stream: TcpStream, peer: SocketAd
         None
     } else {
         match at_door(gateway, &generation, entrance, &client) {
-            Ok(standing) => Some(Box::new(standing)),
-            Err((refusal, finding)) => {
+            Ok(standing) => Some(standing),
+            Err(refused) => {
+                let (refusal, finding) = *refused;
                 let spoken = matches!(entrance.listener.tls, ListenerTls::Off | ListenerTls::Starttls(_));
                 let reply = (spoken && !refusal.silent).then_some(refusal.reply);
                 turn_away(gateway, entrance, &stream, client.ip, reply, finding);
@@ -132,11 +133,11 @@ fn at_door(
     generation: &Generation,
     entrance: &Entrance,
     client: &Client,
-) -> Result<Standing, (Refusal, Option<Finding>)> {
-    let mut standing = Standing::at_door(gateway, generation, entrance, client);
+) -> Result<Box<Standing>, Box<(Refusal, Option<Finding>)>> {
+    let mut standing = Box::new(Standing::at_door(gateway, generation, entrance, client));
     if generation.needs_at(Stage::Connect).is_at_hand() {
         let judged = standing.judge_connect(gateway, generation, entrance, client);
-        judged.map_err(|refusal| (refusal, standing.take_decisive()))?;
+        judged.map_err(|refusal| Box::new((refusal, standing.take_decisive())))?;
     }
     Ok(standing)
 }

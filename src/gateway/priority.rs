@@ -20,7 +20,7 @@ impl Session {
         let limits = &self.generation.policy.limits;
         let (service, ip) = (&self.gateway.limits, self.client.ip);
         let bad = self.counts.errors >= ERRORS_BAD
-            || self.over_errors
+            || self.standing.over_errors
             || self.standing.conduct.ban.is_some()
             || service.bans.has_points(ip, limits, unix_ms() / 1000);
         if bad {

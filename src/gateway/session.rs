@@ -166,8 +166,6 @@ pub struct Session {
     pub(super) counts: Counts,
     /// What is known of the client and held against it.
     pub(super) standing: Box<Standing>,
-    /// Its address made more errors than `limits.toml` allows, in this session and others.
-    pub(super) over_errors: bool,
     /// Messages that were refused here, for the transcript.
     pub(super) refused: Vec<Id>,
     pub(super) began: Instant,
@@ -230,7 +228,6 @@ impl Session {
             incoming: None,
             counts: Counts::default(),
             standing: accepted.standing.unwrap_or_default(),
-            over_errors: false,
             refused: Vec::new(),
             began: now,
             last_refusal: None,
@@ -369,7 +366,7 @@ impl Session {
             return;
         }
         let listener = &self.entrance.listener;
-        let entry = if self.counts.errors > listener.max_errors || self.over_errors {
+        let entry = if self.counts.errors > listener.max_errors || self.standing.over_errors {
             catalogue::TOO_MANY_ERRORS
         } else if self.counts.commands > listener.max_commands {
             catalogue::TOO_MANY_COMMANDS

@@ -49,6 +49,18 @@ impl Refusal {
     }
 }
 
+/// How far a client was looked at before its greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Door {
+    /// Not at all.
+    #[default]
+    Unseen,
+    /// Counted, and what the limits say is known.
+    Counted,
+    /// The stage Connect was judged.
+    Judged,
+}
+
 /// See the module head.
 #[derive(Default)]
 pub(super) struct Standing {
@@ -58,10 +70,10 @@ pub(super) struct Standing {
     pub(super) allowed: bool,
     /// Free of limits: trusted, the balancer itself, or our own people on an outbound listener.
     pub(super) exempt: bool,
-    /// Somebody looked at the door.
-    pub(super) known: bool,
-    /// The stage Connect was judged.
-    pub(super) judged: bool,
+    /// How far the door looked at it.
+    pub(super) door: Door,
+    /// Its address made more errors than `limits.toml` allows, in this session and others.
+    pub(super) over_errors: bool,
     /// A refusal of an earlier stage, said later.
     pub(super) pending: Option<Box<Finding>>,
     /// Findings of the session before any message.
@@ -85,7 +97,7 @@ impl Standing {
         let policy = &generation.policy;
         let listener = &entrance.listener;
         let exempt = is_exempt(client, listener.direction);
-        let mut standing = Self { exempt, known: true, ..Self::default() };
+        let mut standing = Self { exempt, door: Door::Counted, ..Self::default() };
         let now = unix_ms();
         let limits = &policy.limits;
         let most = listener.max_connections;
@@ -117,7 +129,7 @@ impl Standing {
         entrance: &Entrance,
         client: &Client,
     ) -> Result<(), Refusal> {
-        self.judged = true;
+        self.door = Door::Judged;
         let findings = {
             let facts = Facts {
                 gathered: &self.gathered,

@@ -97,6 +97,8 @@ pub struct MessageFacts {
     pub undeclared_8bit: bool,
     /// Every mailbox of every `From:` field, in order; bounded by the header reader.
     pub header_from: Vec<Mailbox>,
+    /// There may be more of them than the header reader keeps.
+    pub header_from_cut: bool,
 }
 
 /// Everything that a check may look at.
