@@ -191,6 +191,13 @@ fn rules_that_would_not_load_stay_as_they_are() {
         ],
     );
     assert_eq!(rules.read("blocks"), "192.0.2.1\n10.0.0/8\n");
+    let rules = Rules::new(&[("blocks", "")]);
+    let expect = "[[expect]]\nclient = \"192.0.2.9\"\nsender = \"a@x.example\"\n\
+        recipient = \"b@our.example\"\nresult = \"pass\"\n";
+    fs::write(rules.path("protocol.toml"), expect).unwrap();
+    rules.says(&["block", "192.0.2.9"], 2, &["protocol.toml:1:1: error: ", "nothing was changed"]);
+    assert_eq!(rules.read("blocks"), "");
+    rules.says(&["block", "192.0.2.10"], 0, &["added"]);
 }
 
 /// A gateway that answers one request with this line; gives what it was asked.

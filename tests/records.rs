@@ -1,7 +1,7 @@
 //! Records: what a session leaves is the line of the audit log, found by its reference, counted by its source.
 
 use crate::harness::{Downstream, Harness, Keys, Mode, drain, paused};
-use portcullis::records::{self, By, Kind, Sort, Window};
+use portcullis::records::{self, By, Kind, Record, Sort, Window};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -53,6 +53,10 @@ fn a_session_leaves_its_audit_lines_as_records_and_is_counted() {
         let found = lines(&state_dir, 2);
         let kinds: Vec<Kind> = found.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds, [Kind::Connection, Kind::Message]);
+        let message = Record::parse(found[1].1.as_bytes()).unwrap();
+        assert_eq!(message.sender().as_deref(), Some("<a@example.com>"));
+        let recipients: Vec<String> = message.to.iter().map(|to| to.path()).collect();
+        assert_eq!(recipients, ["<b@example.net>", "<c@elsewhere.example>"]);
         let top = |by| harness.gateway.records.busiest(by, Window::FiveMinutes, 9, Sort::Messages).rows;
         let began = Instant::now();
         while top(By::Prefix).first().is_none_or(|r| r.counts.connections == 0) {

@@ -130,6 +130,33 @@ def test_lists(env):
     assert said(gate, "127.0.0.5", rcpt="postmaster@example.net") == 250, "whoever is listed may ask why"
 
 
+def test_lists_of_names(env):
+    text = "".join(f"""
+        [[dnsbl]]
+        zone = "{of}.example"
+        of = "{of}"
+    """ for of in ("hello", "reverse_name"))
+    server = env.dns({"bad.example.com.hello.example": {"A": "127.0.0.2"}, **REVERSE,
+                      "mx.friend.example.reverse_name.example": {"A": "127.0.0.2"}})
+    gate = gateway(env, server, text)
+    is_refused(said(gate, "127.0.0.7", hello="BAD.example.com"), 550, "5.7.1")
+    assert said(gate, "127.0.0.7") == 250
+    is_refused(said(gate, "127.0.0.5"), 550, "5.7.1")
+    assert said(gate, "127.0.0.6") == 250, "the name of another is not asked about"
+
+
+def test_check(env):
+    """`check` says who answers, and which list has its test entry."""
+    server = env.dns({listed("127.0.0.2", "bl.example"): {"A": "127.0.0.2"}, listed("127.0.0.2", "half.example"): {"A": Drop()}})
+    gate = gateway(env, server, LISTS.replace('of = "sender_domain"', ""))
+    out = gate.check().stdout
+    assert f"name server {server.address} answers" in out and "DNS list bl.example answers" in out, out
+    assert "half.example: no usable answer" in out and "dbl.example does not list 127.0.0.2" in out, out
+    server.stop()
+    out = gate.check().stdout
+    assert f"name server {server.address} does not answer" in out, out
+
+
 def test_answers_are_remembered(env):
     server = env.dns(lists(bl="127.0.0.4"))
     gate = gateway(env, server, LISTS)

@@ -67,7 +67,7 @@ def test_trusted_clients_are_free_of_limits(env):
 def test_listener_has_its_own_limit(env):
     gate, _ = gateway(env, listener={"max_connections": 2})
     held = [Client(gate.address, source=f"127.0.{n}.1") for n in range(2)]
-    refused_at_connect(gate, "127.0.9.1", 421, "4.7.0")
+    refused_at_connect(gate, "127.0.9.1", 421, "4.3.2")
     for c in held:
         c.close()
 
@@ -272,7 +272,7 @@ def test_rule_hides_keywords(env):
 
 
 def test_greylisting(env):
-    limits = QUIET + '[greylist]\nmode = "on"\nonly = "all"\ndelay = "1s"\nproven_after = 2\n'
+    limits = QUIET + '[rates]\nmode = "off"\n[greylist]\nmode = "on"\nonly = "all"\ndelay = "1s"\nproven_after = 2\n'
     gate, down = gateway(env, limits)
 
     def one(sender, source="127.0.7.1"):

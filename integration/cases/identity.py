@@ -175,7 +175,8 @@ def test_proxy_v2_out(env):
 def test_awkward_helo_in_identity(env):
     """xtext, bounds, and no way to forge an attribute through the HELO name."""
     down = env.downstream({"keywords": [*KEYWORDS, XCLIENT]})
-    front = env.gateway(down)
+    lax = '[hello]\nsyntax = "off"\nbare_address = "off"\nwrong_literal = "off"\nliteral = "off"\n'
+    front = env.gateway(down, files={"protocol.toml": lax})
     for name in ("[192.0.2.1]", "a=b", "x" * 250, "plus+sign.example.com", "_under.example.com"):
         with front.client() as c:
             got = c.cmd(f"EHLO {name}")

@@ -6,7 +6,7 @@
 
 use super::check::Check;
 use super::common::{PROTOCOL, in_mode, is_free, later, verdict_of};
-use crate::config::model::Policy;
+use crate::config::model::{Policy, ZoneOf};
 use crate::reply::catalogue;
 use crate::rules::Mode;
 use crate::verdict::{Effect, Event, Fact, Facts, Finding, Listings, Needs, Source, Stage, Verdict};
@@ -31,7 +31,12 @@ impl Check for Reputation {
     fn needs(&self, stage: Stage, policy: &Policy) -> Needs {
         let rules = &policy.protocol.reputation;
         let unused = rules.mode == Mode::Off || rules.zones.is_empty() || is_early(stage, policy);
-        if unused { Needs::NONE } else { Needs::LISTINGS }
+        let of_name = rules.zones.iter().any(|zone| zone.of == ZoneOf::ReverseName);
+        match (unused, of_name) {
+            (true, _) => Needs::NONE,
+            (false, false) => Needs::LISTINGS,
+            (false, true) => Needs::LISTINGS.and(Needs::REVERSE_NAME),
+        }
     }
 
     fn check(&self, stage: Stage, facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>) {

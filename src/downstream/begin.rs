@@ -7,8 +7,8 @@ use super::gate::{Kind, Place};
 use super::identity::{Introduction, Peer};
 use super::open::accepted;
 use super::pool::{Key, Pool, close};
+use super::priority::Priority;
 use super::session::Session;
-use super::standing::Standing;
 use super::step::of_opening;
 use crate::reply::Reply;
 use crate::smtp::client::Awaiting;
@@ -40,7 +40,7 @@ pub struct Wanted<'a> {
     /// MAIL's SIZE parameter goes down only where the server offers SIZE: the same line without it.
     pub first_without_size: Option<&'a [u8]>,
     /// How its client stands when connections are scarce.
-    pub standing: Standing,
+    pub priority: Priority,
 }
 
 /// A session that has answered the first line. Where it takes pipelining, the replies to the other lines
@@ -63,7 +63,7 @@ impl Pool {
     pub async fn begin(&self, wanted: &Wanted<'_>) -> Result<Begun, DownstreamError> {
         // Credentials stay in their session, between messages too.
         let kind = if wanted.awaiting == Awaiting::Auth { Kind::Own } else { Kind::Shared };
-        let slot = self.slot(wanted.standing, kind).await?;
+        let slot = self.slot(wanted.priority, kind).await?;
         let mut slot = Some(slot);
         while let Some(session) = self.take_resting(wanted.key) {
             match timeout(RESTED_LIMIT, self.on_rested(session, wanted)).await {

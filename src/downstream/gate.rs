@@ -6,7 +6,7 @@
 //! Beyond the bounds: whoever may not wait, or waited for too long, is told so; the queue holds no more than
 //! there are client sessions.
 
-use super::standing::Standing;
+use super::priority::Priority;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,7 +27,7 @@ struct Inner {
     shared: usize,
     /// In use by sessions that carry credentials.
     own: usize,
-    /// One for each [`Standing`], best first.
+    /// One for each [`Priority`], best first.
     queues: [VecDeque<Ticket>; 3],
     next_ticket: u64,
     shed: u64,
@@ -87,7 +87,7 @@ impl Gate {
     /// See [`Full`].
     pub(super) async fn enter(
         self: &Arc<Self>,
-        standing: Standing,
+        priority: Priority,
         kind: Kind,
         wait: Duration,
     ) -> Result<Place, Full> {
@@ -98,13 +98,13 @@ impl Gate {
                 inner.take(kind);
                 return Ok(Place { gate: Arc::clone(self), kind });
             }
-            if inner.sheds(standing, self.max) {
+            if inner.sheds(priority, self.max) {
                 inner.shed += 1;
                 return Err(Full::Shed);
             }
-            inner.queue(standing, kind)
+            inner.queue(priority, kind)
         };
-        let _leaves = Leaves { gate: self, standing, number };
+        let _leaves = Leaves { gate: self, priority, number };
         // The sender goes only with its ticket, and that only with a place or by `Leaves`.
         timeout(wait, told).await.map_err(|_| Full::Late)?.map_err(|_| Full::Late)
     }
@@ -162,24 +162,24 @@ impl Inner {
         self.queues.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether a client of this standing does not wait now. The bad never do; strangers not while the downstream is
+    /// Whether a client of this priority does not wait now. The bad never do; strangers not while the downstream is
     /// under pressure and as many wait already as have a place, nor ever behind a queue of twice as many.
-    fn sheds(&self, standing: Standing, max: usize) -> bool {
+    fn sheds(&self, priority: Priority, max: usize) -> bool {
         let waiting = self.waiting();
-        match standing {
-            Standing::Known => false,
-            Standing::Unknown => {
+        match priority {
+            Priority::Known => false,
+            Priority::Unknown => {
                 waiting >= 2 * self.limit.max(1) || (self.limit < max && waiting >= self.limit)
             }
-            Standing::Bad => self.limit < max || waiting > 0,
+            Priority::Bad => self.limit < max || waiting > 0,
         }
     }
 
-    fn queue(&mut self, standing: Standing, kind: Kind) -> (u64, oneshot::Receiver<Place>) {
+    fn queue(&mut self, priority: Priority, kind: Kind) -> (u64, oneshot::Receiver<Place>) {
         let (tell, told) = oneshot::channel();
         let number = self.next_ticket;
         self.next_ticket += 1;
-        if let Some(queue) = self.queues.get_mut(standing.rank()) {
+        if let Some(queue) = self.queues.get_mut(priority.rank()) {
             queue.push_back(Ticket { number, kind, tell });
         }
         (number, told)
@@ -212,14 +212,14 @@ impl Drop for Place {
 /// Takes a ticket out of its queue, also when the wait is cancelled.
 struct Leaves<'a> {
     gate: &'a Gate,
-    standing: Standing,
+    priority: Priority,
     number: u64,
 }
 
 impl Drop for Leaves<'_> {
     fn drop(&mut self) {
         let mut inner = self.gate.lock();
-        if let Some(queue) = inner.queues.get_mut(self.standing.rank()) {
+        if let Some(queue) = inner.queues.get_mut(self.priority.rank()) {
             queue.retain(|ticket| ticket.number != self.number);
         }
     }
@@ -232,9 +232,9 @@ mod tests {
 
     const WAIT: Duration = Duration::from_secs(30);
 
-    fn waits(gate: &Arc<Gate>, standing: Standing) -> JoinHandle<Result<Place, Full>> {
+    fn waits(gate: &Arc<Gate>, priority: Priority) -> JoinHandle<Result<Place, Full>> {
         let gate = Arc::clone(gate);
-        tokio::spawn(async move { gate.enter(standing, Kind::Shared, WAIT).await })
+        tokio::spawn(async move { gate.enter(priority, Kind::Shared, WAIT).await })
     }
 
     async fn settle() {
@@ -244,14 +244,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_best_come_first_and_within_a_class_who_came_first() {
         let gate = Gate::new(1);
-        let place = gate.enter(Standing::Unknown, Kind::Shared, WAIT).await.unwrap();
-        let stranger = waits(&gate, Standing::Unknown);
+        let place = gate.enter(Priority::Unknown, Kind::Shared, WAIT).await.unwrap();
+        let stranger = waits(&gate, Priority::Unknown);
         settle().await;
-        let known = waits(&gate, Standing::Known);
+        let known = waits(&gate, Priority::Known);
         settle().await;
-        let later = waits(&gate, Standing::Known);
+        let later = waits(&gate, Priority::Known);
         settle().await;
-        assert_eq!(waits(&gate, Standing::Bad).await.unwrap().unwrap_err(), Full::Shed);
+        assert_eq!(waits(&gate, Priority::Bad).await.unwrap().unwrap_err(), Full::Shed);
         drop(place);
         let place = known.await.unwrap().unwrap();
         settle().await;
@@ -266,18 +266,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_who_is_gone_keeps_a_place() {
         let gate = Gate::new(1);
-        let place = gate.enter(Standing::Known, Kind::Shared, WAIT).await.unwrap();
-        let gone = waits(&gate, Standing::Known);
+        let place = gate.enter(Priority::Known, Kind::Shared, WAIT).await.unwrap();
+        let gone = waits(&gate, Priority::Known);
         settle().await;
-        let patient = waits(&gate, Standing::Known);
+        let patient = waits(&gate, Priority::Known);
         settle().await;
         gone.abort();
         let _ = gone.await;
         assert_eq!(gate.load().waiting, 1);
         drop(place);
         drop(patient.await.unwrap().unwrap());
-        let _place = gate.enter(Standing::Known, Kind::Shared, WAIT).await.unwrap();
-        assert_eq!(waits(&gate, Standing::Known).await.unwrap().unwrap_err(), Full::Late);
+        let _place = gate.enter(Priority::Known, Kind::Shared, WAIT).await.unwrap();
+        assert_eq!(waits(&gate, Priority::Known).await.unwrap().unwrap_err(), Full::Late);
         assert_eq!((gate.load().waiting, gate.load().in_use), (0, 1));
     }
 
@@ -286,17 +286,17 @@ mod tests {
         let gate = Gate::new(4);
         let mut places = Vec::new();
         for _ in 0..4 {
-            places.push(gate.enter(Standing::Unknown, Kind::Shared, WAIT).await.unwrap());
+            places.push(gate.enter(Priority::Unknown, Kind::Shared, WAIT).await.unwrap());
         }
         gate.set_limit(2);
-        let first = waits(&gate, Standing::Unknown);
-        let second = waits(&gate, Standing::Unknown);
+        let first = waits(&gate, Priority::Unknown);
+        let second = waits(&gate, Priority::Unknown);
         settle().await;
-        assert_eq!(waits(&gate, Standing::Unknown).await.unwrap().unwrap_err(), Full::Shed);
+        assert_eq!(waits(&gate, Priority::Unknown).await.unwrap().unwrap_err(), Full::Shed);
         places.truncate(2);
         settle().await;
         assert!(!first.is_finished() && gate.load().in_use == 2);
-        let known = waits(&gate, Standing::Known);
+        let known = waits(&gate, Priority::Known);
         settle().await;
         places.pop();
         let known = known.await.unwrap().unwrap();
@@ -311,14 +311,14 @@ mod tests {
     async fn sessions_with_credentials_are_below_the_limit_of_all() {
         let gate = Gate::new(3);
         gate.set_limit(1);
-        let own = gate.enter(Standing::Unknown, Kind::Own, WAIT).await.unwrap();
-        let _second = gate.enter(Standing::Unknown, Kind::Own, WAIT).await.unwrap();
-        let shared = gate.enter(Standing::Unknown, Kind::Shared, WAIT).await.unwrap();
-        let known = waits(&gate, Standing::Known);
+        let own = gate.enter(Priority::Unknown, Kind::Own, WAIT).await.unwrap();
+        let _second = gate.enter(Priority::Unknown, Kind::Own, WAIT).await.unwrap();
+        let shared = gate.enter(Priority::Unknown, Kind::Shared, WAIT).await.unwrap();
+        let known = waits(&gate, Priority::Known);
         settle().await;
         // A place for credentials is free; whoever waits for a shared one does not stand in the way.
         drop(own);
-        let third = gate.enter(Standing::Unknown, Kind::Own, Duration::ZERO).await.unwrap();
+        let third = gate.enter(Priority::Unknown, Kind::Own, Duration::ZERO).await.unwrap();
         assert!(!known.is_finished());
         drop((shared, third));
         drop(known.await.unwrap().unwrap());

@@ -8,8 +8,8 @@ use super::dial::Dial;
 use super::error::DownstreamError;
 use super::gate::{Full, Gate, Kind, Place};
 use super::pressure::{Pressure, Reduced};
+use super::priority::Priority;
 use super::session::Session;
-use super::standing::Standing;
 use super::tls::ClientTls;
 use crate::config::model::{self, Identity};
 use crate::smtp::extension::Capabilities;
@@ -151,8 +151,8 @@ impl Pool {
     }
 
     /// Waits for a place among the connections that the downstream is given now.
-    pub(super) async fn slot(&self, standing: Standing, kind: Kind) -> Result<Place, DownstreamError> {
-        self.gate.enter(standing, kind, self.limits.wait).await.map_err(|full| match full {
+    pub(super) async fn slot(&self, priority: Priority, kind: Kind) -> Result<Place, DownstreamError> {
+        self.gate.enter(priority, kind, self.limits.wait).await.map_err(|full| match full {
             Full::Late => DownstreamError::Busy {
                 name: Arc::clone(&self.config.name),
                 seconds: self.limits.wait.as_secs(),

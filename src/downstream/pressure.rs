@@ -220,7 +220,7 @@ fn unix_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::super::gate::{Kind, Place};
-    use super::super::standing::Standing;
+    use super::super::priority::Priority;
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -233,7 +233,7 @@ mod tests {
     async fn places(gate: &Arc<Gate>, count: usize) -> Vec<Place> {
         let mut places = Vec::new();
         for _ in 0..count {
-            places.push(gate.enter(Standing::Known, Kind::Shared, Duration::ZERO).await.unwrap());
+            places.push(gate.enter(Priority::Known, Kind::Shared, Duration::ZERO).await.unwrap());
         }
         places
     }

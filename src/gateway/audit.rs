@@ -416,11 +416,8 @@ mod tests {
             tls: text("TLSv1.3 TLS13_AES_256_GCM_SHA384"),
             user: None,
             authenticated: false,
-            from: "<a@example.com>".into(),
-            to: vec![RecipientLine {
-                rcpt: "<b@example.net>".into(),
-                reply: "250 2.1.5 Recipient ok".into(),
-            }],
+            from: "a@example.com".into(),
+            to: vec![RecipientLine { rcpt: "b@example.net".into(), reply: "250 2.1.5 Recipient ok".into() }],
             size: 4321,
             verdict: "continue",
             findings: Vec::new(),

@@ -3,6 +3,7 @@
 //! The session with the downstream that says 235 belongs to this client until it leaves. Nothing of the
 //! dialogue is ever logged.
 
+use super::live::Doing;
 use super::session::{End, Session};
 use crate::downstream::{Begun, DownstreamError, Key, Wanted};
 use crate::limits::Kind;
@@ -40,6 +41,7 @@ impl Session {
             return self.first_auth(mechanism, initial, line).await;
         };
         self.auth = Some(mechanism);
+        self.place.state(Doing::Auth);
         self.note_user(initial.as_deref());
         self.auth_exchange(&line).await
     }
@@ -70,7 +72,7 @@ impl Session {
             awaiting: Awaiting::Auth,
             secured: true,
             first_without_size: None,
-            standing: self.priority(),
+            priority: self.priority(),
         };
         match self.entrance.pool.begin(&wanted).await {
             Ok(Begun { mut session, first, .. }) => {

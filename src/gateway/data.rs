@@ -2,6 +2,7 @@
 
 use super::clock::millis;
 use super::incoming::Incoming;
+use super::live::Doing;
 use super::session::{End, Session};
 use super::standing::Refusal;
 use super::transaction::Transaction;
@@ -154,6 +155,7 @@ impl Session {
             transaction.data_began = Some(now);
             transaction.times.envelope = millis(now - transaction.began);
         }
+        self.place.state(Doing::Data);
         self.incoming = Some(Box::new(Incoming::new(Arc::clone(&self.gateway.budget), now)));
     }
 

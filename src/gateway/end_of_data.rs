@@ -6,6 +6,7 @@
 use super::audit::{HeaderLine, MessageLine, RecipientLine, finding_line};
 use super::clock::{millis, unix_ms};
 use super::incoming::Incoming;
+use super::live::Doing;
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
@@ -28,6 +29,7 @@ impl Session {
     pub(super) async fn end_of_data(&mut self, incoming: Incoming, facts: BodyFacts) -> Result<(), End> {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Ok(()) };
         let ended = Instant::now();
+        self.place.state(Doing::Deliver);
         transaction.octets = facts.octets;
         transaction.times.data = transaction.data_began.map_or(0.0, |began| millis(ended - began));
         let finish_by = after_data(transaction);
@@ -230,6 +232,7 @@ impl Session {
     fn conclude(&mut self, reply: &Reply) {
         if reply.is_success() {
             self.counts.messages += 1;
+            self.place.message();
             self.counts.commands = 0;
             self.gateway.counters.delivered();
             self.count_delivered();

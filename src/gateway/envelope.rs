@@ -4,12 +4,14 @@
 //! where the downstream takes it, and the replies come back as they are, in the client's order.
 
 use super::generation::Generation;
+use super::live::Doing;
 use super::parameters;
 use super::session::{End, Session};
 use super::standing::{Refusal, is_exempt};
 use super::transaction::{Recipient, Target, Transaction};
 use crate::checks;
 use crate::downstream::{Begun, DownstreamError, Key, Session as Link};
+use crate::mail::escape;
 use crate::reply::{Class, Entry, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::smtp::command::{Command, Mail, Rcpt};
@@ -79,6 +81,8 @@ impl Session {
             Err(entry) => return self.refused(entry, None),
         };
         let transaction = self.new_transaction(mail, needs);
+        self.place.state(Doing::Envelope);
+        self.place.sender(Some(&escape(transaction.mail.path.to_string().as_bytes())));
         self.transaction = Some(Box::new(transaction));
         let refusal = self.judge_connect_again().or_else(|| self.judge_sender());
         self.standing.conduct.over = None;

@@ -1,5 +1,6 @@
 //! The beginning of a session: PROXY header, greeting, HELO and EHLO, STARTTLS, XCLIENT.
 
+use super::live::Doing;
 use super::prefixed::Prefixed;
 use super::session::{End, Hello, Session};
 use super::standing::{Refusal, Standing};
@@ -106,6 +107,7 @@ impl Session {
     }
 
     pub(super) fn greet(&mut self) {
+        self.place.state(Doing::Command);
         let text = format!("{} {}", self.generation.policy.hostname, self.entrance.listener.greeting);
         self.server.transcript_mut().share();
         self.server.greet(&catalogue::GREETING.reply().with_text(text.trim_end()));
@@ -114,6 +116,7 @@ impl Session {
     fn show(&mut self) {
         let since = super::clock::unix_ms();
         self.place.show(self.id, self.client.ip, &self.entrance.listener.name, since);
+        self.place.state(Doing::Greeting);
     }
 
     /// A listed balancer begins with its header, or is closed without a word: it speaks no SMTP itself.

@@ -173,9 +173,9 @@ impl Live {
             .filter(|e| meant(*e.key(), e.ip))
             .map(|e| (*e.key(), Arc::clone(e.value())))
             .collect();
-        // Not within the iteration: whoever is woken may want the map.
-        found.iter().for_each(|(_, entry)| entry.kick());
-        found.iter().map(|(id, entry)| entry.report(*id)).collect()
+        // Not within the iteration: whoever is woken may want the map. One that was asked before is on its way out.
+        let kicked = found.into_iter().filter(|(_, entry)| entry.kick());
+        kicked.map(|(id, entry)| entry.report(id)).collect()
     }
 }
 
@@ -184,15 +184,16 @@ impl Entry {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn kick(&self) {
-        let waker = {
+    /// False where it was asked to end before.
+    fn kick(&self) -> bool {
+        let (first, waker) = {
             let mut said = self.said();
-            said.kicked = true;
-            said.waker.take()
+            (!std::mem::replace(&mut said.kicked, true), said.waker.take())
         };
         if let Some(waker) = waker {
             waker.wake();
         }
+        first
     }
 
     fn report(&self, id: Id) -> LiveReport {

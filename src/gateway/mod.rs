@@ -47,7 +47,7 @@ pub use live::{Doing, LiveReport, Place, Which};
 pub use phase::Phase;
 pub use reload::{ReloadReport, reload};
 pub use restore::Restore;
-pub use rules::load_rules;
+pub use rules::{load_rules, load_rules_with};
 pub use runtime::{Started, start};
 pub use session::{Accepted, Session};
 pub use shutdown::drain;

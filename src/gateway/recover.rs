@@ -1,5 +1,6 @@
 //! The link of a transaction over time: begun, kept alive, said again when it died, given back.
 
+use super::live::Doing;
 use super::session::Session;
 use super::transaction::Transaction;
 use crate::downstream::{Begun, DownstreamError, Peer, Session as Link, Wanted};
@@ -58,7 +59,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: transaction.needs.contains(&"REQUIRETLS"),
             first_without_size: transaction.mail_line_without_size.as_deref(),
-            standing: self.priority(),
+            priority: self.priority(),
         };
         let pool = Arc::clone(&transaction.entrance.pool);
         self.begin_pooled(parked, &pool, &wanted).await
@@ -221,7 +222,7 @@ impl Session {
             awaiting: Awaiting::Command,
             secured: false,
             first_without_size: None,
-            standing: self.priority(),
+            priority: self.priority(),
         };
         let Begun { session, first, .. } = self.entrance.pool.begin(&wanted).await?;
         self.entrance.pool.give_back(&key, session);
@@ -233,6 +234,8 @@ impl Session {
         self.close_link();
         // Chunks of a message that was reset must never begin the next one.
         self.incoming = None;
+        self.place.state(Doing::Command);
+        self.place.sender(None);
         if let Some(transaction) = self.transaction.take() {
             let refused = transaction.final_reply.as_ref().or_else(|| transaction.last_refusal());
             if refused.is_some_and(Reply::is_refusal) && self.refused.len() < REFUSED_KEPT {

@@ -11,9 +11,19 @@ use std::path::Path;
 /// their texts are the same. There is a policy exactly if no problem is an error.
 #[must_use]
 pub fn load_rules(rules_dir: &Path, before: Option<&Policy>) -> (Option<Policy>, Vec<Problem>) {
+    load_rules_with(rules_dir, before, &[])
+}
+
+/// As [`load_rules`], as if these files (`lists/blocks.list`) had these texts: what would become of a change.
+#[must_use]
+pub fn load_rules_with(
+    rules_dir: &Path,
+    before: Option<&Policy>,
+    changed: &[(&str, &str)],
+) -> (Option<Policy>, Vec<Problem>) {
     let now = unix_ms() / 1000;
-    let (policy, mut problems) =
-        config::load(rules_dir, Moment { now, before: before.map(|policy| &policy.loaded) });
+    let moment = Moment { now, before: before.map(|policy| &policy.loaded) };
+    let (policy, mut problems) = config::load_with(rules_dir, moment, changed);
     let failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
     let policy = policy.filter(|_| failed.is_empty());
     problems.extend(failed);

@@ -227,6 +227,12 @@ impl Bans {
         self.table.find(crate::mail::unmapped(ip), now)
     }
 
+    /// Whether the address has ban points within the window.
+    #[must_use]
+    pub fn has_points(&self, ip: IpAddr, policy: &Policy, now: i64) -> bool {
+        policy.bans.mode != Mode::Off && self.points.has(&address(ip, &policy.connections), now)
+    }
+
     /// Counts what an address did. A ban where that was too much: with `mode = "log"` it is only told, with `off`
     /// nothing is counted. Who is banned already is not banned again. Exempt clients are not to be counted.
     pub fn offend(&self, ip: IpAddr, offence: Offence, policy: &Policy, now: i64) -> Option<Ban> {
@@ -442,7 +448,9 @@ mod tests {
     fn points_within_the_window_lead_to_a_ban_that_says_why() {
         let (bans, _dir) = open();
         let (who, policy) = (ip("192.0.2.1"), policy());
+        assert!(!bans.has_points(who, &policy, 0));
         assert_eq!(bans.offend(who, EARLY, &policy, 0), None);
+        assert!(bans.has_points(who, &policy, 3599) && !bans.has_points(who, &policy, 3600));
         assert_eq!(bans.offend(who, Offence::Event(Event::Refused), &policy, 0), None);
         assert_eq!(bans.offend(who, EARLY, &policy, 3601), None, "the first is over");
         assert_eq!(bans.offend(who, AUTH, &policy, 3700), None);

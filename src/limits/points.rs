@@ -109,6 +109,12 @@ impl Points {
         Some(words.join(", "))
     }
 
+    /// Whether anything is still held against it.
+    pub(super) fn has(&self, who: &IpNet, now: i64) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.peek(who).is_some_and(|sheet| sheet.ends > now)
+    }
+
     pub(super) fn forget(&self, who: &IpNet) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
     }

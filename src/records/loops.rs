@@ -4,7 +4,7 @@
 //! count, for the client is to come again with it; what the loop guard refused does. Memory is bounded: two
 //! generations of sightings (the older is forgotten when the newer is full) and the loops themselves.
 
-use super::record::Record;
+use super::record::{RecipientView, Record};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
@@ -95,7 +95,7 @@ impl Loops {
             };
             let sighting = self.see(key, &record.message, now);
             if sighting.count >= SIGHTINGS || self.loops.contains_key(&key) {
-                self.tell(key, sighting, record, &to.rcpt, (now, guarded));
+                self.tell(key, sighting, record, to, (now, guarded));
             }
         }
     }
@@ -120,7 +120,7 @@ impl Loops {
         key: u64,
         sighting: Sighting,
         record: &Record<'_>,
-        recipient: &str,
+        recipient: &RecipientView<'_>,
         (now, guarded): (i64, bool),
     ) {
         if self.loops.len() >= LOOPS_MAX && !self.loops.contains_key(&key) {
@@ -129,8 +129,8 @@ impl Loops {
         let found = self.loops.entry(key).or_insert_with(|| Loop {
             message_id: record.header.message_id.said().map(str::to_owned),
             subject: record.header.subject.said().map(str::to_owned),
-            from: record.from.to_string(),
-            recipient: recipient.to_owned(),
+            from: record.sender().unwrap_or_default(),
+            recipient: recipient.path(),
             count: sighting.count - 1,
             clients: Vec::new(),
             first_unix_ms: sighting.first,

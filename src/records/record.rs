@@ -147,7 +147,7 @@ pub struct Record<'a> {
     pub user: Text<'a>,
     /// Authenticated, also where the name is unknown.
     pub authenticated: bool,
-    /// Reverse-path with its brackets, escaped.
+    /// Reverse-path without its brackets, escaped; empty is the null one of a message. See [`Record::sender`].
     #[serde(borrow)]
     pub from: Text<'a>,
     /// Recipients.
@@ -197,12 +197,24 @@ pub struct Record<'a> {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub struct RecipientView<'a> {
-    /// Forward-path, escaped.
+    /// Forward-path without its brackets, escaped.
     #[serde(borrow)]
     pub rcpt: Text<'a>,
     /// Reply.
     #[serde(borrow)]
     pub reply: Text<'a>,
+}
+
+impl RecipientView<'_> {
+    /// The forward-path with its brackets, as [`Record::sender`].
+    #[must_use]
+    pub fn path(&self) -> String {
+        in_brackets(&self.rcpt)
+    }
+}
+
+fn in_brackets(path: &str) -> String {
+    if path.starts_with('<') { path.to_owned() } else { format!("<{path}>") }
 }
 
 /// One finding.
@@ -296,6 +308,12 @@ impl<'a> Record<'a> {
         self.message.parse().or_else(|_| self.session.parse()).ok()
     }
 
+    /// The reverse-path of a message, with its brackets; cut and escaped where it was long or strange.
+    #[must_use]
+    pub fn sender(&self) -> Option<String> {
+        (self.kind == Kind::Message).then(|| in_brackets(&self.from))
+    }
+
     /// What was looked up; nothing where the record has none that this version understands.
     #[must_use]
     pub fn gathered(&self) -> Gathered {
@@ -339,7 +357,7 @@ pub(super) mod tests {
     fn a_record_is_read_whatever_else_it_has() {
         let line = r#"{"time":"2026-11-21T20:00:00.123Z","kind":"message","session":"7F3K9QAB","message":"7F3K9QAC",
             "generation":3,"listener":"in","direction":"inbound","client":"192.0.2.7","port":4711,"helo":"a\\x00",
-            "tls":null,"user":null,"from":"<a@example.com>","to":[{"rcpt":"<b@example.net>","reply":"550 5.7.1 no","new":1}],
+            "tls":null,"user":null,"from":"a@example.com","to":[{"rcpt":"b@example.net","reply":"550 5.7.1 no","new":1}],
             "size":12,"verdict":"reject","findings":[
               {"id":"seen","verdict":"reject","enforced":false},
               {"id":"block","stage":"rcpt","verdict":"reject","file":"lists/blocks.list","line":7,"text":"listed"}],
@@ -349,7 +367,8 @@ pub(super) mod tests {
         assert_eq!((record.kind, record.unix_ms()), (Kind::Message, 1_795_291_200_123));
         assert_eq!(record.id().unwrap().to_string(), "7F3K9QAC");
         assert_eq!((&*record.helo, record.tls.said(), &*record.header.from), ("a\\x00", None, ""));
-        assert_eq!(&*record.to[0].reply, "550 5.7.1 no");
+        assert_eq!((&*record.to[0].reply, record.to[0].path().as_str()), ("550 5.7.1 no", "<b@example.net>"));
+        assert_eq!(record.sender().as_deref(), Some("<a@example.com>"));
         let deciding = record.deciding().unwrap();
         assert_eq!((&*deciding.id, &*deciding.file, deciding.line), ("block", "lists/blocks.list", 7));
         assert_eq!(record.gathered().country, Fact::Known("DE".into()));

@@ -126,11 +126,11 @@ impl Tally<'_> {
     }
 }
 
-/// A path in small letters without its brackets, and its domain; `<>` stays.
+/// A path in small letters without its brackets, and its domain; the null one is `<>`.
 fn mailbox<'n>(path: &str, name: &'n mut String) -> (&'n str, Option<&'n str>) {
-    let inner = path.strip_prefix('<').and_then(|p| p.strip_suffix('>')).filter(|p| !p.is_empty());
+    let inner = path.strip_prefix('<').and_then(|p| p.strip_suffix('>')).unwrap_or(path);
     name.clear();
-    name.push_str(inner.unwrap_or(path));
+    name.push_str(if inner.is_empty() { "<>" } else { inner });
     name.make_ascii_lowercase();
     (name, name.rsplit_once('@').map(|(_, domain)| domain).filter(|d| !d.is_empty()))
 }
@@ -153,9 +153,9 @@ mod tests {
     fn every_source_of_a_record_is_counted() {
         let rows = counted(&[
             r#"{"time":"2026-11-21T20:00:00.123Z","kind":"message","session":"7F3K9QAB","message":"7F3K9QAC","client":"2001:db8::1",
-               "from":"<A@Example.com>","to":[{"rcpt":"<b@y.example>","reply":"250 ok"},{"rcpt":"<c@y.example>","reply":"550 no"}],
+               "from":"A@Example.com","to":[{"rcpt":"b@y.example","reply":"250 ok"},{"rcpt":"c@y.example","reply":"550 no"}],
                "size":100,"reply":"250 ok","findings":[{"id":"r1","verdict":"reject"},{"id":"r1"},{"id":"r2","verdict":"continue"}]}"#,
-            r#"{"kind":"message","client":"192.0.2.7","from":"<>","to":[{"rcpt":"postmaster","reply":"250 ok"}],"reply":"451 later"}"#,
+            r#"{"kind":"message","client":"192.0.2.7","from":"","to":[{"rcpt":"postmaster","reply":"250 ok"}],"reply":"451 later"}"#,
             r#"{"kind":"connection","client":"192.0.2.7","end":"quit"}"#,
             r#"{"kind":"connection","session":"7F3K9QAB","client":"198.51.100.1","end":"quit","findings":[{"id":"r1","verdict":"reject"}]}"#,
             r#"{"kind":"connection","session":"7F3K9QAC","client":"198.51.100.2","end":"quit","findings":[{"id":"r3","verdict":"reject"}]}"#,

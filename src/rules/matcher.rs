@@ -110,7 +110,7 @@ impl Matcher {
 
     /// Whether its own items say what it wants: no list does, and it is not all but the exceptions.
     fn is_told_by_items(&self) -> bool {
-        self.wanted.lists.is_empty() && (!self.wanted.is_empty() || self.excepted.is_empty())
+        self.wanted.lists.is_empty() && (self.excepted.is_empty() || !self.wanted.is_empty())
     }
 }
 

@@ -110,7 +110,7 @@ impl<'l> Look<'l> {
         let outbound = record.direction == Some(Direction::Outbound);
         if outbound && record.is_delivered() {
             for to in record.to.iter().filter(|to| to.reply.starts_with('2')) {
-                add(&mut self.written_to, bare(&to.rcpt));
+                add(&mut self.written_to, bare(&to.path()));
             }
         }
         if !self.hits_client(record) && !self.hits_envelope(record) {
@@ -122,7 +122,7 @@ impl<'l> Look<'l> {
         self.report.delivered += u64::from(delivered);
         self.report.refused += u64::from(!delivered);
         self.report.clean += u64::from(record.is_clean());
-        add(&mut self.senders, bare(&record.from));
+        add(&mut self.senders, bare(&record.sender().unwrap_or_default()));
         if let Some(ip) = record.client {
             add(&mut self.clients, ip.to_string());
         }
@@ -147,8 +147,8 @@ impl<'l> Look<'l> {
             }
             Err(_) => false,
         };
-        path(Kind::Sender, &record.from)
-            || record.to.iter().any(|to| path(Kind::Recipient, &to.rcpt))
+        record.sender().is_some_and(|sender| path(Kind::Sender, &sender))
+            || record.to.iter().any(|to| path(Kind::Recipient, &to.path()))
             || header_mailbox(&record.header.from)
                 .is_some_and(|m| self.hits(Kind::HeaderFrom, Subject::Mailbox(&m), direction))
     }
@@ -227,12 +227,12 @@ mod tests {
             )
         };
         let text = [
-            message(1, "192.0.2.7", "<old@spam.example>", "<b@example.net>", "250 ok", "inbound"),
-            message(20, "192.0.2.7", "<a@spam.example>", "<b@example.net>", "250 ok", "inbound"),
-            message(20, "192.0.2.7", "<A@Spam.example>", "<c@example.net>", "550 no", "inbound"),
-            message(20, "192.0.2.8", "<partner@good.example>", "<b@example.net>", "250 ok", "inbound"),
-            message(21, "10.0.0.1", "<b@example.net>", "<partner@good.example>", "250 ok", "outbound"),
-            message(21, "10.0.0.1", "<b@example.net>", "<a@spam.example>", "250 ok", "outbound"),
+            message(1, "192.0.2.7", "old@spam.example", "b@example.net", "250 ok", "inbound"),
+            message(20, "192.0.2.7", "a@spam.example", "b@example.net", "250 ok", "inbound"),
+            message(20, "192.0.2.7", "A@Spam.example", "c@example.net", "550 no", "inbound"),
+            message(20, "192.0.2.8", "partner@good.example", "b@example.net", "250 ok", "inbound"),
+            message(21, "10.0.0.1", "b@example.net", "partner@good.example", "250 ok", "outbound"),
+            message(21, "10.0.0.1", "b@example.net", "a@spam.example", "250 ok", "outbound"),
             "{\"time\":\"2026-11-21T20:00:00.000Z\",\"kind\":\"connection\",\"client\":\"192.0.2.7\"}\n".into(),
             "{\"time\":\"2026-11-21T20:00:00.000Z\",\"kind\":\"refused\",\"client\":\"192.0.2.7\",\"count\":40}\n".into(),
         ]

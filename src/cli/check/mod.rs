@@ -12,6 +12,7 @@ mod around;
 mod dialogue;
 mod folders;
 mod listeners;
+mod names;
 mod overhear;
 mod own;
 mod relay;

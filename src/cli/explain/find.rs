@@ -118,7 +118,9 @@ fn of_transcripts(state_dir: &Path, begin: &str) -> io::Result<BTreeMap<String, 
 fn words(record: &Record<'_>) -> String {
     let client = record.client.map_or_else(String::new, |ip| ip.to_string());
     match record.kind {
-        Kind::Message => format!("{}  {client}  {} {}", record.time, record.from, record.verdict),
+        Kind::Message => {
+            format!("{}  {client}  {} {}", record.time, record.sender().unwrap_or_default(), record.verdict)
+        }
         Kind::Connection | Kind::Refused | Kind::Other => {
             format!("{}  {client}  session, {}", record.time, record.end)
         }
@@ -168,7 +170,7 @@ pub(super) mod tests {
     use crate::mail::Scramble;
     use crate::records::Records;
 
-    pub(in super::super) const MESSAGE: &str = r#"{"time":"2026-11-21T20:00:01.000Z","kind":"message","session":"7F3K9QAB","message":"7F3K0000","generation":3,"listener":"in","direction":"inbound","client":"192.0.2.7","port":4711,"name":"mx.example.com","helo":"mx.example.com","tls":null,"user":null,"authenticated":false,"from":"<a@example.com>","to":[{"rcpt":"<b@example.net>","reply":"550 5.7.1 Refused by policy [ref 7F3K0000]"}],"size":0,"verdict":"reject","findings":[{"id":"hello-literal","stage":"helo","verdict":"reject","file":"protocol.toml","line":9,"text":"a literal","enforced":false},{"id":"blocks","stage":"mail","verdict":"reject","file":"lists/blocks.list","line":7,"text":"sender is listed"}],"downstream":null,"reply":"550 5.7.1 Refused by policy [ref 7F3K0000]","header":{"message_id":null,"subject":null,"from":null},"note":null,"facts":{"country":{"known":"DE"},"hello_resolves":{"unknown":"timeout"}}}"#;
+    pub(in super::super) const MESSAGE: &str = r#"{"time":"2026-11-21T20:00:01.000Z","kind":"message","session":"7F3K9QAB","message":"7F3K0000","generation":3,"listener":"in","direction":"inbound","client":"192.0.2.7","port":4711,"name":"mx.example.com","helo":"mx.example.com","tls":null,"user":null,"authenticated":false,"from":"a@example.com","to":[{"rcpt":"b@example.net","reply":"550 5.7.1 Refused by policy [ref 7F3K0000]"}],"size":0,"verdict":"reject","findings":[{"id":"hello-literal","stage":"helo","verdict":"reject","file":"protocol.toml","line":9,"text":"a literal","enforced":false},{"id":"blocks","stage":"mail","verdict":"reject","file":"lists/blocks.list","line":7,"text":"sender is listed"}],"downstream":null,"reply":"550 5.7.1 Refused by policy [ref 7F3K0000]","header":{"message_id":null,"subject":null,"from":null},"note":null,"facts":{"country":{"known":"DE"},"hello_resolves":{"unknown":"timeout"}}}"#;
     pub(in super::super) const SESSION: &str = r#"{"time":"2026-11-21T20:00:02.000Z","kind":"connection","session":"7F3K9QAB","listener":"in","direction":"inbound","client":"192.0.2.7","port":4711,"helo":"mx.example.com","messages":0,"errors":1,"seconds":1.5,"end":"quit","reply":"550 5.7.1 Refused by policy [ref 7F3K0000]"}"#;
 
     fn state(lines: &[&str], transcripts: usize) -> tempfile::TempDir {

@@ -91,9 +91,9 @@ fn message(out: &mut String, record: &Record<'_>, paint: Paint) {
     row(out, "time", &record.time);
     row(out, "rules", &format!("generation {}", record.generation));
     client(out, record);
-    row(out, "from", &record.from);
+    row(out, "from", &record.sender().unwrap_or_default());
     for to in &record.to {
-        row(out, "to", &format!("{}  {}", to.rcpt, to.reply));
+        row(out, "to", &format!("{}  {}", to.path(), to.reply));
     }
     if record.size > 0 {
         row(out, "size", &octets(record.size));
@@ -168,6 +168,8 @@ fn judged(out: &mut String, today: &[Today], paint: Paint) {
             let place = one.place.as_deref().unwrap_or("built in");
             let reason = one.reason.as_deref().unwrap_or_default();
             let _ = write!(words, ": {rule} ({place}): {reason}");
+        } else if one.outcome != "pass" {
+            words.push_str(": a path cannot be read back (the record has long and strange ones cut)");
         }
         row(out, &one.reference, &words);
     }

@@ -60,7 +60,7 @@ struct Where<'w> {
 fn run(place: &Where<'_>, kind: Use, typed: &Typed, attributes: &Attributes) -> Result<ExitCode, String> {
     let usual = if kind == Use::Block { "blocks" } else { "allow" };
     let list = place.place.list.as_deref().unwrap_or(usual);
-    let job = Job { rules: place.rules, list, dry_run: place.place.dry_run, now: place.now };
+    let job = Job { rules: place.rules, list, dry_run: place.place.dry_run };
     let judge = |policy: &Policy| {
         if place.force { Ok(()) } else { warn::trusted(policy, typed, attributes) }
     };

@@ -3,8 +3,9 @@
 use super::effect::{self, Effect};
 use super::file::ListFile;
 use super::lock::Lock;
+use crate::config;
 use crate::config::model::Policy;
-use crate::config::{self, Moment};
+use crate::gateway::load_rules_with;
 use crate::rules::Problem;
 use crate::rules::edit::{Change, Edit};
 use std::path::Path;
@@ -18,8 +19,6 @@ pub(super) struct Job<'j> {
     /// Name of the list.
     pub list: &'j str,
     pub dry_run: bool,
-    /// Seconds since 1970.
-    pub now: i64,
 }
 
 /// What became of it.
@@ -82,11 +81,9 @@ struct Tried {
 }
 
 fn try_out(job: &Job<'_>, file: &ListFile, text: &str) -> Result<Tried, Refusal> {
-    let moment = Moment::at(job.now);
-    let (before, old) = config::load_with(job.rules, moment, &[(&file.shown, &file.text)]);
+    let (before, old) = load_rules_with(job.rules, None, &[(&file.shown, &file.text)]);
     // The other lists are not read twice.
-    let moment = Moment { before: before.as_ref().map(|policy| &policy.loaded), ..moment };
-    let (policy, problems) = config::load_with(job.rules, moment, &[(&file.shown, text)]);
+    let (policy, problems) = load_rules_with(job.rules, before.as_ref(), &[(&file.shown, text)]);
     let Some(policy) = policy else {
         let errors: Vec<String> = problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
         return Err(format!("{}\nnothing was changed: the rules would not load", errors.join("\n")));

@@ -42,7 +42,7 @@ fn run(
     let now = Timestamp::now().as_second();
     let list = options.place.list.as_deref().unwrap_or(usual);
     let dry_run = options.place.dry_run;
-    let job = Job { rules, list, dry_run, now };
+    let job = Job { rules, list, dry_run };
     let done = change::make(&job, |text| remove(text, &typed), |_| Ok(()))?;
     let texts = Texts { rules, edited: (&done.file, &done.texts.1) };
     let still = matched::by(texts, lists(&done.policy), &typed, Direction::Inbound, now);

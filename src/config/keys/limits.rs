@@ -17,7 +17,7 @@ pub static SECTIONS: &[Section] = &[
         key("prefix_v4", Number(8, 32), Value("24"), "Length of an IPv4 prefix in bits."),
         key("prefix_v6", Number(16, 128), Value("64"), "Length of an IPv6 prefix in bits."),
     ] },
-    Section { name: "rates", repeated: false, doc: "What one address may do in a period; 421 or 450 4.7.1 beyond.", keys: &[
+    Section { name: "rates", repeated: false, doc: "What one address may do in a period; beyond it 421 4.7.0, 451 4.7.1 or 452 4.5.3.", keys: &[
         key("mode", MODE, Value("\"on\""), "Whether these limits are in force."),
         key("connections", Rate, Value("\"30/1m\""), "New connections."),
         key("messages", Rate, Value("\"100/1m\""), "Messages (MAIL)."),

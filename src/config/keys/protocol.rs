@@ -17,8 +17,8 @@ pub static SECTIONS: &[Section] = &[
         key("exempt_recipients", List("local parts"), Value("[\"postmaster\"]"), "Recipients that such a refusal does not hold for."),
     ] },
     Section { name: "syntax", repeated: false, doc: "Violations of syntax and order.", keys: &[
-        key("missing_brackets", MODE, Value("\"on\""), "MAIL FROM:a@b without angle brackets (501 5.5.4)."),
-        key("space_after_colon", MODE, Value("\"off\""), "A blank between colon and path (501 5.5.4)."),
+        key("missing_brackets", MODE, Value("\"on\""), "MAIL FROM:a@b without angle brackets (501 5.1.7)."),
+        key("space_after_colon", MODE, Value("\"off\""), "A blank between colon and path (501 5.1.7)."),
         key("missing_hello", MODE, Value("\"on\""), "MAIL before HELO or EHLO (503 5.5.1)."),
         key("unqualified_sender", MODE, Value("\"log\""), "A sender without a domain (553 5.1.7)."),
         key("undeclared_8bit", MODE, Value("\"log\""), "8-bit message data without BODY=8BITMIME (554 5.6.1)."),

@@ -6,6 +6,7 @@ use super::state::{Greeted, State};
 use super::tolerance::Tolerance;
 use crate::reply::{Reply, catalogue};
 use crate::smtp::command::{Command, Violations};
+use crate::smtp::response::lines;
 
 impl Server {
     /// From now on these violations are taken. A line that was looked at already is not looked at again.
@@ -19,7 +20,7 @@ impl Server {
     /// it never holds for a client that waits for its replies.
     #[must_use]
     pub fn sent_ahead(&self) -> bool {
-        self.sent_ahead
+        self.pace.sent_ahead
     }
 
     /// A command with a violation of syntax that is not tolerated is as one that does not parse.
@@ -38,21 +39,21 @@ impl Server {
     /// Looks, when it is a command's turn and nothing of its answer is out yet, at what is here behind it.
     pub(super) fn look_behind(&mut self, command: &Command) {
         let behind = self.buffered() as u64;
-        self.sent_ahead |= match may_follow(command) {
-            Follow::Anything => !self.pipelining && behind > 0,
-            Follow::Octets(octets) => !self.pipelining && behind > octets,
+        self.pace.sent_ahead |= match may_follow(command) {
+            Follow::Anything => !self.pace.pipelining && behind > 0,
+            Follow::Octets(octets) => !self.pace.pipelining && behind > octets,
             Follow::Nothing => behind > 0,
         };
     }
 
     /// Behind a line of an AUTH dialogue, which waits for the answer to it.
     pub(super) fn look_behind_auth_line(&mut self) {
-        self.sent_ahead |= self.buffered() > 0;
+        self.pace.sent_ahead |= self.buffered() > 0;
     }
 
     /// What our answer to EHLO allows from now on.
     pub(super) fn note_offer(&mut self, reply: &Reply, extended: bool) {
-        self.pipelining = extended && offers_pipelining(reply);
+        self.pace.pipelining = extended && offers_pipelining(reply);
     }
 
     /// Where a session is without a transaction.
@@ -98,12 +99,8 @@ fn may_follow(command: &Command) -> Follow {
 
 /// Whether a line of our answer to EHLO is the keyword.
 fn offers_pipelining(reply: &Reply) -> bool {
-    let lines = reply.relayed_lines().unwrap_or_default();
-    let keyword = |line: &[u8]| {
-        let text = line.get(4..).unwrap_or_default().trim_ascii_end();
-        text.eq_ignore_ascii_case(b"PIPELINING")
-    };
-    reply.is_success() && lines.split_inclusive(|&b| b == b'\n').any(keyword)
+    let raw = reply.relayed_lines().unwrap_or_default();
+    reply.is_success() && lines(raw).any(|line| line.eq_ignore_ascii_case(b"PIPELINING"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Input: from octets to events.
 
 use super::event::Event;
-use super::state::{Ending, Greeted, State, Waiting};
+use super::state::{Ending, Greeted, Pace, State, Waiting};
 use super::tolerance::Tolerance;
 use super::transcript::Transcript;
 use crate::reply::{Entry, Reply, catalogue};
@@ -35,9 +35,7 @@ pub struct Server {
     pub(super) transcript: Transcript,
     secrets_near: bool,
     pub(super) tolerance: Tolerance,
-    /// Our last answer to EHLO offered PIPELINING.
-    pub(super) pipelining: bool,
-    pub(super) sent_ahead: bool,
+    pub(super) pace: Pace,
 }
 
 impl Default for Server {
@@ -56,8 +54,7 @@ impl Default for Server {
             transcript: Transcript::default(),
             secrets_near: false,
             tolerance: Tolerance::default(),
-            pipelining: false,
-            sent_ahead: false,
+            pace: Pace::default(),
         }
     }
 }
@@ -181,7 +178,7 @@ impl Server {
         self.state = State::ExpectHello;
         self.greeted = Greeted::No;
         self.authenticated = false;
-        self.pipelining = false;
+        self.pace.pipelining = false;
         self.framer = LineFramer::default();
     }
 

@@ -69,6 +69,15 @@ pub(super) enum Greeted {
     Ehlo,
 }
 
+/// Whether the client waits for replies where it must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Pace {
+    /// Our last answer to EHLO offered PIPELINING.
+    pub(super) pipelining: bool,
+    /// Once it did not wait.
+    pub(super) sent_ahead: bool,
+}
+
 /// How far the session is from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Ending {

@@ -2,7 +2,7 @@
 
 /// How a client stands when places are scarce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Standing {
+pub enum Priority {
     /// Trusted, authenticated, one of ours, in the middle of a transaction, or had a message delivered lately.
     Known,
     /// A stranger.
@@ -12,7 +12,7 @@ pub enum Standing {
     Bad,
 }
 
-impl Standing {
+impl Priority {
     pub(super) fn rank(self) -> usize {
         match self {
             Self::Known => 0,
