@@ -76,6 +76,7 @@ impl Session {
         // Without a greeting it came through only where the policy lets it: then nothing was offered.
         let offer = Arc::clone(self.offer.get_or_insert_with(|| Arc::new(Offer::helo())));
         let anew = self.refresh();
+        let violations = mail.violations;
         let needs = match parameters::of_mail(&mail, &offer, self.authenticated) {
             Ok(needs) => needs,
             Err(entry) => return self.refused(entry, None),
@@ -84,6 +85,7 @@ impl Session {
         self.place.state(Doing::Envelope);
         self.place.sender(Some(&escape(transaction.mail.path.to_string().as_bytes())));
         self.transaction = Some(Box::new(transaction));
+        self.tell_violations(violations, Stage::Mail);
         let refusal = if anew { self.judge_anew() } else { None };
         let refusal = refusal.or_else(|| self.judge_sender());
         self.standing.conduct.over = None;
@@ -199,6 +201,7 @@ impl Session {
     }
 
     fn judge_recipient(&mut self, rcpt: Rcpt) -> Step {
+        self.tell_violations(rcpt.violations, Stage::Rcpt);
         let exempt = checks::is_exempt(&rcpt.path, &self.generation.policy);
         let pending = self.pending(Stage::Rcpt).filter(|_| !exempt);
         self.gather_rcpt(&rcpt, pending.is_some());

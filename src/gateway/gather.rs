@@ -95,6 +95,7 @@ impl Session {
     /// Before MAIL is judged: the facts of the message's own checks too, the sender's domain, DNS lists, and
     /// what the limits say of one message more.
     pub(super) async fn gather_mail(&mut self, mail: &Mail) {
+        self.standing.conduct.improper_pipelining = self.server.sent_ahead();
         self.standing.gathered.sender_domain = Fact::default();
         self.standing.gathered.listings = Fact::default();
         if !self.standing.allowed {

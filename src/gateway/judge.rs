@@ -6,8 +6,9 @@ use super::standing::Refusal;
 use crate::checks;
 use crate::limits::{Kind, Offence};
 use crate::reply::Class;
-use crate::smtp::command::Rcpt;
-use crate::verdict::{Facts, Finding, Stage, settle};
+use crate::rules::Mode;
+use crate::smtp::command::{Rcpt, Violations};
+use crate::verdict::{Facts, Finding, Source, Stage, Verdict, settle};
 
 /// Findings of one transaction that are kept for its audit line.
 const FINDINGS_MAX: usize = 200;
@@ -86,6 +87,36 @@ impl Session {
             let room = FINDINGS_MAX.saturating_sub(transaction.findings.len());
             transaction.findings.extend(findings.into_iter().take(room));
         }
+    }
+
+    /// What was taken although it is no correct SMTP, and is to be told (`mode = "log"`).
+    pub(super) fn tell_violations(&mut self, violations: Violations, stage: Stage) {
+        if violations == Violations::default() {
+            return;
+        }
+        let syntax = &self.generation.policy.protocol.syntax;
+        let told = [
+            (
+                violations.missing_brackets,
+                syntax.missing_brackets,
+                "missing-brackets",
+                "no angle brackets around the path",
+            ),
+            (
+                violations.space_after_colon,
+                syntax.space_after_colon,
+                "space-after-colon",
+                "a blank behind the colon",
+            ),
+            (violations.missing_hello, syntax.missing_hello, "missing-hello", "MAIL without HELO or EHLO"),
+        ];
+        let findings =
+            told.into_iter().filter(|(is, mode, ..)| *is && *mode == Mode::Log).map(|(_, _, id, why)| {
+                let source = Source { file: "protocol.toml".into(), line: 0 };
+                Finding { enforced: false, ..Finding::new(id, stage, Verdict::Continue, source, why) }
+            });
+        let findings = findings.collect();
+        self.note_findings(findings);
     }
 
     pub(super) fn facts<'a>(&'a self, rcpt: Option<&'a Rcpt>) -> Facts<'a> {
