@@ -4,6 +4,7 @@
 use crate::checks::Scene;
 use crate::mail::Path;
 use crate::smtp::command::Command;
+use crate::smtp::server::Tolerance;
 use std::net::IpAddr;
 
 /// Longest script in octets.
@@ -106,7 +107,9 @@ enum Ended {
 }
 
 fn take(part: &mut Part, said: &str) -> Result<Ended, String> {
-    match Command::parse(said.as_bytes(), format!("{said}\r\n").as_bytes()) {
+    // As a listener takes it whose rules say nothing of it.
+    let command = Command::parse(said.as_bytes(), format!("{said}\r\n").as_bytes());
+    match Tolerance::default().strictly(command) {
         Command::Hello { name, .. } => {
             if part.sender.is_some() {
                 return Ok(Ended::Greeted);
