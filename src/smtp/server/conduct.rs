@@ -4,8 +4,8 @@
 use super::machine::Server;
 use super::state::{Greeted, State};
 use super::tolerance::Tolerance;
-use crate::reply::{Reply, catalogue};
-use crate::smtp::command::{Command, Violations};
+use crate::reply::Reply;
+use crate::smtp::command::Command;
 use crate::smtp::response::lines;
 
 impl Server {
@@ -21,19 +21,6 @@ impl Server {
     #[must_use]
     pub fn sent_ahead(&self) -> bool {
         self.pace.sent_ahead
-    }
-
-    /// A command with a violation of syntax that is not tolerated is as one that does not parse.
-    pub(super) fn strictly(&self, command: Command) -> Command {
-        let bad = |v: Violations| {
-            (v.missing_brackets && !self.tolerance.missing_brackets)
-                || (v.space_after_colon && !self.tolerance.space_after_colon)
-        };
-        match command {
-            Command::Mail(mail) if bad(mail.violations) => Command::Bad(catalogue::BAD_SENDER),
-            Command::Rcpt(rcpt) if bad(rcpt.violations) => Command::Bad(catalogue::BAD_RECIPIENT),
-            other => other,
-        }
     }
 
     /// Looks, when it is a command's turn and nothing of its answer is out yet, at what is here behind it.
@@ -106,6 +93,8 @@ fn offers_pipelining(reply: &Reply) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reply::catalogue;
+    use crate::smtp::command::Violations;
     use crate::smtp::server::Event;
 
     const EHLO: &str = "250-mx\r\n250-PIPELINING\r\n250 8BITMIME\r\n";

@@ -254,7 +254,7 @@ impl Server {
         }
         self.at += consumed;
         match event? {
-            Ok(command) => self.admit(self.strictly(command)),
+            Ok(command) => self.admit(self.tolerance.strictly(command)),
             Err(entry) => Some(self.drop_with(entry)),
         }
     }
