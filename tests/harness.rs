@@ -280,11 +280,14 @@ impl Keys {
                 limits.push_str(&format!("{table}\n{keys}\n"));
             }
         }
+        // Most tests send all they have at once.
+        let syntax =
+            if self.protocol.contains("[syntax]") { "" } else { "[syntax]\nimproper_pipelining = \"off\"\n" };
         std::fs::create_dir(dir.join("lists")).unwrap();
         for (name, text) in [
             ("gateway.toml", self.toml()),
             ("limits.toml", limits),
-            ("protocol.toml", self.protocol.clone()),
+            ("protocol.toml", format!("{}{syntax}", self.protocol)),
             ("lists/blocks.list", self.blocks.clone()),
             ("lists/allow.list", self.allow.clone()),
         ] {

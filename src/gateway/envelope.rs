@@ -17,7 +17,7 @@ use crate::smtp::client::Awaiting;
 use crate::smtp::command::{Command, Mail, Rcpt};
 use crate::smtp::extension::Offer;
 use crate::smtp::server::Event;
-use crate::verdict::{Finding, Stage, said};
+use crate::verdict::{Stage, said};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -102,24 +102,6 @@ impl Session {
             transaction.held = true;
         }
         Step::Hold
-    }
-
-    /// What is said to MAIL itself: of its own checks, or of earlier ones that were to be said here.
-    fn judge_sender(&mut self) -> Option<Refusal> {
-        let own = self.judge(Stage::Mail, None).refuse;
-        let pending = self.pending(Stage::Mail);
-        said(pending.as_ref(), own.as_ref()).and_then(|f| self.refusal(f))
-    }
-
-    /// The refusal that is to be said at `stage` at the latest, unless an allow entry took it back.
-    pub(super) fn pending(&self, stage: Stage) -> Option<Finding> {
-        let transaction = self.transaction.as_deref()?;
-        if self.standing.allowed || transaction.allowed {
-            return None;
-        }
-        let earlier = [self.standing.pending.as_deref(), transaction.pending.as_deref()];
-        let due = earlier.into_iter().flatten().filter(|f| f.answer_at <= stage);
-        due.fold(None, |first, second| said(first, Some(second))).cloned()
     }
 
     /// A new transaction sees the newest generation (P7), in open sessions too. Whether it is another than before.

@@ -8,7 +8,7 @@ use crate::limits::{Kind, Offence};
 use crate::reply::Class;
 use crate::rules::Mode;
 use crate::smtp::command::{Rcpt, Violations};
-use crate::verdict::{Facts, Finding, Source, Stage, Verdict, settle};
+use crate::verdict::{Facts, Finding, Source, Stage, Verdict, said, settle};
 
 /// Findings of one transaction that are kept for its audit line.
 const FINDINGS_MAX: usize = 200;
@@ -87,6 +87,24 @@ impl Session {
             let room = FINDINGS_MAX.saturating_sub(transaction.findings.len());
             transaction.findings.extend(findings.into_iter().take(room));
         }
+    }
+
+    /// What is said to MAIL itself: of its own checks, or of earlier ones that were to be said here.
+    pub(super) fn judge_sender(&mut self) -> Option<Refusal> {
+        let own = self.judge(Stage::Mail, None).refuse;
+        let pending = self.pending(Stage::Mail);
+        said(pending.as_ref(), own.as_ref()).and_then(|f| self.refusal(f))
+    }
+
+    /// The refusal that is to be said at `stage` at the latest, unless an allow entry took it back.
+    pub(super) fn pending(&self, stage: Stage) -> Option<Finding> {
+        let transaction = self.transaction.as_deref()?;
+        if self.standing.allowed || transaction.allowed {
+            return None;
+        }
+        let earlier = [self.standing.pending.as_deref(), transaction.pending.as_deref()];
+        let due = earlier.into_iter().flatten().filter(|f| f.answer_at <= stage);
+        due.fold(None, |first, second| said(first, Some(second))).cloned()
     }
 
     /// What was taken although it is no correct SMTP, and is to be told (`mode = "log"`).
