@@ -12,15 +12,24 @@ use crate::config::model::{Listener, ListenerTls};
 use crate::mail::rfc3339;
 use crate::reply::{Reply, catalogue};
 use crate::verdict::{Client, Finding, Stage};
-use socket2::{Domain, Protocol, Socket, Type};
+use nix::sys::socket::{MsgFlags, send};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 4096;
+/// How often an idle accept looks whether it is to go on.
+const ACCEPT_LOOK: Duration = Duration::from_millis(100);
+/// Most threads that accept for one listener.
+const ACCEPT_THREADS_MAX: usize = 2;
 /// Pause after an accept that failed for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -65,27 +74,54 @@ fn bind_socket(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts until the gateway drains.
-pub(super) async fn accept_loop(gateway: Arc<Gateway>, index: usize, socket: TcpListener) {
-    let mut phase = gateway.phase.subscribe();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = phase.wait_for(|p| *p == Phase::Draining) => return,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => admit(&gateway, index, stream, peer),
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "cannot accept connections; raise the limit of open files if it says so");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+/// Accepts until the gateway drains or `running` says no, in threads of its own: a connection that is refused at the
+/// door costs an accept, a write and a close, and those that stay are handed to the runtime.
+///
+/// # Errors
+/// The socket or the thread cannot be set up.
+pub(super) fn accept_in_threads(
+    gateway: &Arc<Gateway>,
+    index: usize,
+    socket: &StdListener,
+    running: &Arc<AtomicBool>,
+) -> io::Result<()> {
+    socket.set_nonblocking(false)?;
+    // accept(2) comes back now and then, to see whether it is to go on.
+    SockRef::from(socket).set_read_timeout(Some(ACCEPT_LOOK))?;
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(ACCEPT_THREADS_MAX));
+    for _ in 0..threads {
+        accept_thread(Arc::clone(gateway), index, socket.try_clone()?, Arc::clone(running))?;
     }
+    Ok(())
 }
 
-/// Errors of a connection that died before it was accepted (accept(2)).
+fn accept_thread(
+    gateway: Arc<Gateway>,
+    index: usize,
+    socket: StdListener,
+    running: Arc<AtomicBool>,
+) -> io::Result<()> {
+    let runtime = Handle::current();
+    std::thread::Builder::new().name(format!("accept-{index}")).spawn(move || {
+        let _runtime = runtime.enter();
+        while running.load(Ordering::Acquire) && *gateway.phase.borrow() != Phase::Draining {
+            match socket.accept() {
+                // A panic costs the connection, never the listener; the hook has told of it.
+                Ok((stream, peer)) => {
+                    let _ = catch_unwind(AssertUnwindSafe(|| admit(&gateway, index, stream, peer)));
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections; raise the limit of open files if it says so");
+                    std::thread::sleep(ACCEPT_PAUSE);
+                }
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Errors of a connection that died before it was accepted (accept(2)), or of none in time.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -93,10 +129,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | ErrorKind::ConnectionReset
             | ErrorKind::ConnectionRefused
             | ErrorKind::Interrupted
+            | ErrorKind::WouldBlock
+            | ErrorKind::TimedOut
     )
 }
 
-fn admit(gateway: &Arc<Gateway>, index: usize, stream: TcpStream, peer: SocketAddr) {
+fn admit(gateway: &Arc<Gateway>, index: usize, stream: StdStream, peer: SocketAddr) {
     gateway.counters.connected();
     let generation = gateway.current.load_full();
     let Some(entrance) = generation.entrances.get(index) else { return };
@@ -122,6 +160,7 @@ fn admit(gateway: &Arc<Gateway>, index: usize, stream: TcpStream, peer: SocketAd
         }
     };
     let Ok(local) = stream.local_addr() else { return };
+    let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) else { return };
     let accepted = Accepted { standing, ..Accepted::new(Box::new(stream), peer, local, index) };
     let Some(session) = Session::new(Arc::clone(gateway), accepted, place) else { return };
     tokio::spawn(session.run());
@@ -146,7 +185,7 @@ fn at_door(
 fn turn_away(
     gateway: &Gateway,
     entrance: &Entrance,
-    stream: &TcpStream,
+    stream: &StdStream,
     client: IpAddr,
     reply: Option<Reply>,
     finding: Option<Finding>,
@@ -156,7 +195,7 @@ fn turn_away(
     if let Some(reply) = &reply {
         let mut line = Vec::with_capacity(128);
         reply.clone().with_reference(id).write_to(&mut line);
-        let _ = stream.try_write(&line);
+        let _ = send(stream.as_raw_fd(), &line, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
     }
     let listener = Arc::clone(&entrance.listener.name);
     if let Some(refusals) = gateway.fold.count(client, Why { id, listener, reply, finding }) {

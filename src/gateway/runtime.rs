@@ -1,25 +1,33 @@
 //! Starting: accept loops, probes of the downstreams, and the sweep of resting connections.
 
 use super::clock::unix_ms;
-use super::listener::{Bound, accept_loop, tell_refused};
+use super::listener::{Bound, accept_in_threads, tell_refused};
 use super::state::Gateway;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// How often resting connections and unhealthy downstreams are looked at.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// What runs; aborted when it is dropped. Sessions are tasks of their own and end by draining.
+/// What runs; ends when it is dropped. Sessions are tasks of their own and end by draining.
 pub struct Started {
     tasks: JoinSet<()>,
+    accepting: Arc<AtomicBool>,
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.accepting.store(false, Ordering::Release);
+    }
 }
 
 impl Started {
     /// Stops accepting and sweeping at once.
     pub fn stop(&mut self) {
+        self.accepting.store(false, Ordering::Release);
         self.tasks.abort_all();
     }
 }
@@ -31,17 +39,16 @@ impl Started {
 pub async fn start(gateway: &Arc<Gateway>, bound: Vec<Bound>, probe_limit: Duration) -> io::Result<Started> {
     let mut tasks = JoinSet::new();
     probe(gateway, probe_limit).await;
+    let accepting = Arc::new(AtomicBool::new(true));
     for socket in bound {
         let entrances = &gateway.current.load().entrances;
         let index = entrances.iter().position(|e| e.listener.name == socket.name).unwrap_or(0);
-        socket.socket.set_nonblocking(true)?;
         // Sockets from systemd do not have it; accepted ones inherit it.
         socket2::SockRef::from(&socket.socket).set_tcp_nodelay(true)?;
-        let listener = TcpListener::from_std(socket.socket)?;
-        tasks.spawn(accept_loop(Arc::clone(gateway), index, listener));
+        accept_in_threads(gateway, index, &socket.socket, &accepting)?;
     }
     tasks.spawn(sweep_loop(Arc::clone(gateway)));
-    Ok(Started { tasks })
+    Ok(Started { tasks, accepting })
 }
 
 /// Asks every downstream what it offers, all at once; who is slower than the limit is heard later.
