@@ -302,6 +302,20 @@ def test_throttle_by_sender(env):
         assert send_one(c, sender="busy@example.com") == 250
 
 
+def test_throttle_holds_for_sessions_at_once(env):
+    limits = QUIET + '[[throttle]]\nname = "per-sender"\nby = "sender"\nmessages = "2/1h"\n'
+    gate, down = gateway(env, limits)
+    many = [Client(gate.address, source=f"127.0.{n}.1") for n in range(7, 13)]
+    for c in many:
+        c.ehlo()
+        assert mail(c, "busy@example.com").code == 250 and rcpt(c).code == 250
+    got = [c.data(text()).code for c in many]
+    assert got == [250, 250, 450, 450, 450, 450], got
+    assert len(down.messages) == 2
+    for c in many:
+        c.close()
+
+
 def test_explain_a_refusal(env):
     protocol = '# first line\n[[rule]]\nid = "no-local"\naction = "reject"\nhello = "localhost.localdomain"\n'
     gate, _ = gateway(env, protocol=protocol)

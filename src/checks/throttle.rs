@@ -1,4 +1,5 @@
-//! Throttles: whoever sends more than a `[[throttle]]` lets it hears 450 4.7.1 and comes again later.
+//! Throttles: whoever sends more than a `[[throttle]]` lets it hears 450 4.7.1 and comes again later. Asked again when
+//! the message is here: what was let through at RCPT in many sessions at once must not all be handed over.
 
 use super::check::Check;
 use super::common::{LIMITS, in_mode, later};
@@ -17,7 +18,7 @@ impl Check for Throttles {
     }
 
     fn stages(&self) -> &'static [Stage] {
-        &[Stage::Mail, Stage::Rcpt]
+        &[Stage::Mail, Stage::Rcpt, Stage::Message]
     }
 
     fn check(&self, stage: Stage, facts: &Facts<'_>, policy: &Policy, findings: &mut Vec<Finding>) {

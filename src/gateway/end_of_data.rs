@@ -76,6 +76,7 @@ impl Session {
         finish_by: Instant,
     ) -> Reply {
         let looked = Instant::now();
+        self.gather_message();
         let mut findings = self.look(body, facts, &summary).await;
         findings.extend(scan::scan(SCANNERS, body, finish_by).await);
         let strongest = merge(&findings);

@@ -1,4 +1,5 @@
-//! Refusals at the door, folded: one audit line per address and second, with a count, so that a storm of
+//! Refusals at the door, folded: one audit line per address (of IPv6 its /64, for whoever has one address of it has
+//! all) and second, with a count, so that a storm of
 //! connections cannot fill the disk with lines that all say the same.
 //!
 //! Owner of: the counts that have not been told yet. Both tables are bounded: beyond [`ADDRESSES_MAX`]
@@ -12,7 +13,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub struct Why {
 /// Refusals of one address that have not been told.
 #[derive(Debug)]
 pub struct Refusals {
-    /// Whose; `0.0.0.0` for all beyond the bound.
+    /// Whose; of several in one /64 the first; `0.0.0.0` for all beyond the bound.
     pub client: IpAddr,
     /// How many.
     pub count: u64,
@@ -45,10 +46,17 @@ pub struct Refusals {
     pub why: Why,
 }
 
+/// What has not been told of one address.
+struct Untold {
+    client: IpAddr,
+    count: u64,
+    why: Why,
+}
+
 /// The counts.
 pub struct Fold<C: Clock = DefaultClock> {
     lines: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, C, NoOpMiddleware<C::Instant>>,
-    untold: DashMap<IpAddr, (u64, Why)>,
+    untold: DashMap<IpAddr, Untold>,
 }
 
 impl Default for Fold {
@@ -65,14 +73,20 @@ impl<C: Clock> Fold<C> {
 
     /// Counts a refusal. `Some` is what a line is to tell now.
     pub fn count(&self, ip: IpAddr, why: Why) -> Option<Refusals> {
-        let known = self.untold.contains_key(&ip);
-        let key = if known || self.untold.len() < ADDRESSES_MAX { ip } else { OTHERS };
-        self.untold.entry(key).and_modify(|(n, _)| *n += 1).or_insert((1, why));
+        let one = one_client(ip);
+        let known = self.untold.contains_key(&one);
+        let (key, client) =
+            if known || self.untold.len() < ADDRESSES_MAX { (one, ip) } else { (OTHERS, OTHERS) };
+        self.untold.entry(key).and_modify(|untold| untold.count += 1).or_insert(Untold {
+            client,
+            count: 1,
+            why,
+        });
         self.lines.check_key(&key).is_ok().then(|| self.take(key)).flatten()
     }
 
     fn take(&self, key: IpAddr) -> Option<Refusals> {
-        let (client, (count, why)) = self.untold.remove(&key)?;
+        let (_, Untold { client, count, why }) = self.untold.remove(&key)?;
         Some(Refusals { client, count, why })
     }
 
@@ -82,6 +96,14 @@ impl<C: Clock> Fold<C> {
         self.lines.retain_recent();
         self.lines.shrink_to_fit();
         keys.into_iter().filter_map(|key| self.take(key)).collect()
+    }
+}
+
+/// The address, of IPv6 its /64.
+fn one_client(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
@@ -114,6 +136,16 @@ mod tests {
         assert_eq!(told(fold.count(one, why())), None);
         assert_eq!(fold.sweep().into_iter().map(|r| (r.client, r.count)).collect::<Vec<_>>(), [(one, 1)]);
         assert!(fold.sweep().is_empty());
+    }
+
+    #[test]
+    fn a_client_with_a_whole_network_of_addresses_is_one() {
+        let fold = Fold::new(FakeRelativeClock::default());
+        let ip = |n: u32| format!("2001:db8::{n:x}").parse::<IpAddr>().unwrap();
+        let lines: Vec<_> = (1..=1000).filter_map(|n| told(fold.count(ip(n), why()))).collect();
+        assert_eq!(lines, [(ip(1), 1)]);
+        assert_eq!(told(fold.count("2001:db8:0:1::1".parse().unwrap(), why())).map(|(_, n)| n), Some(1));
+        assert_eq!(fold.sweep().into_iter().map(|r| (r.client, r.count)).collect::<Vec<_>>(), [(ip(2), 999)]);
     }
 
     #[test]

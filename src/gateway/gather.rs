@@ -178,6 +178,21 @@ impl Session {
         self.standing.conduct.throttled = throttled;
     }
 
+    /// Before the message is judged: what the throttles say now, for others may have sent meanwhile.
+    pub(super) fn gather_message(&mut self) {
+        let Some(transaction) = self.transaction.as_deref() else { return };
+        let throttles = self.throttles();
+        let traffic =
+            self.traffic(&transaction.mail.path, transaction.mail.facts.declared_octets.unwrap_or(0));
+        let before = (transaction.accepted().count() as u64).saturating_sub(1);
+        let ask =
+            |recipient| self.gateway.limits.throttles.check(&traffic, recipient, before, throttles, now());
+        let by_recipient = throttles.iter().any(|t| t.by.is_recipient());
+        let each = transaction.accepted().filter(|_| by_recipient).find_map(|r| ask(Some(&r.path)));
+        let throttled = ask(None).or(each);
+        self.standing.conduct.throttled = throttled;
+    }
+
     /// What throttles count of this message.
     pub(super) fn traffic<'a>(&'a self, sender: &'a Path, octets: u64) -> Traffic<'a> {
         Traffic {

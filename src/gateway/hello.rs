@@ -173,15 +173,15 @@ impl Session {
 
     pub(super) async fn hello(&mut self, extended: bool, name: Box<[u8]>) {
         let before = self.hello.replace(Hello { name, extended });
-        if self.standing.pending.as_ref().is_some_and(|p| p.stage == Stage::Helo) {
-            // It was about the name before.
-            self.standing.pending = None;
-        }
-        self.standing.gathered.hello_resolves = Fact::default();
+        // They are about the name before.
+        let pending = self.standing.pending.take_if(|p| p.stage == Stage::Helo);
+        let resolves = std::mem::take(&mut self.standing.gathered.hello_resolves);
         Box::pin(self.gather(Stage::Helo)).await;
         if let Some(refusal) = self.judge_session(Stage::Helo) {
-            // A refused greeting changes nothing (RFC 5321 section 4.1.4).
+            // A refused greeting changes nothing (RFC 5321 section 4.1.4), nor what is held against the one before.
             self.hello = before;
+            self.standing.pending = pending.or(self.standing.pending.take());
+            self.standing.gathered.hello_resolves = resolves;
             self.answer_refusal(&refusal);
             return;
         }

@@ -47,7 +47,7 @@ impl ThrottleBy {
     }
 
     /// Whether the subject is who receives.
-    pub(super) fn is_recipient(self) -> bool {
+    pub(crate) fn is_recipient(self) -> bool {
         matches!(self, Self::Recipient | Self::RecipientDomain)
     }
 }

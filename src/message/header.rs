@@ -19,7 +19,7 @@ const FIELD_OCTETS_MAX: usize = 4096;
 const FIELD_OCTETS_MIN: usize = 256;
 /// Most octets of all `From:` fields together that authors are looked for in.
 const FROM_OCTETS_MAX: usize = 64 * 1024;
-/// Longest name of a field in octets, with blanks before its colon.
+/// Longest name of a field in octets, without the blanks before its colon.
 const NAME_OCTETS_MAX: usize = 200;
 /// Most characters of a value.
 const VALUE_CHARS_MAX: usize = 200;
@@ -244,9 +244,9 @@ impl HeaderScan {
 /// Name of the field that a line begins, or `None` for any other line. Blanks before the colon are taken
 /// (RFC 5322 section 4.5, obsolete form).
 fn field_name(line: &[u8]) -> Option<&[u8]> {
-    let colon = memchr(b':', line.get(..NAME_OCTETS_MAX).unwrap_or(line))?;
-    let name = line.get(..colon)?.trim_ascii_end();
-    (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(name)
+    let end = line.iter().take(NAME_OCTETS_MAX).position(|b| *b == b':' || !b.is_ascii_graphic())?;
+    let (name, rest) = line.split_at_checked(end)?;
+    (!name.is_empty() && rest.trim_ascii_start().first() == Some(&b':')).then_some(name)
 }
 
 fn is_from(field: &[u8]) -> bool {
@@ -393,6 +393,7 @@ mod tests {
             "Subject: a\r\nno field at all\r\nFrom: x@evil.example\r\n\r\n",
             "From a@b.example Sat Nov 21 2026\r\nFrom: x@evil.example\r\n\r\n",
             " \r\nFrom: x@evil.example\r\n\r\n",
+            &format!("From{}: x@evil.example\r\n\r\n", " ".repeat(300)),
             &filled,
         ] {
             let whole = scan(text.as_bytes(), &[], HEADER_OCTETS_MAX);
