@@ -185,7 +185,7 @@ mod tests {
             "draining for 1 d 1 h, since 1970-01-01T00:00:00",
             "\n    gateway.toml:2:1: error: nor this\n",
             "2 of 10 open; 1 connection since",
-            "4 connections at the limit",
+            "4 connections at the door (limits, bans, block lists)",
             "most ever 2.0 KiB",
             "INCOMPLETE: 8 lines lost, 9 writes failed",
             "in           [::]:25\n",
