@@ -1,6 +1,7 @@
 //! Portcullis: a transparent SMTP proxy. It stands in front of a mail server (the *downstream*), speaks SMTP
-//! with the world, and hands on what is correct SMTP for recipients that are ours. It keeps no queue: the
-//! client hears 250 to a message after the downstream said 250.
+//! with the world, and hands on what is correct SMTP, for recipients that are ours, from clients that keep to the
+//! limits and rules. What a message says is not looked at. It keeps no queue: the client hears 250 to a message after
+//! the downstream said 250.
 //!
 //! This page is the architecture. The README is for those who run it.
 //!
@@ -13,7 +14,7 @@
 //! ```text
 //! floor 5   commands   cli                     one file a command
 //!                      control                 the local socket between commands and the running gateway
-//! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, drain, audit
+//! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, watch, drain, audit
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
 //!                      lookup                  names in DNS, DNS lists, the country database
 //!                      records                 what sessions and messages were: for explain, top, loops
@@ -23,7 +24,7 @@
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
 //! floor 2   policy     checks                  facts and policy in, findings out
 //!                      config                  rules/*.toml and lists to a typed policy (only `load` reads)
-//!                      rules                   matchers: networks, domains, recipients
+//!                      rules                   lists and matchers: networks, domains, patterns
 //! floor 1   protocol   smtp   message          framing, commands, data, two machines; header and trace
 //! floor 0   words      verdict                 facts, findings, verdicts, dispositions
 //!                      reply                   replies and the catalogue of all our texts
@@ -32,18 +33,27 @@
 //!
 //! # The way of one message
 //!
-//! 1. **Accept**, `gateway::listener`: a place among `max_connections` or 421; then a [`gateway::Session`] in a
-//!    task of its own, under the newest [`gateway::Generation`].
+//! 1. **The door**, `gateway::listener`: a place among `max_connections` or 421; the client is counted by
+//!    [`limits::Limits`], and where nothing has to be looked up, stage Connect is judged here (`gateway::standing`):
+//!    limits, bans and blocked addresses are refused before there is a task. Then a [`gateway::Session`] in a task of
+//!    its own, under the newest [`gateway::Generation`].
 //! 2. **PROXY**, `gateway::hello` with [`smtp::proxy`]: a listed balancer begins with its header, and the
 //!    session's client is the one that it names; every list sees that address.
 //! 3. **TLS**, `gateway::connection` with [`gateway::ServerTls`]: now on an implicit listener, after STARTTLS on
 //!    others. What arrived before the handshake is thrown away by [`smtp::server`].
-//! 4. **Greeting**, `gateway::hello`: ours. The downstream hears nothing yet.
+//! 4. **Greeting**, `gateway::hello`: what stage Connect needs of DNS is gathered and the stage judged, unless that was
+//!    done at the door (behind a balancer it never is: the client is counted when it is known). Who never delivered here
+//!    waits `[greeting] delay`, and is an early talker if it speaks. Then our greeting; the downstream hears nothing yet.
 //! 5. **EHLO**, `gateway::hello` with [`smtp::extension::mirror`]: what the healthy addresses of the downstream
 //!    offered last ([`downstream::Pool`] remembers), less what the gateway cannot carry, less what the admin
-//!    hides. AUTH (`gateway::auth`) opens the downstream session, which is then this client's alone.
+//!    hides or a rule hides from this client. Stage Helo is judged. AUTH (`gateway::auth`) opens the downstream
+//!    session, which is then this client's alone.
 //! 6. **MAIL and RCPT**, `gateway::envelope`: [`smtp::server::Server`] hands out a pipelined group; each command
-//!    is judged by `gateway::parameters` and by the [`checks`] of its stage. What we refuse we answer; the rest
+//!    is judged by `gateway::parameters` and by the [`checks`] of its stage. `gateway::gather` first finds out what
+//!    [`checks::needs`] names ([`lookup`], [`limits`]), each with a deadline; what is not there in time is unknown, never
+//!    a listing. A refusal that is found before it is to be said (`answer_at`, by default RCPT) is *pending*: MAIL hears
+//!    250 from us without a downstream session, and each RCPT the refusal, but for exempt recipients and those of an
+//!    allow list, for whom the session is opened then. What we refuse we answer; the rest
 //!    goes down in one write, on a session of [`downstream::Pool::begin`] that has been told who the client is
 //!    (XCLIENT, XFORWARD or PROXY), and the replies come back as they are, in the client's order. From MAIL to
 //!    the final reply one `Transaction` keeps one generation of the policy.
@@ -61,8 +71,8 @@
 //!     about the downstream session was special, it waits a moment for the next message of the same client
 //!     (`gateway::park`); then it is reset and rests in the pool for transactions of the same listener and
 //!     generation.
-//! 11. **Audited**, [`gateway::audit`]: one line for the message, and at the session's end one for the connection.
-//!     Outcomes are logged nowhere else.
+//! 11. **Audited**, [`gateway::audit`]: one line for the message, and at the session's end one for the connection. The
+//!     same lines, with the facts that were gathered, are the [`records`]. Outcomes are logged nowhere else.
 //!
 //! # Who owns which state
 //!
@@ -75,7 +85,11 @@
 //! | order of commands, what the stream is at this octet | [`smtp::server::Server`], [`smtp::client::Client`] |
 //! | questions to name servers, their answers, the country database | [`lookup::Lookup`] |
 //! | connections at rest, health of addresses, what they offered | [`downstream::Pool`] |
-//! | connections and rates of addresses, bans, throttles, greylisting | [`limits::Limits`], one in a process |
+//! | connections and rates of addresses, bans and their points, throttles, greylisting, known clients | [`limits::Limits`], one in a process; bans and greylisting are on disk too |
+//! | what is known of a client and held against it: permits, facts, findings, a pending refusal | `gateway::standing`, one in a session |
+//! | records, transcripts, counts for `top` and `loops` | [`records`], one thread; sessions never wait for it |
+//! | the rule files of earlier generations | `gateway::history`, in the state directory |
+//! | block and allow lists | the files in `lists/`; in memory, immutable, in the policy of a generation |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
 //! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
 //!
@@ -112,10 +126,12 @@
 //!
 //! # What is deliberately absent
 //!
-//! No queue and no bounces: a message is the client's until the downstream has it. No rewriting of addresses, headers
-//! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, SIZE left out where the downstream
-//! does not know it, and the angle brackets of a path that came without, where the policy takes it. No way to a
-//! downstream is looked up in DNS. No parser of somebody else's decides where a line, a message or a
+//! No queue and no bounces: a message is the client's until the downstream has it. No SPF, DKIM, DMARC, and no look at
+//! what a message says. No learning, no scores beyond the sum of the DNS lists: a refusal has one check or rule that
+//! decided, and `explain` names it. No limits shared between machines. No rewriting of addresses, headers
+//! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
+//! does not know it, and the angle brackets of a path that came without, where the policy takes it. No way to a downstream
+//! is looked up in DNS. No parser of somebody else's decides where a line, a message or a
 //! reply ends. No `unsafe`. Verdicts that need a store ([`verdict::Verdict::Hold`], [`verdict::Verdict::Quarantine`],
 //! [`verdict::Verdict::Discard`]) are words without a place to go in this version: no rule gives them, and a message
 //! that got one would be refused for now, for what cannot be kept is not taken. The only scanner passes everything.

@@ -141,7 +141,13 @@ fn what_is_dangerous_or_without_effect_is_said() {
         (&["block", "192.0.2.9"], 0, &["allowed by lists/allow.list:1 192.0.2.9"]),
         (&["block", "boss@our.example"], 0, &["our.example is in relay.domains", "--dir in"]),
         (&["block", "192.0.2.77/24"], 0, &["host bits are set; this is 192.0.2.0/24"]),
-        (&["allow", "a@friend.example"], 0, &["counts only with aligned SPF/DKIM or AUTH"]),
+        (
+            &["allow", "a@friend.example"],
+            0,
+            &[
+                "warning: anybody can write this sender, so the entry counts only for clients that logged in; --auth-any",
+            ],
+        ),
         (&["allow", "our.example"], 2, &["our own domain as a sender allow entry", "nothing was changed"]),
         (&["block", "192.0.2.0/33"], 2, &["goes from 0 to 32"]),
         (&["block", "from:spam"], 0, &["added: from:spam"]),
@@ -187,7 +193,7 @@ fn rules_that_would_not_load_stay_as_they_are() {
         2,
         &[
             "lists/blocks.list:2:1: error: expected an address",
-            "nothing was changed: the rules would not load",
+            "nothing was changed: the rules do not load as they are; mend them first",
         ],
     );
     assert_eq!(rules.read("blocks"), "192.0.2.1\n10.0.0/8\n");
@@ -195,7 +201,11 @@ fn rules_that_would_not_load_stay_as_they_are() {
     let expect = "[[expect]]\nclient = \"192.0.2.9\"\nsender = \"a@x.example\"\n\
         recipient = \"b@our.example\"\nresult = \"pass\"\n";
     fs::write(rules.path("protocol.toml"), expect).unwrap();
-    rules.says(&["block", "192.0.2.9"], 2, &["protocol.toml:1:1: error: ", "nothing was changed"]);
+    rules.says(
+        &["block", "192.0.2.9"],
+        2,
+        &["protocol.toml:1:1: error: ", "nothing was changed: the rules would not load with it"],
+    );
     assert_eq!(rules.read("blocks"), "");
     rules.says(&["block", "192.0.2.10"], 0, &["added"]);
 }

@@ -94,7 +94,7 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
     let (open, limit) = (status.sessions, status.sessions_limit);
     row(out, "sessions", &format!("{open} of {limit} open; {} since start", count_u64(status.connections)));
     if status.turned_away > 0 {
-        let words = format!("{} connections at the limit (max_connections)", status.turned_away);
+        let words = format!("{} connections at the door (limits, bans, block lists)", status.turned_away);
         row(out, "turned away", &paint.ink(Ink::Warn, &words));
     }
     row(out, "messages", &format!("{} delivered, {} refused at their end", status.delivered, status.refused));
@@ -185,7 +185,7 @@ mod tests {
             "draining for 1 d 1 h, since 1970-01-01T00:00:00",
             "\n    gateway.toml:2:1: error: nor this\n",
             "2 of 10 open; 1 connection since",
-            "4 connections at the limit",
+            "4 connections at the door (limits, bans, block lists)",
             "most ever 2.0 KiB",
             "INCOMPLETE: 8 lines lost, 9 writes failed",
             "in           [::]:25\n",

@@ -133,7 +133,7 @@ pub struct Status {
     pub sessions_limit: usize,
     /// Connections since start.
     pub connections: u64,
-    /// Of these, turned away at the limit.
+    /// Of these, turned away at the door: no place left, over a limit, banned or on a block list.
     pub turned_away: u64,
     /// Messages delivered since start.
     pub delivered: u64,

@@ -124,6 +124,8 @@ fn findings(out: &mut String, record: &Record<'_>, paint: Paint) {
 
 fn finding(found: &Found<'_>) -> String {
     let place = match found.file.said() {
+        // A check of a whole table, such as that of rates, has no line of its own.
+        Some(file) if found.line == 0 => format!(" ({file})"),
         Some(file) => format!(" ({file}:{})", found.line),
         None => " (built in)".to_owned(),
     };
@@ -266,6 +268,19 @@ mod tests {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
         assert!(!text.contains("still open"), "{text}");
+    }
+
+    #[test]
+    fn what_has_no_line_is_told_with_its_file() {
+        let line = r#"{"time":"2026-11-21T20:00:00.000Z","kind":"refused","session":"7F3K9QAB","generation":4,"listener":"in",
+            "client":"192.0.2.7","count":1,"findings":[{"id":"limit","stage":"connect","verdict":"disconnect",
+            "file":"limits.toml","line":0,"text":"too many"}],"reply":null}"#;
+        let story = Story { session: "7F3K9QAB".into(), lines: vec![line.into()], ..Story::default() };
+        let text = text(&story, &[], Paint::none());
+        assert!(
+            text.contains("decided by  limit (limits.toml) at connect: disconnect: too many\n"),
+            "{text}"
+        );
     }
 
     #[test]

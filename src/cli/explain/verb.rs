@@ -39,7 +39,7 @@ struct Report<'s> {
 
 /// Runs the verb.
 pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
-    let begin = match Id::prefix(&options.reference) {
+    let begin = match Id::prefix(bare(&options.reference)) {
         Ok(begin) => begin,
         Err(error) => return asked::refused(&format!("{error}; 4 characters or more are enough")),
     };
@@ -62,6 +62,12 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
         }
         Err(error) => asked::unreadable(&dir, &error),
     }
+}
+
+/// The reference of `[ref 7F3K9QAB]`, which is how a refusal has it, and so how it is pasted.
+fn bare(typed: &str) -> &str {
+    let inner = typed.trim().trim_start_matches('[').trim_end_matches(']').trim();
+    inner.strip_prefix("ref ").map_or(inner, str::trim)
 }
 
 fn tell(story: &Story, rules: &Path, json: bool) {
@@ -108,6 +114,14 @@ fn nothing(begin: &str, seen: Seen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_may_be_pasted_as_a_refusal_has_it() {
+        for typed in ["7F3K9QAB", "[ref 7F3K9QAB]", "ref 7F3K9QAB", " [7F3K9QAB] "] {
+            assert_eq!(bare(typed), "7F3K9QAB", "{typed:?}");
+        }
+        assert_eq!(bare("REFX"), "REFX");
+    }
 
     #[test]
     fn candidates_are_listed_and_cut() {

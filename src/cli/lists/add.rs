@@ -88,7 +88,13 @@ fn warnings(
     out.extend(warn::wide(typed));
     match kind {
         Use::Block => out.extend(warn::own_sender(&done.policy, typed, attributes)),
-        Use::Allow => out.extend(warn::claimed(typed, attributes)),
+        // Says what to type, where the warning of the file says what to write.
+        Use::Allow => {
+            if let Some(claimed) = warn::claimed(typed, attributes) {
+                out.retain(|said| !said.starts_with("anybody can write this sender"));
+                out.push(claimed);
+            }
+        }
     }
     let named = if kind == Use::Block { &done.policy.protocol.block } else { &done.policy.protocol.allow };
     if !named.iter().any(|list| *list.file == *done.file) {

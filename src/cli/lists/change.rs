@@ -86,7 +86,13 @@ fn try_out(job: &Job<'_>, file: &ListFile, text: &str) -> Result<Tried, Refusal>
     let (policy, problems) = load_rules_with(job.rules, before.as_ref(), &[(&file.shown, text)]);
     let Some(policy) = policy else {
         let errors: Vec<String> = problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
-        return Err(format!("{}\nnothing was changed: the rules would not load", errors.join("\n")));
+        let why = match before {
+            Some(_) => "the rules would not load with it",
+            None => {
+                "the rules do not load as they are; mend them first, or keep a client away with `portcullis bans add`"
+            }
+        };
+        return Err(format!("{}\nnothing was changed: {why}", errors.join("\n")));
     };
     let new = |problem: &Problem| {
         problem.file == file.shown && !old.iter().any(|old| old.message == problem.message)
