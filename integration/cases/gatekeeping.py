@@ -66,6 +66,7 @@ def test_trusted_clients_are_free_of_limits(env):
 
 def test_listener_has_its_own_limit(env):
     gate, _ = gateway(env, listener={"max_connections": 2})
+    proc.wait_for(lambda: json.loads(gate.command("status", "--json").stdout)["sessions"] == 0, "the first look is over")
     held = [Client(gate.address, source=f"127.0.{n}.1") for n in range(2)]
     refused_at_connect(gate, "127.0.9.1", 421, "4.3.2")
     for c in held:

@@ -46,6 +46,7 @@ impl Session {
         let until = Instant::now() + Duration::from_millis(u64::from(ms));
         tokio::select! {
             () = sleep_until(until) => Ok(()),
+            () = self.place.kicked() => Ok(()),
             _ = self.stop.wait_for(|phase| *phase == Phase::Draining) => Ok(()),
         }
     }

@@ -12,6 +12,8 @@ use crate::mail::{Domain, Path};
 use crate::smtp::command::{Mail, Rcpt};
 use crate::verdict::{Fact, Needs, Stage};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 impl Session {
     /// Starts what takes time, so that it is there when it is needed: the answers wait in the cache. Also the
@@ -102,6 +104,7 @@ impl Session {
             Box::pin(self.gather(Stage::Mail)).await;
             Box::pin(self.gather_sender(mail)).await;
         }
+        self.take_reverse_name().await;
         if !self.standing.exempt {
             let policy = &self.generation.policy.limits;
             self.standing.conduct.ban = self.gateway.limits.bans.ban_of(self.client.ip, now());
@@ -112,6 +115,19 @@ impl Session {
         let traffic = self.traffic(&mail.path, octets);
         let throttled = self.gateway.limits.throttles.check(&traffic, None, 0, self.throttles(), now());
         self.standing.conduct.throttled = throttled;
+    }
+
+    /// The reverse name for `Received:`, where no check has waited for it: if it is remembered by now.
+    async fn take_reverse_name(&mut self) {
+        let wanted = self.generation.policy.dns.reverse_names && !self.client.ip.is_loopback();
+        if !wanted || !self.client.name.is_not_asked() {
+            return;
+        }
+        let lookup = Arc::clone(&self.generation.lookup);
+        if let Ok(reverse) = timeout(Duration::ZERO, lookup.reverse(self.client.ip)).await {
+            self.client.name = reverse.confirmed;
+            self.standing.gathered.pointer = reverse.pointer;
+        }
     }
 
     async fn gather_sender(&mut self, mail: &Mail) {

@@ -1,6 +1,7 @@
 //! The beginning of a session: PROXY header, greeting, HELO and EHLO, STARTTLS, XCLIENT.
 
 use super::live::Doing;
+use super::phase::Phase;
 use super::prefixed::Prefixed;
 use super::session::{End, Hello, Session};
 use super::standing::{Door, Refusal, Standing};
@@ -80,11 +81,17 @@ impl Session {
     /// A server speaks first (RFC 5321 section 3.1); who cannot wait for it is no mail server.
     async fn wait_before_greeting(&mut self, delay: Duration) -> Result<(), End> {
         let by = Instant::now() + delay;
-        let Self { stream, server, .. } = self;
-        match timeout_at(by, read_some(&mut **stream, |octets| server.push(octets))).await {
-            Err(_elapsed) => return Ok(()),
-            Ok(Ok(0) | Err(_)) => return Err(End::ClosedByClient),
-            Ok(Ok(_)) => {}
+        let Self { stream, server, stop, place, .. } = self;
+        let read = tokio::select! {
+            biased;
+            // Whoever stops or is kicked is told so in place of a greeting's delay.
+            _ = stop.wait_for(|phase| *phase == Phase::Draining) => return Ok(()),
+            () = place.kicked() => return Ok(()),
+            read = read_some(&mut **stream, |octets| server.push(octets)) => read,
+            () = tokio::time::sleep_until(by) => return Ok(()),
+        };
+        if !matches!(read, Ok(1..)) {
+            return Err(End::ClosedByClient);
         }
         self.standing.conduct.early_talk = true;
         self.server.transcript_mut().note("the client spoke before our greeting");
@@ -166,6 +173,7 @@ impl Session {
         let ip = unmapped(ip);
         self.client.ip = ip;
         self.client.port = port;
+        self.client.balancer = false;
         self.client.trusted = self.generation.policy.trusted.contains(ip);
         self.client.may_relay = self.generation.policy.relay.from.contains(ip);
         self.client.name = Fact::default();

@@ -107,6 +107,7 @@ fn accept_thread(
         while running.load(Ordering::Acquire) && *gateway.phase.borrow() != Phase::Draining {
             match socket.accept() {
                 // A panic costs the connection, never the listener; the hook has told of it.
+                Ok(_) if *gateway.phase.borrow() == Phase::Draining => return,
                 Ok((stream, peer)) => {
                     let _ = catch_unwind(AssertUnwindSafe(|| admit(&gateway, index, stream, peer)));
                 }
