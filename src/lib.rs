@@ -114,9 +114,8 @@
 //!
 //! No queue and no bounces: a message is the client's until the downstream has it. No rewriting of addresses, headers
 //! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, SIZE left out where the downstream
-//! does not know it, and the angle brackets of a path that came without, where the policy takes it. No lookup of MX or host names. No parser of somebody else's decides where a line, a message or a
-//! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
-//! does not know it. No way to a downstream is looked up in DNS. No parser of somebody else's decides where a line, a message or a
+//! does not know it, and the angle brackets of a path that came without, where the policy takes it. No way to a
+//! downstream is looked up in DNS. No parser of somebody else's decides where a line, a message or a
 //! reply ends. No `unsafe`. Verdicts that need a store ([`verdict::Verdict::Hold`], [`verdict::Verdict::Quarantine`],
 //! [`verdict::Verdict::Discard`]) are words without a place to go in this version: no rule gives them, and a message
 //! that got one would be refused for now, for what cannot be kept is not taken. The only scanner passes everything.
