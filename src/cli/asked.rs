@@ -27,9 +27,12 @@ pub(super) fn gateway(rules: &Path, request: &Request) -> Result<Answer, ExitCod
     })
 }
 
+/// What is said of an answer to another question.
+pub(super) const OTHER_ANSWER: &str = "the gateway answered another question; are both of the same version?";
+
 /// The answer was to another question.
 pub(super) fn other_answer() -> ExitCode {
-    eprintln!("portcullis: the gateway answered another question; are both of the same version?");
+    eprintln!("portcullis: {OTHER_ANSWER}");
     UNREACHABLE.into()
 }
 

@@ -23,7 +23,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
     let report = match asked {
         Ok(Answer::Reload(report)) => report,
         Ok(_) => {
-            eprintln!("portcullis: the gateway answered another question; are both of the same version?");
+            eprintln!("portcullis: {}", super::asked::OTHER_ANSWER);
             return UNREACHABLE.into();
         }
         Err(error) => {

@@ -176,5 +176,5 @@ impl Daemon {
 }
 
 fn other_answer() -> No {
-    No(UNREACHABLE, "the gateway answered another question; are both of the same version?".into())
+    No(UNREACHABLE, super::asked::OTHER_ANSWER.into())
 }

@@ -30,7 +30,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
             out::print(&text(&status, now, Paint::of_stdout()));
         }
         Ok(_) => {
-            eprintln!("portcullis: the gateway answered another question; are both of the same version?");
+            eprintln!("portcullis: {}", super::asked::OTHER_ANSWER);
             return UNREACHABLE.into();
         }
         Err(error) => {

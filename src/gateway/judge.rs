@@ -1,4 +1,7 @@
 //! Asking the checks before the message: facts in, a refusal or nothing out.
+//!
+//! Owner of nothing: findings go to the session's standing or to its transaction. Failure: a check that panics is a
+//! finding of its own, a temporary failure ([`checks::run`]).
 
 use super::clock::unix_ms;
 use super::session::Session;

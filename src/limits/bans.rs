@@ -2,8 +2,10 @@
 //!
 //! Owner of the bans, of those that are over but remembered (a further ban of the same address is longer), and of
 //! `bans.jsonl`. A ban is of an address (IPv6: its /64) or, by hand, of a network. The last [`BANS_MAX`] are kept;
-//! beyond, the oldest ends. Who is banned is asked for every connection: that is one look-up for each length of
-//! network that has a ban, which is one as long as nobody bans networks by hand.
+//! beyond, the oldest ends. Changes come one after the other, so that nobody is banned twice for the same and the
+//! file has them in the order of the table. Who is banned is asked for every connection, and waits for no change:
+//! that is one look-up for each length of network that has a ban, which is one as long as nobody bans networks by
+//! hand. Failure: none of a session; see [`super`] for the file.
 
 use super::journal::Journal;
 use super::points::{Offence, Points};
@@ -19,7 +21,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Most bans, those that are over but remembered included.
@@ -133,12 +135,16 @@ impl Table {
         None
     }
 
-    fn put(&self, ban: BanReport) {
+    /// To change bans. Whoever holds it may rely on what the table says meanwhile.
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, order: &mut Order, ban: BanReport) {
         let (net, since) = (ban.net, ban.since);
-        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.bans.insert(net, ban);
         if before.is_none() {
-            self.count(&mut order, net, true);
+            self.count(order, net, true);
         }
         // A file that was written anew may tell the same ban twice: it has its place in the queue.
         if before.is_none_or(|before| before.since != since) {
@@ -148,15 +154,25 @@ impl Table {
             && let Some((net, since)) = order.queue.pop_front()
             && self.bans.remove_if(&net, |_, ban| ban.since == since).is_some()
         {
-            self.count(&mut order, net, false);
+            self.count(order, net, false);
         }
     }
 
-    fn remove_if(&self, net: IpNet, gone: impl Fn(&BanReport) -> bool) -> Option<BanReport> {
-        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+    fn remove_if(
+        &self,
+        order: &mut Order,
+        net: IpNet,
+        gone: impl Fn(&BanReport) -> bool,
+    ) -> Option<BanReport> {
         let (_, ban) = self.bans.remove_if(&net, |_, ban| gone(ban))?;
-        self.count(&mut order, net, false);
+        self.count(order, net, false);
         Some(ban)
+    }
+
+    fn remove_all(&self, order: &mut Order) {
+        for net in self.nets(|_| true) {
+            self.remove_if(order, net, |_| true);
+        }
     }
 
     fn count(&self, order: &mut Order, net: IpNet, more: bool) {
@@ -181,15 +197,13 @@ impl Table {
         match serde_json::from_str(line) {
             Ok(Line::Ban(ban)) if bannable(ban.net) == Ok(ban.net) => {
                 if !ban.is_over(now) {
-                    self.put(ban);
+                    self.put(&mut self.order(), ban);
                 }
             }
             Ok(Line::Lift(net)) => {
-                self.remove_if(net, |_| true);
+                self.remove_if(&mut self.order(), net, |_| true);
             }
-            Ok(Line::LiftAll {}) => self.nets(|_| true).into_iter().for_each(|net| {
-                self.remove_if(net, |_| true);
-            }),
+            Ok(Line::LiftAll {}) => self.remove_all(&mut self.order()),
             Ok(Line::Ban(_)) | Err(_) => return false,
         }
         true
@@ -242,13 +256,15 @@ impl Bans {
         }
         let who = address(ip, &policy.connections);
         let why = self.points.add(who, offence, bans, now)?;
+        // Sessions of one client may get here at once: the first bans it, the others find that it is banned.
+        let mut order = self.table.order();
         if let Some(ban) = self.ban_of(ip, now) {
             return Some(ban);
         }
         let ban = self.next(who, why.into(), bans, now);
         let answer = Ban { until: ban.until, why: ban.why.clone() };
         if bans.mode == Mode::On {
-            self.put(ban);
+            self.put(&mut order, ban);
         }
         Some(answer)
     }
@@ -265,10 +281,11 @@ impl Bans {
         }
         let words: String =
             why.chars().take(WHY_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut order = self.table.order();
         let (count, until) = (self.count_before(net, now) + 1, now + length);
         let remembered = until + REMEMBERED;
         let ban = BanReport { net, since: now, until, remembered, count, by: By::Hand, why: words.into() };
-        self.put(ban.clone());
+        self.put(&mut order, ban.clone());
         Ok(ban)
     }
 
@@ -302,12 +319,14 @@ impl Bans {
         self.table.bans.view(&net, |_, ban| if ban.remembered > now { ban.count } else { 0 }).unwrap_or(0)
     }
 
-    fn put(&self, ban: BanReport) {
+    fn put(&self, order: &mut Order, ban: BanReport) {
         let line = serde_json::to_string(&Line::Ban(ban.clone()));
-        self.table.put(ban);
+        self.table.put(order, ban);
         self.tell(line);
     }
 
+    /// A line for the file, while the table cannot change: the file has the changes in the order of the table. It
+    /// does not wait for the disk.
     fn tell(&self, line: serde_json::Result<String>) {
         // Our own structures always serialise.
         if let Ok(line) = line {
@@ -333,7 +352,8 @@ impl Bans {
         let mut lifted = Vec::new();
         for net in self.table.nets(|ban| net.contains(&ban.net)) {
             self.points.forget(&net);
-            if let Some(ban) = self.table.remove_if(net, |_| true) {
+            let mut order = self.table.order();
+            if let Some(ban) = self.table.remove_if(&mut order, net, |_| true) {
                 self.tell(serde_json::to_string(&Line::Lift(net)));
                 lifted.push(ban);
             }
@@ -345,11 +365,10 @@ impl Bans {
 
     /// Ends all bans, and forgets all points. How many were in force.
     pub fn lift_all(&self, now: i64) -> usize {
-        let (_, count) = self.list(now, 0);
-        for net in self.table.nets(|_| true) {
-            self.table.remove_if(net, |_| true);
-        }
         self.points.forget_all();
+        let mut order = self.table.order();
+        let (_, count) = self.list(now, 0);
+        self.table.remove_all(&mut order);
         self.tell(serde_json::to_string(&Line::LiftAll {}));
         count
     }
@@ -371,7 +390,7 @@ impl Bans {
     /// Forgets bans that are over and no longer remembered, and points that count no more.
     pub(super) fn sweep(&self, now: i64) {
         for net in self.table.nets(|ban| ban.is_over(now)) {
-            self.table.remove_if(net, |ban| ban.is_over(now));
+            self.table.remove_if(&mut self.table.order(), net, |ban| ban.is_over(now));
         }
         self.points.sweep(now);
     }
@@ -611,5 +630,30 @@ mod tests {
             }
         });
         assert_eq!(bans.list(5, 9).0[0].count, 1, "one ban, however many sessions it had");
+    }
+
+    /// Every thread crosses the limit by itself, at the same moment.
+    #[test]
+    fn a_client_that_crosses_the_limit_in_several_sessions_at_once_is_banned_once() {
+        let (bans, dir) = open();
+        let policy = policy();
+        let (rounds, threads) = (200, 8);
+        let start = std::sync::Barrier::new(threads);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    for n in 0..rounds {
+                        start.wait();
+                        let who = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + n));
+                        assert!(bans.offend(who, Offence::Rule(100), &policy, 5).is_some());
+                    }
+                });
+            }
+        });
+        assert_eq!(bans.list(5, 0).1, rounds as usize);
+        assert!(bans.list(5, 1000).0.iter().all(|ban| ban.count == 1 && ban.until == 5 + 1800));
+        bans.save();
+        let text = fs::read_to_string(dir.path().join("bans.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), rounds as usize, "and once in the file");
     }
 }

@@ -11,7 +11,7 @@
 //! | connections | 3 for each open connection | 120 | they end with their connections |
 //! | rates | 200,000 for each of 10 limiters | 50 | unknown addresses share one more, and its rate |
 //! | ban points | 100,000 addresses | 200 | the one that was quiet longest is forgotten |
-//! | bans | 100,000, with remembered ones | 350 | the oldest ban ends |
+//! | bans | 100,000, with remembered ones | 200, and 300 more while the file is written anew | the oldest ban ends |
 //! | throttles | 100,000 subjects | 250 and more | the one that was quiet longest is forgotten |
 //! | greylist | `entries`, half of them waiting, half passed | 130 | the oldest of that half is forgotten |
 //! | clients that delivered | 100,000 | 60 | nobody new until the next sweep, which forgets half |

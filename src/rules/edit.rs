@@ -98,13 +98,18 @@ impl Typed {
             Pattern::Net(_) => pattern.to_string(),
             Pattern::Key(_) | Pattern::Glob(_) | Pattern::Regex(_) => line.entry.to_owned(),
         };
-        Ok(Self {
+        let typed = Self {
             exception: line.exception,
             kind: kind.unwrap_or(Kind::Sender),
             pattern,
             written,
             warning: warning.map(|mistake| mistake.message),
-        })
+        };
+        // An open quote would end in one of the attributes that are put behind it.
+        if Line::cut(&format!("{typed}; note=\"\"")).is_none_or(|cut| cut.entry != typed.written) {
+            return Err("expected an entry, found a quote that is not closed".to_owned());
+        }
+        Ok(typed)
     }
 
     /// What it is about.

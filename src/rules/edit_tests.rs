@@ -179,3 +179,9 @@ proptest! {
         prop_assert_eq!(remove(&added.text, &new).text, without);
     }
 }
+
+#[test]
+fn an_open_quote_does_not_take_in_what_is_put_behind_it() {
+    assert!(Typed::parse("ehlo:\"}a+G/)}").unwrap_err().contains("not closed"));
+    assert!(Typed::parse("\"B ob\"@x.example").is_ok());
+}

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Longest message, in characters.
+const MESSAGE_CHARS: usize = 800;
+
 /// How bad it is. `check` and `run` refuse a policy with errors; warnings are told and the policy is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -79,6 +82,7 @@ impl Problem {
     }
 
     fn new(file: &str, at: Position, severity: Severity, message: String) -> Self {
+        let message = if is_plain(&message) { message } else { in_one_line(&message) };
         Self { file: file.to_owned(), line: at.line, column: at.column, severity, message }
     }
 
@@ -87,6 +91,22 @@ impl Problem {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+fn is_plain(message: &str) -> bool {
+    message.len() <= MESSAGE_CHARS && !message.contains(char::is_control)
+}
+
+/// What stands in a file is quoted: it must neither steer a terminal nor fill the screen.
+fn in_one_line(message: &str) -> String {
+    let mut out = String::new();
+    for c in message.chars().take(MESSAGE_CHARS) {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    if message.chars().nth(MESSAGE_CHARS).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 impl fmt::Display for Problem {
@@ -109,6 +129,15 @@ mod tests {
         }
         assert_eq!(Position::of(text, 10_000).line, 3);
         assert_eq!(Position::of("", 0), Position::START);
+    }
+
+    #[test]
+    fn what_it_quotes_is_one_line_of_bounded_length() {
+        let of = |text: String| Problem::error("a", Position::START, text).message;
+        assert_eq!(of("found \"\0\u{1b}[1mü\n\"".into()), "found \"\\u{0}\\u{1b}[1mü\\n\"");
+        let long = of("ü".repeat(MESSAGE_CHARS + 1));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (MESSAGE_CHARS + 1, true));
+        assert_eq!(of("ü".repeat(MESSAGE_CHARS)), "ü".repeat(MESSAGE_CHARS));
     }
 
     #[test]

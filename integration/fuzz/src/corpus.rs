@@ -2,6 +2,8 @@
 
 const DIALOGUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/dialogues");
 const RULES: &str = include_str!("../../../rules/gateway.toml");
+const PROTOCOL: &str = include_str!("../../../rules/protocol.toml");
+const BLOCKS: &str = include_str!("../../../rules/lists/blocks.list");
 
 /// The lines of all dialogues that begin with one of `marks`, one entry a dialogue and one a line.
 fn said(marks: [&str; 2]) -> Vec<Vec<u8>> {
@@ -53,6 +55,12 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
+/// The parts of a file of settings with their comments as settings, and the whole file.
+fn parts(text: &str) -> Vec<Vec<u8>> {
+    let parts = text.split("\n\n").map(|part| part.replace("\n# ", "\n").into_bytes());
+    parts.chain([text.as_bytes().to_vec()]).collect()
+}
+
 fn words(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|t| t.as_bytes().to_vec()).collect()
 }
@@ -62,11 +70,9 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     let mut out = match target {
         "framer" | "server" | "command" => said(["C:", "C|"]),
         "client" | "extension" => said(["d:", "d|"]),
-        "config" => RULES
-            .split("\n\n")
-            .map(|part| part.replace("\n# ", "\n").into_bytes())
-            .chain([RULES.as_bytes().to_vec()])
-            .collect(),
+        "config" => parts(RULES),
+        "protocol" => parts(PROTOCOL),
+        "list" => vec![BLOCKS.as_bytes().to_vec(), BLOCKS.replace("\n# ", "\n").into_bytes()],
         _ => Vec::new(),
     };
     out.extend(match target {
@@ -119,6 +125,31 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "Received: from a by b id 7F3K9QAB.0123456789; now\r\n\tfolded\r\nSubject: =?utf-8?Q?gr=C3=BC?=\r\nFrom: \"A, B\" <a@b>, c@d\r\nMessage-ID: <x@y>\r\n\r\nbody",
             "From: =?iso-8859-1?B?4Q==?= <a@b>\r\nSubject: a\r\n =?us-ascii?Q?b?=\r\n\r\n",
             "Received : x\r\nreceived:y\r\n: z\r\n\r\n",
+        ]),
+        "list" | "list-edit" => words(&[
+            "192.0.2.0/24\n192.0.2.1; until=2026-12-31 note=\"a \\\" b\" by=top # c\r\n!192.0.2.1\n",
+            "x.example\n.x.example\nbob@x.example; dir=in mode=log action=drop\n!b?b@*.example\n<>\n",
+            "ehlo:localhost; until=2020-01-01T10:00Z created=2019-12-31\nrdns:.dsl.x.example\nuser:bob\n",
+            "header-from:.x.example; text=\"go away\"\nrcpt:/^bo+b@/; auth=any\nip:2001:db8::/32\n",
+            "\"B ob\"@[192.0.2.1]\nb\u{fc}cher.example\n10.1.2.3/8\n/(/\nfrom:*\n",
+        ]),
+        "matcher" => words(&[
+            "@names\n!bob@x.example\n*.x.example",
+            "192.0.2.0/25\n!192.0.2.1\n2001:db8::/32\n@nmaes",
+            "/^b[o0]+b@(x|y)\\.example$/\n.x.example\nb?b@*",
+            "<>\n!*",
+        ]),
+        "protocol" => words(&[
+            "[[rule]]\nid = \"r\"\naction = \"reject\"\nhello = [\"mx.x.example\", \"!/^a/\"]\ntext = \"no {x}\"\npoints = 7\n",
+            "answer_at = \"data\"\n[[rule]]\nid = \"s\"\naction = \"tempfail\"\nsender = \"@names\"\ncountry = [\"DE\"]\nlisted_from = 0.5\nanswer_at = \"data\"\n[[expect]]\nclient = \"192.0.2.1\"\nsender = \"a@x.example\"\nresult = \"tempfail\"\nrule = \"s\"\n",
+            "[country]\ndatabase = \"x.mmdb\"\n[access]\nblock = [\"names\"]\n[[dnsbl]]\nzone = \"bl.example\"\nweight = 1.5\nanswers = [\"127.0.0.2-127.0.0.11\"]\n[reputation]\nreject = 1.0\ntempfail = 0.5\n",
+            "[syntax]\nmissing_brackets = \"log\"\n[hello]\nunresolvable = \"on\"\n[sender]\nunresolvable = \"on\"\nnull_recipients = 2\n[[rule]]\nid = \"h\"\naction = \"hide\"\nhide = [\"CHUNKING\"]\nclient = \"192.0.2.0/24\"\n",
+        ]),
+        "record" => words(&[
+            r#"{"time":"2026-11-21T20:00:00.123Z","kind":"message","session":"7F3K9QAB","message":"7F3K9QAC","client":"192.0.2.7","helo":"a\\x00","from":"a@x.example","to":[{"rcpt":"<b@y.example>","reply":"550 5.7.1 no"}],"findings":[{"id":"block","verdict":"reject","enforced":true,"file":"l","line":7}],"reply":"250 ok","header":{"message_id":"<1@x>","from":7},"facts":{"country":{"known":"DE"}},"conduct":{"early_talk":true}}"#,
+            r#"{"kind":"connection","client":"2001:db8::1","end":"quit","messages":2}"#,
+            r#"{"kind":"refused","client":"192.0.2.7","count":40,"findings":[{"id":"blocks","verdict":"disconnect"}]}"#,
+            r#"{"kind":"novel","facts":[],"conduct":7,"to":null}"#,
         ]),
         _ => Vec::new(),
     });

@@ -4,6 +4,7 @@
 //! `portcullis-fuzz SECONDS [TARGET…]`, `portcullis-fuzz --input HEX TARGET`; `SEED` in the environment.
 
 mod corpus;
+mod gatekeeping;
 mod machines;
 mod mutate;
 mod parsers;
@@ -31,6 +32,11 @@ const TARGETS: &[Target] = &[
     ("command", parsers::command),
     ("header", parsers::header),
     ("config", parsers::config),
+    ("list", gatekeeping::list),
+    ("list-edit", gatekeeping::list_edit),
+    ("matcher", gatekeeping::matcher),
+    ("protocol", gatekeeping::protocol),
+    ("record", gatekeeping::record),
 ];
 
 /// Longest time for one input. The slowest honest one takes a hundredth of it.

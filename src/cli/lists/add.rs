@@ -5,6 +5,7 @@ use super::effect::Effect;
 use super::matched::{self, Texts};
 use super::options::{self, Allow, Block, Place};
 use super::warn;
+use crate::cli::asked::refused;
 use crate::cli::exit::{REFUSED, UNREACHABLE};
 use crate::cli::out::{self, Ink, Paint};
 use crate::config::model::Policy;
@@ -43,11 +44,9 @@ pub(in crate::cli) fn allow(rules: &Path, options: &Allow) -> ExitCode {
     finish(entry.and_then(|(typed, attributes)| run(&place, Use::Allow, &typed, &attributes)))
 }
 
-fn finish(done: Result<ExitCode, String>) -> ExitCode {
-    done.unwrap_or_else(|refusal| {
-        eprintln!("portcullis: {refusal}");
-        REFUSED.into()
-    })
+/// The exit code; where nothing was done, standard error says why.
+pub(super) fn finish(done: Result<ExitCode, String>) -> ExitCode {
+    done.unwrap_or_else(|refusal| refused(&refusal))
 }
 
 struct Where<'w> {

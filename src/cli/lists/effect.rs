@@ -1,5 +1,6 @@
 //! When a change takes effect: the running gateway reads its rules again.
 
+use crate::cli::asked::OTHER_ANSWER;
 use crate::control::{Answer, ControlError, Request, ask};
 use std::path::Path;
 
@@ -20,9 +21,7 @@ pub(super) fn reload(state_dir: &Path) -> Effect {
     match ask(state_dir, &Request::Reload {}) {
         Ok(Answer::Reload(report)) if report.reloaded => Effect::InForce(report.generation),
         Ok(Answer::Reload(report)) => Effect::Refused(report.problems),
-        Ok(_) => Effect::Unreachable(
-            "the gateway answered another question; are both of the same version?".to_owned(),
-        ),
+        Ok(_) => Effect::Unreachable(OTHER_ANSWER.to_owned()),
         Err(ControlError::NoSocket(_) | ControlError::Stale(_)) => Effect::NotRunning,
         Err(error) => Effect::Unreachable(error.to_string()),
     }

@@ -1,10 +1,10 @@
 //! `portcullis unblock` and `portcullis unallow`.
 
-use super::add::{code, in_force};
+use super::add::{code, finish, in_force};
 use super::change::{self, Job};
 use super::matched::{self, Texts};
 use super::options::Remove;
-use crate::cli::exit::{NOTHING, REFUSED};
+use crate::cli::exit::NOTHING;
 use crate::cli::out::{self, Ink, Paint};
 use crate::config::model::Policy;
 use crate::rules::List;
@@ -23,13 +23,6 @@ pub(in crate::cli) fn unblock(rules: &Path, options: &Remove) -> ExitCode {
 /// Runs `portcullis unallow`.
 pub(in crate::cli) fn unallow(rules: &Path, options: &Remove) -> ExitCode {
     finish(run(rules, options, "allow", |policy| &policy.protocol.allow))
-}
-
-fn finish(done: Result<ExitCode, String>) -> ExitCode {
-    done.unwrap_or_else(|refusal| {
-        eprintln!("portcullis: {refusal}");
-        REFUSED.into()
-    })
 }
 
 fn run(
