@@ -68,6 +68,20 @@ def test_reverse_name(env):
     assert server.count(arpa("127.0.0.10"), over="tcp") == 1
 
 
+def test_reverse_name_in_received(env):
+    """No check asks for it, nobody waits for it, and it is there when the message is handed on."""
+    server = env.dns({"mx.friend.example": {"A": ["198.51.100.7"]}, arpa("198.51.100.7"): {"PTR": ["mx.friend.example"]}})
+    down = env.downstream()
+    gate = env.rules(down, dns={"servers": [server.address]}, trusted={"clients": ["198.51.100.0/24"]},
+                     listener={"proxy_protocol": ["127.0.0.1/32"]}, ready="port").start()
+    with gate.client(prelude=b"PROXY TCP4 198.51.100.7 192.0.2.25 4711 25\r\n") as c:
+        c.ehlo()
+        time.sleep(0.5)
+        assert c.mail().code == 250
+    assert b"from client.example.com (mx.friend.example [198.51.100.7])" in down.messages[0].message, down.messages[0].message
+    assert gate.wait_audit("message")[0]["name"] == "mx.friend.example"
+
+
 def test_no_reverse_name(env):
     gate = gateway(env, env.dns(REVERSE), """
         [[rule]]
