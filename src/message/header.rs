@@ -16,7 +16,10 @@ use memchr::memchr;
 pub const HEADER_OCTETS_MAX: usize = 64 * 1024;
 /// Most octets that are kept of one field, and the least that make sense.
 const FIELD_OCTETS_MAX: usize = 4096;
-const FIELD_OCTETS_MIN: usize = 256;
+const FIELD_OCTETS_MIN: usize = 1024;
+/// Most blanks between a name and its colon. With the name they are within the least that is kept of a line, so that
+/// it is the same field however it arrives.
+const BLANKS_MAX: usize = 700;
 /// Most octets of all `From:` fields together that authors are looked for in.
 const FROM_OCTETS_MAX: usize = 64 * 1024;
 /// Longest name of a field in octets, without the blanks before its colon.
@@ -89,7 +92,7 @@ pub struct HeaderScan {
 const SHOWN: [&[u8]; 3] = [b"message-id", b"subject", b"from"];
 
 impl HeaderScan {
-    /// A scan that keeps at most `octets_max` octets (but not below 1,280, and never more than 20 KB), and of `From:` twice
+    /// A scan that keeps at most `octets_max` octets (but not below 5,120, and never more than 20 KB), and of `From:` twice
     /// 64 KiB for the moment. Fields are counted to the end of the block however long it is.
     #[must_use]
     pub fn new(octets_max: usize) -> Self {
@@ -246,7 +249,8 @@ impl HeaderScan {
 fn field_name(line: &[u8]) -> Option<&[u8]> {
     let end = line.iter().take(NAME_OCTETS_MAX).position(|b| *b == b':' || !b.is_ascii_graphic())?;
     let (name, rest) = line.split_at_checked(end)?;
-    (!name.is_empty() && rest.trim_ascii_start().first() == Some(&b':')).then_some(name)
+    let colon = rest.iter().take(BLANKS_MAX).find(|b| !b.is_ascii_whitespace());
+    (!name.is_empty() && colon == Some(&b':')).then_some(name)
 }
 
 fn is_from(field: &[u8]) -> bool {
