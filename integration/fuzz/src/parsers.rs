@@ -170,16 +170,14 @@ pub fn path(input: &[u8]) {
     }
 }
 
-/// A line as it was sent: without the brackets that a path without them gets.
-fn said(line: &[u8], mended: bool) -> Vec<u8> {
-    let mut said = line.to_vec();
-    if mended {
-        let open = said.iter().position(|&o| o == b'<').expect("a bracket");
-        said.remove(open);
-        let close = said.iter().position(|&o| o == b'>').expect("its end");
-        said.remove(close);
+/// Whether a line is the one that was sent, but for the brackets that a path without them gets.
+fn is_said(line: &[u8], mended: bool, raw: &[u8]) -> bool {
+    if !mended {
+        return line == raw;
     }
-    said
+    let mut said = line.to_vec();
+    said.remove(said.iter().position(|&o| o == b'<').expect("a bracket"));
+    (0..said.len()).filter(|&at| said[at] == b'>').any(|at| [&said[..at], &said[at + 1..]].concat() == raw)
 }
 
 pub fn command(input: &[u8]) {
@@ -187,7 +185,7 @@ pub fn command(input: &[u8]) {
         let raw = [line, b"\r\n"].concat();
         match Command::parse(line, &raw) {
             Command::Mail(mail) => {
-                assert_eq!(said(&mail.line, mail.violations.missing_brackets), raw);
+                assert!(is_said(&mail.line, mail.violations.missing_brackets, &raw));
                 let edited = mail.line_without_identity();
                 assert!(edited.ends_with(b"\r\n") && edited.len() <= raw.len() + 10);
                 match Command::parse(&edited[..edited.len() - 2], &edited) {
@@ -201,7 +199,7 @@ pub fn command(input: &[u8]) {
                 }
             }
             Command::Rcpt(rcpt) => {
-                assert_eq!(said(&rcpt.line, rcpt.violations.missing_brackets), raw);
+                assert!(is_said(&rcpt.line, rcpt.violations.missing_brackets, &raw));
                 assert!(rcpt.path.mailbox().is_some());
                 let _ = rcpt.is_qualified();
             }
