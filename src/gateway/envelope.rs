@@ -47,8 +47,9 @@ impl Session {
         while let Some(event) = next {
             match event {
                 Event::Command(Command::Mail(mail)) => {
-                    Box::pin(self.gather_mail(&mail)).await;
-                    steps.push_back(self.on_mail(mail));
+                    let anew = self.refresh();
+                    Box::pin(self.gather_mail(&mail, anew)).await;
+                    steps.push_back(self.on_mail(mail, anew));
                 }
                 Event::Command(Command::Rcpt(rcpt)) => steps.push_back(self.on_rcpt(rcpt, &steps)),
                 Event::Refuse(entry) => steps.push_back(self.refused(entry, None)),
@@ -72,10 +73,9 @@ impl Session {
         Step::Answer(entry.refusal(self.reference()), rcpt)
     }
 
-    fn on_mail(&mut self, mail: Mail) -> Step {
+    fn on_mail(&mut self, mail: Mail, anew: bool) -> Step {
         // Without a greeting it came through only where the policy lets it: then nothing was offered.
         let offer = Arc::clone(self.offer.get_or_insert_with(|| Arc::new(Offer::helo())));
-        let anew = self.refresh();
         let violations = mail.violations;
         let needs = match parameters::of_mail(&mail, &offer, self.authenticated) {
             Ok(needs) => needs,

@@ -96,10 +96,16 @@ impl Session {
 
     /// Before MAIL is judged: the facts of the message's own checks too, the sender's domain, DNS lists, and
     /// what the limits say of one message more.
-    pub(super) async fn gather_mail(&mut self, mail: &Mail) {
+    pub(super) async fn gather_mail(&mut self, mail: &Mail, anew: bool) {
         self.standing.conduct.improper_pipelining = self.server.sent_ahead();
         self.standing.gathered.sender_domain = Fact::default();
         self.standing.gathered.listings = Fact::default();
+        if anew {
+            // New rules may ask earlier stages for what nobody needed before, and may allow nothing any more.
+            self.standing.allowed = false;
+            Box::pin(self.gather(Stage::Connect)).await;
+            Box::pin(self.gather(Stage::Helo)).await;
+        }
         if !self.standing.allowed {
             Box::pin(self.gather(Stage::Mail)).await;
             Box::pin(self.gather_sender(mail)).await;

@@ -45,6 +45,14 @@ impl Session {
     pub(super) fn judge_anew(&mut self) -> Option<Refusal> {
         self.standing.allowed = false;
         self.standing.pending = None;
+        // What is over is the message's, and said to it.
+        let over = self.standing.conduct.over.take();
+        let refusal = self.judge_early_stages();
+        self.standing.conduct.over = over;
+        refusal
+    }
+
+    fn judge_early_stages(&mut self) -> Option<Refusal> {
         for stage in [Stage::Connect, Stage::Helo] {
             let findings = {
                 let facts = self.facts(None);
