@@ -145,6 +145,7 @@ pub mod smtp;
 
 pub mod checks;
 pub mod config;
+pub mod query;
 pub mod rules;
 
 pub mod body;
@@ -155,7 +156,9 @@ pub mod limits;
 pub mod lookup;
 pub mod records;
 pub mod scan;
+pub mod vault;
 
+pub mod desk;
 pub mod gateway;
 
 pub mod control;

@@ -4,11 +4,15 @@
 mod gateway;
 mod limits;
 mod protocol;
+mod quarantine;
 mod rule;
 mod rule_table;
 
 pub use gateway::*;
 pub use limits::*;
 pub use protocol::*;
+pub use quarantine::{
+    Disk, Folder as QuarantineFolder, HoldRules, Notices, Overflow, Quarantine, SpoolRules,
+};
 pub use rule::*;
 pub use rule_table::{RuleTable, Trails};

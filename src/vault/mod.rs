@@ -1,0 +1,17 @@
+//! The vault: every message that we own. What is in quarantine, what is held until it can be scanned, and what waits
+//! in the spool until a downstream takes it are items of one store, so that a release is one change of one file and
+//! never a copy between two stores.
+//!
+//! Owner of: `state_dir/vault/`, its journal, item files, bodies, and the index `state_dir/vault.db`. An item and its
+//! changes are durable when [`Pending::commit`] or a change has returned: the journal is flushed once for all that
+//! wait, the files follow. Failure: no space is [`VaultError::NoSpace`], for the client 452; a damaged file is named,
+//! skipped and kept; a damaged or missing index is rebuilt from the files.
+
+mod item;
+mod view;
+
+pub use item::{
+    Attempt, BodyKind, Change, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold,
+    Item, Line, Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
+};
+pub use view::{Cursor, FolderStats, Group, Page, PageRequest, Row, Scope, Sort, SpoolRow, Stats};
