@@ -5,5 +5,7 @@
 //! while the gateway is stopped. Failure: each message by itself; what failed is named in the outcome and in the item.
 
 mod request;
+mod service;
 
 pub use request::{Answer, Grant, Job, Outcome, PartView, Pick, Request, Shown, Summary};
+pub use service::{Desk, World};

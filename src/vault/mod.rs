@@ -7,11 +7,16 @@
 //! wait, the files follow. Failure: no space is [`VaultError::NoSpace`], for the client 452; a damaged file is named,
 //! skipped and kept; a damaged or missing index is rebuilt from the files.
 
+mod error;
+mod index;
 mod item;
+mod service;
 mod view;
 
+pub use error::VaultError;
 pub use item::{
     Attempt, BodyKind, Change, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold,
     Item, Line, Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
 };
+pub use service::{Pending, Vault, VaultReport, VaultWriter};
 pub use view::{Cursor, FolderStats, Group, Page, PageRequest, Row, Scope, Sort, SpoolRow, Stats};

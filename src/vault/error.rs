@@ -1,0 +1,48 @@
+//! What can go wrong in the vault.
+
+use crate::mail::Id;
+use std::io;
+use std::path::PathBuf;
+
+/// An error of the vault.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// No room on the disk, or beyond a cap; for a client 452 4.3.1.
+    #[error("no space for messages in {}: make room, or raise the caps in quarantine.toml", .0.display())]
+    NoSpace(PathBuf),
+    /// There is no such item.
+    #[error("there is no message {0}")]
+    Missing(Id),
+    /// It was changed meanwhile: read it again.
+    #[error("message {0} was changed meanwhile")]
+    Conflict(Id),
+    /// A file is cut or changed.
+    #[error("{} is damaged: {what}; it is left as it is", .path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// In what way.
+        what: &'static str,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {step} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        step: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The index.
+    #[error("the index {}: {what}; `portcullis quarantine rebuild` makes it anew", .path.display())]
+    Index {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The vault is closed, or its thread ended.
+    #[error("the quarantine is closed")]
+    Closed,
+}
