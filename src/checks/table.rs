@@ -1,4 +1,7 @@
 //! The table of checks and the way they are run.
+//!
+//! Order is what decides among refusals of one stage. No state. Failure: a check that panics becomes a finding that
+//! refuses for now; the others still run.
 
 use super::check::Check;
 use super::unqualified;
