@@ -142,7 +142,7 @@ impl Session {
             began: now,
             data_began: None,
             last_down: now,
-            times: super::audit::Times::default(),
+            times: super::lines::Times::default(),
             octets: 0,
             header: None,
             downstream: None,

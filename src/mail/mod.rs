@@ -11,7 +11,7 @@ mod path;
 
 pub use date::{rfc3339, rfc5322};
 pub use domain::{Domain, DomainError};
-pub use escape::{PEER_TEXT_CHARS, escape, escape_at_most};
+pub use escape::{PEER_TEXT_CHARS, escape, escape_at_most, escaped};
 pub use id::{Id, IdError, Scramble};
 pub use path::{Host, Mailbox, Path, PathError};
 
