@@ -4,7 +4,7 @@
 //! escaped and cut on the way.
 
 use super::json::Object;
-use crate::mail::{Id, Path, escaped, rfc3339};
+use crate::mail::{Id, Path, escaped, push_ip, push_socket, rfc3339};
 use crate::message::header::HeaderSummary;
 use crate::records::{Briefs, Head, Kind, Outcome, Part};
 use crate::reply::Reply;
@@ -112,10 +112,10 @@ impl Line for ConnectionLine<'_> {
         let mut line = Object::begin(out);
         line.text("time", &rfc3339(self.unix_ms));
         line.text("kind", "connection");
-        line.text("session", shown(scratch, format_args!("{}", self.session)));
+        line.text("session", shown(scratch, |s| self.session.push_to(s)));
         line.text("listener", self.listener);
         line.text("direction", direction(self.direction));
-        line.text("client", shown(scratch, format_args!("{}", self.client)));
+        line.text("client", shown(scratch, |s| push_ip(s, self.client)));
         line.number("port", self.port.into());
         line.maybe("helo", self.helo.map(escaped).as_deref());
         line.maybe("tls", tls(scratch, self.tls));
@@ -140,10 +140,10 @@ impl Line for RefusedLine<'_> {
         let mut line = Object::begin(out);
         line.text("time", &rfc3339(self.unix_ms));
         line.text("kind", "refused");
-        line.text("session", shown(scratch, format_args!("{}", self.session)));
+        line.text("session", shown(scratch, |s| self.session.push_to(s)));
         line.number("generation", self.generation);
         line.text("listener", self.listener);
-        line.text("client", shown(scratch, format_args!("{}", self.client)));
+        line.text("client", shown(scratch, |s| push_ip(s, self.client)));
         line.number("count", self.count);
         findings(&mut line, self.findings.iter(), briefs);
         line.maybe("reply", self.reply.as_ref().map(Reply::logged).as_deref());
@@ -166,12 +166,14 @@ impl Line for MessageLine<'_> {
         line.number("size", self.size);
         line.text("verdict", self.verdict);
         findings(&mut line, self.findings.into_iter().flatten(), briefs);
-        match self.downstream {
-            Some((name, address)) => {
-                line.text("downstream", shown(scratch, format_args!("{name} {address}")))
-            }
-            None => line.maybe("downstream", None),
-        }
+        let downstream = self.downstream.map(|(name, address)| {
+            shown(scratch, |s| {
+                s.push_str(name);
+                s.push(' ');
+                push_socket(s, address);
+            })
+        });
+        line.maybe("downstream", downstream);
         line.maybe("downstream_tls", tls(scratch, self.downstream_tls));
         line.maybe("downstream_reply", self.downstream_reply.map(Reply::logged).as_deref());
         line.maybe("reply", self.reply.map(Reply::logged).as_deref());
@@ -192,12 +194,12 @@ impl MessageLine<'_> {
     fn session(&self, line: &mut Object<'_>, scratch: &mut String) {
         line.text("time", &rfc3339(self.unix_ms));
         line.text("kind", "message");
-        line.text("session", shown(scratch, format_args!("{}", self.session)));
-        line.text("message", shown(scratch, format_args!("{}", self.message)));
+        line.text("session", shown(scratch, |s| self.session.push_to(s)));
+        line.text("message", shown(scratch, |s| self.message.push_to(s)));
         line.number("generation", self.generation);
         line.text("listener", self.listener);
         line.text("direction", direction(self.direction));
-        line.text("client", shown(scratch, format_args!("{}", self.client)));
+        line.text("client", shown(scratch, |s| push_ip(s, self.client)));
         line.number("port", self.port.into());
         line.maybe("name", self.name);
         line.maybe("helo", self.helo.map(escaped).as_deref());
@@ -207,11 +209,11 @@ impl MessageLine<'_> {
     }
 
     fn envelope(&self, line: &mut Object<'_>, scratch: &mut String, briefs: &mut Briefs) {
-        let from = shown(scratch, format_args!("{}", self.from));
+        let from = shown(scratch, |s| push_path(s, self.from));
         line.text("from", from);
         briefs.add(Part::Sender, from);
         line.list("to", self.to.iter(), |out, (path, reply)| {
-            let path = shown(scratch, format_args!("{path}"));
+            let path = shown(scratch, |s| push_path(s, path));
             let mut one = Object::begin(out);
             one.text("rcpt", path);
             one.text("reply", &reply.logged());
@@ -271,16 +273,26 @@ fn findings<'f>(line: &mut Object<'_>, all: impl Iterator<Item = &'f Finding>, b
     });
 }
 
-/// `what` as text, in place of what `scratch` held.
-fn shown<'s>(scratch: &'s mut String, what: std::fmt::Arguments<'_>) -> &'s str {
+/// What `push` appends, in place of what `scratch` held.
+fn shown(scratch: &mut String, push: impl FnOnce(&mut String)) -> &str {
     scratch.clear();
-    // Writing to a String cannot fail.
-    let _ = scratch.write_fmt(what);
+    push(scratch);
     scratch
 }
 
+fn push_path(out: &mut String, path: &Path) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{path}");
+}
+
 fn tls<'s>(scratch: &'s mut String, tls: Option<&Tls>) -> Option<&'s str> {
-    tls.map(|tls| shown(scratch, format_args!("{} {}", tls.version, tls.cipher)))
+    tls.map(|tls| {
+        shown(scratch, |s| {
+            s.push_str(tls.version);
+            s.push(' ');
+            s.push_str(&tls.cipher);
+        })
+    })
 }
 
 fn direction(direction: Direction) -> &'static str {
