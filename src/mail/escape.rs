@@ -27,7 +27,7 @@ pub fn escape_at_most(text: &[u8], chars: usize) -> String {
 
 fn escaped_at_most(text: &[u8], chars: usize) -> Cow<'_, str> {
     // Nearly all of it is short and plain. Folded over all octets, for that is done many at a time.
-    let plain = |yes: bool, &b: &u8| yes & (b >= b' ') & (b < 0x7f) & (b != b'\\');
+    let plain = |yes: bool, &b: &u8| yes & (b' '..0x7f).contains(&b) & (b != b'\\');
     let short = text.len() <= chars && text.iter().fold(true, plain);
     match short.then(|| std::str::from_utf8(text)) {
         Some(Ok(text)) => Cow::Borrowed(text),

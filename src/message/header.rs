@@ -305,7 +305,7 @@ impl HeaderScan {
 fn plain_value<'f>(field: &'f [u8], name: &str) -> Option<&'f str> {
     let value = field.get(name.len()..)?.strip_prefix(b":")?;
     let value = value.strip_suffix(b"\n").map_or(value, |v| v.strip_suffix(b"\r").unwrap_or(v));
-    let printable = value.iter().fold(true, |yes, &b| yes & (b >= b' ') & (b < 0x7f) & (b != b'='));
+    let printable = value.iter().fold(true, |yes, &b| yes & (b' '..0x7f).contains(&b) & (b != b'='));
     let text = printable.then(|| std::str::from_utf8(value).ok()).flatten()?;
     Some(text.trim_matches(' '))
 }
