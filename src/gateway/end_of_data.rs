@@ -3,9 +3,9 @@
 //! The client hears 250 only after the downstream's 2yz (promise P1). From its end of data to ours runs one
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
-use super::audit::{HeaderLine, MessageLine, RecipientLine, finding_line};
 use super::clock::{millis, unix_ms};
 use super::incoming::Incoming;
+use super::lines::MessageLine;
 use super::live::Doing;
 use super::recover::after_data;
 use super::session::{End, Session};
@@ -13,7 +13,6 @@ use super::transaction::Transaction;
 use crate::body::Body;
 use crate::checks;
 use crate::downstream::{DownstreamError, Handed, Session as Link};
-use crate::mail::{escape, rfc3339};
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
@@ -285,43 +284,32 @@ impl Session {
             Some(_) if t.final_reply.is_none() => "tempfail",
             Some(_) | None => t.verdict,
         };
-        let cut = |text: &Option<String>| text.as_deref().map(|t| escape(t.as_bytes()));
-        let header = t.header.as_ref();
         self.gateway.audit.line(&MessageLine {
-            time: rfc3339(unix_ms()),
-            kind: "message",
-            session: self.id.to_string(),
-            message: t.id.to_string(),
+            unix_ms: unix_ms(),
+            session: self.id,
+            message: t.id,
             generation: t.generation.number,
             listener: &t.entrance.listener.name,
             direction: t.entrance.listener.direction,
             client: self.client.ip,
             port: self.client.port,
             name: self.client.name.known().map(|name| &**name),
-            helo: self.helo_text(),
-            tls: self.tls_text(),
-            user: self.user_text(),
+            helo: self.helo_name(),
+            tls: self.tls.as_deref(),
+            user: self.user_name(),
             authenticated: self.authenticated,
-            from: t.mail.path.to_string(),
-            to: t
-                .recipients
-                .iter()
-                .map(|r| RecipientLine { rcpt: r.path.to_string(), reply: r.reply.to_log() })
-                .collect(),
+            from: &t.mail.path,
+            to: t.recipients.iter().map(|r| (&r.path, &r.reply)).collect(),
             size: t.octets,
             verdict,
-            findings: self.standing.findings.iter().chain(&t.findings).map(finding_line).collect(),
-            downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
-            downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
-            downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
-            reply: said.map(Reply::to_log),
-            header: HeaderLine {
-                message_id: header.and_then(|h| cut(&h.message_id)),
-                subject: header.and_then(|h| cut(&h.subject)),
-                from: header.and_then(|h| cut(&h.from)),
-            },
+            findings: [&self.standing.findings, &t.findings],
+            downstream: t.downstream.as_ref().map(|(name, address)| (&**name, *address)),
+            downstream_tls: t.downstream_tls.as_ref().map(|o| &o.tls),
+            downstream_reply: t.downstream_reply.as_ref(),
+            reply: said,
+            header: t.header.as_ref(),
             ms: t.times,
-            note: t.note.clone(),
+            note: t.note.as_deref(),
             facts: Some(&self.standing.gathered).filter(|g| **g != Gathered::NOTHING),
             conduct: Some(&self.standing.conduct).filter(|c| **c != Conduct::UNKNOWN),
         });

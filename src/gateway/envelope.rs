@@ -11,7 +11,7 @@ use super::standing::{Refusal, is_exempt};
 use super::transaction::{Recipient, Target, Transaction};
 use crate::checks;
 use crate::downstream::{Begun, DownstreamError, Key, Session as Link};
-use crate::mail::escape;
+use crate::mail::escaped;
 use crate::reply::{Class, Entry, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::smtp::command::{Command, Mail, Rcpt};
@@ -83,7 +83,7 @@ impl Session {
         };
         let transaction = self.new_transaction(mail, needs);
         self.place.state(Doing::Envelope);
-        self.place.sender(Some(&escape(transaction.mail.path.to_string().as_bytes())));
+        self.place.sender(Some(&escaped(transaction.mail.path.to_string().as_bytes())));
         self.transaction = Some(Box::new(transaction));
         self.tell_violations(violations, Stage::Mail);
         let refusal = if anew { self.judge_anew() } else { None };
@@ -142,7 +142,7 @@ impl Session {
             began: now,
             data_began: None,
             last_down: now,
-            times: super::audit::Times::default(),
+            times: super::lines::Times::default(),
             octets: 0,
             header: None,
             downstream: None,

@@ -213,7 +213,8 @@ impl RecipientView<'_> {
     }
 }
 
-fn in_brackets(path: &str) -> String {
+/// A path as people write it.
+pub(super) fn in_brackets(path: &str) -> String {
     if path.starts_with('<') { path.to_owned() } else { format!("<{path}>") }
 }
 
