@@ -14,6 +14,7 @@ mod service;
 mod view;
 
 pub use error::VaultError;
+pub use index::state_of;
 pub use item::{
     Attempt, BodyKind, Change, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold,
     Item, Line, Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
