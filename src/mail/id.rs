@@ -27,6 +27,12 @@ impl Id {
     /// How many different references there are.
     pub const COUNT: u64 = 1 << BITS;
 
+    /// The reference of these bits; `None` beyond 40.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        (bits < Self::COUNT).then_some(Self(bits))
+    }
+
     /// The 40 bits.
     #[must_use]
     pub fn bits(self) -> u64 {

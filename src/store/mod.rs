@@ -12,6 +12,8 @@ mod ids;
 mod lock;
 pub mod pem;
 mod probe;
+pub mod seal;
+pub mod sqlite;
 mod state;
 pub mod x509;
 

@@ -42,7 +42,28 @@ pub enum VaultError {
         /// What is wrong.
         what: String,
     },
+    /// A question to the index took too long and was stopped.
+    #[error("stopped after {} seconds: ask for less, such as a folder or an age", .0.as_secs())]
+    Slow(std::time::Duration),
     /// The vault is closed, or its thread ended.
     #[error("the quarantine is closed")]
     Closed,
+}
+
+impl VaultError {
+    /// The same once more, for everybody whose change shared the step that failed.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::NoSpace(path) => Self::NoSpace(path.clone()),
+            Self::Missing(id) => Self::Missing(*id),
+            Self::Conflict(id) => Self::Conflict(*id),
+            Self::Damaged { path, what } => Self::Damaged { path: path.clone(), what },
+            Self::Io { step, path, source } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::Io { step, path: path.clone(), source }
+            }
+            Self::Index { path, what } => Self::Index { path: path.clone(), what: what.clone() },
+            Self::Closed => Self::Closed,
+        }
+    }
 }
