@@ -2,4 +2,5 @@
 
 pub mod from;
 pub mod header;
+pub mod mime;
 pub mod trace;
