@@ -33,6 +33,13 @@ const REASONS_MAX: usize = 50;
 /// Messages shown where nothing is done.
 const SAMPLE: usize = 10;
 
+/// What has been done so far.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub outcome: Outcome,
+    skipped: BTreeMap<String, (u64, Id)>,
+}
+
 /// One piece of work.
 pub(super) struct Run<'a> {
     desk: &'a Arc<Desk>,
@@ -42,8 +49,7 @@ pub(super) struct Run<'a> {
     ticket: Ticket,
     answers: &'a mpsc::Sender<Answer>,
     told: Instant,
-    outcome: Outcome,
-    skipped: BTreeMap<String, (u64, Id)>,
+    tally: Tally,
 }
 
 impl Desk {
@@ -69,8 +75,7 @@ impl Desk {
             ticket,
             answers,
             told: Instant::now(),
-            outcome: Outcome::default(),
-            skipped: BTreeMap::new(),
+            tally: Tally::default(),
         })
     }
 
@@ -106,7 +111,7 @@ impl Run<'_> {
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, Refusal> {
         loop {
             if self.ticket.is_cancelled() {
-                self.outcome.cancelled = true;
+                self.tally.outcome.cancelled = true;
                 return Ok(None);
             }
             if self.after != i64::MIN {
@@ -174,7 +179,7 @@ impl Run<'_> {
             match done {
                 Ok((_, Decision::Leave(why))) => self.skip(id, &why),
                 Ok((item, Decision::Write | Decision::Remove)) => {
-                    self.outcome.changed += 1;
+                    self.tally.outcome.changed += 1;
                     changed.push(item);
                 }
                 Err(refusal) => self.skip(id, &refusal.text),
@@ -185,29 +190,24 @@ impl Run<'_> {
 
     /// Left alone.
     pub(super) fn skip(&mut self, id: Id, why: &str) {
-        if let Some((count, _)) = self.skipped.get_mut(why) {
-            *count += 1;
-        } else {
-            let why = if self.skipped.len() < REASONS_MAX { why } else { "other reasons" };
-            self.skipped.entry(why.to_owned()).or_insert((0, id)).0 += 1;
-        }
+        self.tally.skip(id, why);
     }
 
     /// Something that is said of one message.
     pub(super) fn say(&mut self, id: Id, what: String) {
-        if self.outcome.messages.len() < MESSAGES_MAX {
-            self.outcome.messages.push((id, what));
+        if self.room() > 0 {
+            self.tally.outcome.messages.push((id, what));
         }
     }
 
     /// One message was changed in another way than by [`Self::apply`].
     pub(super) fn changed(&mut self) {
-        self.outcome.changed += 1;
+        self.tally.outcome.changed += 1;
     }
 
     /// How many more can be spoken of.
     pub(super) fn room(&self) -> usize {
-        MESSAGES_MAX.saturating_sub(self.outcome.messages.len())
+        MESSAGES_MAX.saturating_sub(self.tally.outcome.messages.len())
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -224,16 +224,39 @@ impl Run<'_> {
 
     /// The end.
     pub(super) fn finish(self) -> Answer {
+        self.tally.finish()
+    }
+
+    /// The end of something that can be taken back by name.
+    pub(super) fn finish_batch(mut self, batch: String) -> Answer {
+        let outcome = &mut self.tally.outcome;
+        outcome.batch = Some(batch).filter(|_| outcome.changed > 0);
+        self.finish()
+    }
+}
+
+impl Tally {
+    /// Left alone.
+    pub(super) fn skip(&mut self, id: Id, why: &str) {
+        if let Some((count, _)) = self.skipped.get_mut(why) {
+            *count += 1;
+            return;
+        }
+        let why = if self.skipped.len() < REASONS_MAX { why } else { "other reasons" };
+        self.skipped.entry(why.to_owned()).or_insert((0, id)).0 += 1;
+    }
+
+    /// Whether there was nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcome.changed == 0 && self.skipped.is_empty()
+    }
+
+    /// The end.
+    pub(super) fn finish(self) -> Answer {
         let mut outcome = self.outcome;
         let mut skipped: Vec<_> = self.skipped.into_iter().map(|(why, (n, id))| (why, n, id)).collect();
         skipped.sort_by_key(|(_, n, _)| std::cmp::Reverse(*n));
         outcome.skipped = skipped;
         Answer::Done(outcome)
-    }
-
-    /// The end of something that can be taken back by name.
-    pub(super) fn finish_batch(mut self, batch: String) -> Answer {
-        self.outcome.batch = Some(batch).filter(|_| self.outcome.changed > 0);
-        self.finish()
     }
 }
