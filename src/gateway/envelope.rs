@@ -91,6 +91,9 @@ impl Session {
         // Without a greeting it came through only where the policy lets it: then nothing was offered.
         let offer = Arc::clone(self.offer.get_or_insert_with(|| Arc::new(Offer::helo())));
         let violations = mail.violations;
+        if self.gateway.space.is_full() {
+            return self.refused(catalogue::NO_SPACE, None);
+        }
         let needs = match parameters::of_mail(&mail, &offer, self.authenticated) {
             Ok(needs) => needs,
             Err(entry) => return self.refused(entry, None),

@@ -15,8 +15,12 @@ impl Session {
             self.counts.messages += 1;
             self.place.message();
             self.counts.commands = 0;
-            self.gateway.counters.delivered();
-            self.count_delivered();
+            if self.is_delivered() {
+                self.gateway.counters.delivered();
+            } else {
+                self.gateway.counters.kept();
+            }
+            self.count_taken();
         } else {
             self.gateway.counters.refused();
         }
@@ -33,8 +37,13 @@ impl Session {
         self.drop_transaction();
     }
 
-    /// What a delivered message means for throttles, greylisting, and the client's name here.
-    fn count_delivered(&self) {
+    /// Whether the downstream has it: what was taken elsewhere is no proof of a good client.
+    fn is_delivered(&self) -> bool {
+        self.transaction.as_deref().is_some_and(|t| t.kept.as_ref().is_none_or(|kept| kept.copy))
+    }
+
+    /// What a message that was taken means for throttles, greylisting, and the client's name here.
+    fn count_taken(&self) {
         let Some(transaction) = self.transaction.as_deref() else { return };
         let now = unix_ms() / 1000;
         let limits = &self.gateway.limits;
@@ -45,7 +54,7 @@ impl Session {
             let traffic = self.traffic(sender, transaction.octets);
             limits.throttles.count(&traffic, &recipients, &policy.throttles, now);
         }
-        if !self.standing.exempt {
+        if !self.standing.exempt && self.is_delivered() {
             limits.known.delivered(self.client.ip, policy, now);
             limits.greylist.delivered(self.client.ip, sender, policy, now);
         }
@@ -101,6 +110,8 @@ impl Session {
             },
             ms: t.times,
             note: t.note.clone(),
+            folder: t.kept.as_ref().filter(|kept| !kept.copy).map(|kept| &*kept.folder),
+            copy: t.kept.as_ref().filter(|kept| kept.copy).map(|kept| &*kept.folder),
             facts: Some(&self.standing.gathered).filter(|g| **g != Gathered::NOTHING),
             conduct: Some(&self.standing.conduct).filter(|c| **c != Conduct::UNKNOWN),
         });

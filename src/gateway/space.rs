@@ -73,6 +73,11 @@ impl Space {
         self.full.load(Ordering::Relaxed)
     }
 
+    /// As if a volume had nothing left, for tests of whoever asks; the next look finds out.
+    pub fn fill(&self) {
+        self.full.store(true, Ordering::Relaxed);
+    }
+
     /// Looks at all volumes and folders. Blocks on the disks.
     pub fn look(&self, policy: &Policy, vault: &Vault, now_ms: i64) {
         let found: Vec<(u64, &'static str, PathBuf, u64)> = places(policy)
@@ -239,7 +244,9 @@ mod tests {
 
     #[test]
     fn folders_near_their_caps() {
-        let gateway = crate::gateway::tests_support::GATEWAY;
+        let gateway = "hostname = \"mx.example.net\"\nstate_dir = \"/s\"\n\
+             listener = [{ name = \"in\", address = \"127.0.0.1:25\", direction = \"inbound\", downstream = \"mx\" }]\n\
+             downstream = [{ name = \"mx\", addresses = [\"127.0.0.1:2525\"] }]\n[relay]\ndomains = [\"example.net\"]\n";
         let rules = "[[folder]]\nname = \"own\"\nmax_messages = 100\nmax_bytes = \"1M\"\n\
                      [[folder]]\nname = \"spam\"\nmax_messages = 1\n[spool]\nmax_messages = 10\n";
         let sources = Sources::of(&[("gateway.toml", gateway), ("quarantine.toml", rules)]);
