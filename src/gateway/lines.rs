@@ -88,6 +88,10 @@ pub struct MessageLine<'a> {
     pub(super) header: Option<&'a HeaderSummary>,
     pub(super) ms: Times,
     pub(super) note: Option<&'a str>,
+    /// The folder that it was taken into; its reference there is that of the message.
+    pub(super) folder: Option<&'a str>,
+    /// The folder that has a copy.
+    pub(super) copy: Option<&'a str>,
     /// What was looked up, where anything was: with it the session can be judged again.
     pub(super) facts: Option<&'a Gathered>,
     /// What the client had done, where that says something.
@@ -180,6 +184,11 @@ impl Line for MessageLine<'_> {
         self.header(line.key("header"), briefs);
         self.times(line.key("ms"));
         line.maybe("note", self.note);
+        for (key, folder) in [("folder", self.folder), ("copy", self.copy)] {
+            if folder.is_some() {
+                line.maybe(key, folder);
+            }
+        }
         if let Some(facts) = self.facts {
             line.value("facts", facts);
         }
@@ -381,6 +390,8 @@ pub(super) mod tests {
                 header: Some(&self.header),
                 ms: Times { envelope: 1.234, data: 0.567, scan: 0.012, deliver: 2.0 },
                 note: None,
+            folder: None,
+            copy: None,
                 facts: None,
                 conduct: None,
             }
