@@ -1,8 +1,8 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
 use super::{
-    bans, blocks, check, demo, explain, kick, lists, loops, reload, rollback, run, status, test, throttles,
-    top, who,
+    bans, blocks, check, demo, explain, held, kick, lists, loops, quarantine, reload, rollback, run, spool, status,
+    test, throttles, top, who,
 };
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -56,6 +56,13 @@ pub(super) enum Verb {
     Who(who::Options),
     /// End sessions
     Kick(kick::Options),
+    /// Messages that were kept instead of delivered: list, show, release, delete, and how to name them
+    #[command(visible_alias = "q")]
+    Quarantine(quarantine::Options),
+    /// Messages that are ours to deliver: list, force, retry
+    Spool(spool::Options),
+    /// Messages that wait for a scanner: list, retry, release
+    Held(held::Options),
     /// Show what is blocked and allowed, and what an entry would hit
     Blocks(blocks::Options),
     /// List, lift and add bans: clients that may not connect for a while
@@ -90,6 +97,9 @@ impl Verb {
             Self::Loops(options) => loops::run(rules, options),
             Self::Who(options) => who::run(rules, options),
             Self::Kick(options) => kick::run(rules, options),
+            Self::Quarantine(options) => quarantine::run(rules, options),
+            Self::Spool(options) => spool::run(rules, options),
+            Self::Held(options) => held::run(rules, options),
             Self::Blocks(options) => blocks::run(rules, options),
             Self::Bans(options) => bans::run(rules, options),
             Self::Throttles(options) => throttles::run(rules, options),
