@@ -12,6 +12,7 @@ mod ids;
 mod lock;
 pub mod pem;
 mod probe;
+pub mod sqlite;
 mod state;
 pub mod x509;
 

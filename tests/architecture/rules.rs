@@ -10,18 +10,19 @@ const FLOORS: [&[&str]; 14] = [
     &["verdict"],
     &["smtp", "message"],
     &["rules"],
-    &["config"],
+    &["config", "query"],
     &["checks"],
     &["store"],
     &["body"],
-    &["scan", "lookup", "quarantine", "queue", "limits", "downstream", "records"],
+    &["scan", "lookup", "quarantine", "queue", "limits", "downstream", "records", "vault"],
     &["desk"],
     &["gateway"],
     &["control"],
     &["cli"],
 ];
 /// Floors 0 to 2.
-const PURE: [&str; 8] = ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "checks"];
+const PURE: [&str; 9] =
+    ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "query", "checks"];
 const IMPURE: [&str; 12] = [
     "tokio",
     "TcpStream",
