@@ -7,10 +7,10 @@
 use super::check::Check;
 use super::common::later;
 use super::lists::{ask_for, finding, hits, subject};
-use crate::config::model::Policy;
+use crate::config::model::{Policy, QuarantineFolder};
 use crate::reply::catalogue;
 use crate::rules::{BlockAction, Hit, Kind, List, Subject};
-use crate::verdict::{Effect, Fact, Facts, Finding, Needs, Source, Stage, Verdict};
+use crate::verdict::{Effect, Fact, Facts, Finding, Folder, Needs, Source, Stage, Verdict};
 
 /// The check.
 pub struct Blocks;
@@ -121,7 +121,7 @@ impl Ask<'_> {
         let entry = match hit.attributes.action {
             BlockAction::Tempfail => catalogue::BLOCKED_FOR_NOW,
             BlockAction::Reject | BlockAction::Drop if connect => catalogue::CLIENT_BLOCKED,
-            BlockAction::Reject | BlockAction::Drop => catalogue::BLOCKED,
+            BlockAction::Reject | BlockAction::Drop | BlockAction::Quarantine => catalogue::BLOCKED,
         };
         let reply = match &hit.attributes.text {
             Some(text) => entry.reply().with_text(text),
@@ -131,6 +131,7 @@ impl Ask<'_> {
             BlockAction::Reject => Verdict::Reject(reply),
             BlockAction::Tempfail => Verdict::TempFail(reply),
             BlockAction::Drop => Verdict::Disconnect(reply),
+            BlockAction::Quarantine => Verdict::Quarantine(Folder(QuarantineFolder::POLICY.into())),
         };
         let found = finding(id, self.stage, verdict, list, hit);
         let silent = connect && hit.attributes.action == BlockAction::Drop && found.enforced;

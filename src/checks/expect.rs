@@ -78,6 +78,8 @@ pub fn word(outcome: Outcome) -> &'static str {
         Outcome::Reject => "reject",
         Outcome::Tempfail => "tempfail",
         Outcome::Drop => "drop",
+        Outcome::Quarantine => "quarantine",
+        Outcome::Discard => "discard",
     }
 }
 

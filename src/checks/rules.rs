@@ -7,10 +7,10 @@
 use super::check::Check;
 use super::exempt::is_exempt;
 use super::rule_match::{Match, Seen, matches};
-use crate::config::model::{Conditions, OnUnknown, Policy, Rule, RuleAction};
+use crate::config::model::{Conditions, OnUnknown, Policy, QuarantineFolder, Rule, RuleAction};
 use crate::reply::{Entry, Reply, catalogue};
 use crate::rules::Mode;
-use crate::verdict::{Effect, Event, Facts, Finding, Needs, Source, Stage, Verdict};
+use crate::verdict::{Effect, Event, Facts, Finding, Folder, Needs, Source, Stage, Verdict};
 use std::sync::Arc;
 
 /// The check.
@@ -48,7 +48,7 @@ impl Check for Rules {
             }
             // What could have been pending since MAIL does not hold for an exempt recipient.
             let spared = stage == Stage::Rcpt && rule.when.recipient.is_none();
-            if spared && refuses(rule.action) && exempt() {
+            if spared && rule.action.refuses() && exempt() {
                 return false;
             }
             say(rule, found, stage, findings)
@@ -69,6 +69,8 @@ fn look_ahead(seen: &Seen<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
             (Match::No, _, _) | (_, RuleAction::Hide | RuleAction::Continue, _) => continue,
             (Match::Unknown, RuleAction::Accept, _) | (Match::Unknown, _, OnUnknown::Pass) => continue,
             (Match::Open, _, _) | (_, RuleAction::Accept, _) => return,
+            // What is kept is found with its recipient, and the rules behind it are not asked.
+            (Match::Yes, RuleAction::Quarantine | RuleAction::Discard, _) => return,
             (Match::Yes | Match::Unknown, _, _) => found,
         };
         say(rule, certain, Stage::Mail, findings);
@@ -80,13 +82,6 @@ fn look_ahead(seen: &Seen<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
     }
 }
 
-fn refuses(action: RuleAction) -> bool {
-    match action {
-        RuleAction::Reject | RuleAction::Tempfail | RuleAction::Drop => true,
-        RuleAction::Accept | RuleAction::Hide | RuleAction::Continue => false,
-    }
-}
-
 /// Adds what a rule says. True when it decides.
 fn say(rule: &Rule, found: Match, stage: Stage, findings: &mut Vec<Finding>) -> bool {
     let unknown = match found {
@@ -94,7 +89,8 @@ fn say(rule: &Rule, found: Match, stage: Stage, findings: &mut Vec<Finding>) -> 
         Match::Yes => false,
         Match::Unknown => true,
     };
-    if unknown && (!refuses(rule.action) || rule.on_unknown == OnUnknown::Pass) {
+    let matters = rule.action.refuses() || rule.action.keeps();
+    if unknown && (!matters || rule.on_unknown == OnUnknown::Pass) {
         return false;
     }
     let source = Source { file: Arc::clone(&rule.file), line: rule.line };
@@ -103,7 +99,8 @@ fn say(rule: &Rule, found: Match, stage: Stage, findings: &mut Vec<Finding>) -> 
         Finding::new(&rule.id, stage, verdict, source, "a fact that the rule needs could not be found out")
     } else {
         let finding = Finding::new(&rule.id, stage, verdict(rule, stage), source, words(rule.action));
-        effects(rule, stage, finding)
+        let copy = rule.copy.clone().filter(|_| stage == Stage::Message);
+        Finding { copy, ..effects(rule, stage, finding) }
     };
     let in_force = rule.mode == Mode::On;
     let decides = in_force && finding.verdict != Verdict::Continue;
@@ -123,6 +120,11 @@ fn verdict(rule: &Rule, stage: Stage) -> Verdict {
             Verdict::Disconnect(reply(rule, catalogue::DROPPED_FOR_NOW))
         }
         RuleAction::Drop => Verdict::Disconnect(reply(rule, catalogue::CLIENT_BLOCKED)),
+        RuleAction::Quarantine => {
+            let policy = || Folder(QuarantineFolder::POLICY.into());
+            Verdict::Quarantine(rule.folder.clone().unwrap_or_else(policy))
+        }
+        RuleAction::Discard => Verdict::Discard,
         RuleAction::Hide | RuleAction::Continue => Verdict::Continue,
     }
 }
@@ -133,6 +135,8 @@ fn words(action: RuleAction) -> &'static str {
         RuleAction::Reject => "the rule rejects",
         RuleAction::Tempfail => "the rule puts off",
         RuleAction::Drop => "the rule drops",
+        RuleAction::Quarantine => "the rule quarantines",
+        RuleAction::Discard => "the rule discards",
         RuleAction::Hide => "the rule hides keywords",
         RuleAction::Continue => "the rule goes on",
     }

@@ -7,7 +7,7 @@ use super::table::run;
 use crate::config::model::{Outcome, Policy};
 use crate::mail::Path;
 use crate::reply::{Entry, Reply, catalogue};
-use crate::verdict::{Facts, Finding, MessageFacts, Stage, Verdict, merge, said, settle};
+use crate::verdict::{Disposition, Facts, Finding, MessageFacts, Stage, Verdict, kept, merge, said, settle};
 
 /// What happened at one stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Step {
     pub findings: Vec<Finding>,
     /// What the client hears from us; `None` where we have nothing to say, or the downstream says it.
     pub reply: Option<Reply>,
+    /// Where the message goes after this stage, unless a later one decides otherwise; `Deliver` is downstream.
+    pub goes: Disposition,
 }
 
 /// What became of a scene.
@@ -53,6 +55,8 @@ pub fn judge(scene: &Scene, policy: &Policy) -> Judgement {
         policy,
         steps: Vec::new(),
         pending: None,
+        kept: Vec::new(),
+        group: None,
         allowed: false,
         worst: None,
         passed: None,
@@ -71,6 +75,10 @@ struct Walk<'a> {
     policy: &'a Policy,
     steps: Vec<Step>,
     pending: Option<Finding>,
+    /// What takes the message elsewhere, found before the recipients.
+    kept: Vec<Finding>,
+    /// What the first recipient that was taken decides for the message.
+    group: Option<Group>,
     allowed: bool,
     /// The worst outcome so far, and what led to it.
     worst: Option<(Outcome, Option<Finding>)>,
@@ -78,6 +86,12 @@ struct Walk<'a> {
     passed: Option<Finding>,
     /// Whether a recipient was taken for which a pending refusal holds.
     open: bool,
+}
+
+/// Where the message goes for the recipients that it has, and which finding says so.
+struct Group {
+    goes: Disposition,
+    by: Option<Finding>,
 }
 
 impl<'a> Walk<'a> {
@@ -116,8 +130,12 @@ impl<'a> Walk<'a> {
         if settled.allow {
             self.allowed = true;
             self.pending = None;
+            self.kept.clear();
             self.let_pass(&findings);
+        } else {
+            self.kept.extend(settled.keep.cloned());
         }
+        let goes = self.goes(settled.keep.filter(|_| !settled.allow));
         let held = stage != Stage::Data || self.open;
         let due = self.pending.as_ref().filter(|p| held && p.answer_at <= stage);
         let refusal = said(due, settled.refuse).cloned();
@@ -129,13 +147,21 @@ impl<'a> Walk<'a> {
             ours.then(|| catalogue::SENDER_OK.reply())
         };
         let reply = refusal.as_ref().map_or_else(taken, |f| f.verdict.refusal().cloned());
-        self.steps.push(Step { stage, recipient: None, findings, reply });
+        self.steps.push(Step { stage, recipient: None, findings, reply, goes });
         match refusal {
             Some(refusal) => {
                 self.refused(refusal);
                 false
             }
             None => true,
+        }
+    }
+
+    /// Where the message goes by what was found so far, and by one more finding.
+    fn goes(&self, more: Option<&Finding>) -> Disposition {
+        match &self.group {
+            Some(group) => group.goes.clone(),
+            None => Disposition::of(kept(self.kept.iter().chain(more))),
         }
     }
 
@@ -178,11 +204,24 @@ impl<'a> Walk<'a> {
         if settled.allow {
             self.let_pass(&findings);
         }
-        self.steps.push(Step { stage, recipient: text.map(Box::from), findings, reply });
+        let by = kept(self.kept.iter().chain(settled.keep)).filter(|_| !settled.allow).cloned();
+        let group = Group { goes: Disposition::of(by.as_ref()), by };
+        let recipient = text.map(Box::from);
         let Some(refusal) = refusal else {
+            let Group { goes, by } = &group;
+            if self.group.as_ref().is_some_and(|first| first.goes != *goes) {
+                let reply = Some(catalogue::MIXED_RECIPIENTS.reply());
+                let (goes, by) = (goes.clone(), by.clone());
+                self.steps.push(Step { stage, recipient, findings, reply, goes });
+                self.worse(Outcome::Tempfail, by);
+                return Some(false);
+            }
+            self.steps.push(Step { stage, recipient, findings, reply, goes: goes.clone() });
+            self.group.get_or_insert(group);
             self.open |= path.is_none_or(|path| !is_spared(path, &facts, self.policy));
             return Some(true);
         };
+        self.steps.push(Step { stage, recipient, findings, reply, goes: group.goes });
         let ends = matches!(refusal.verdict, Verdict::Disconnect(_));
         self.refused(refusal);
         (!ends).then_some(false)
@@ -191,14 +230,18 @@ impl<'a> Walk<'a> {
     fn message(&mut self, facts: &Facts<'_>) {
         let facts = Facts { allowed: self.allowed, ..facts.clone() };
         let findings = run(Stage::Message, &facts, self.policy);
-        let strongest = merge(&findings).filter(|f| f.refuses()).cloned();
-        let reply = strongest.as_ref().and_then(|f| f.verdict.refusal().cloned());
-        if strongest.is_none() {
+        let settled = settle(&findings, Stage::Data);
+        if settled.keep.is_none() && settled.refuse.is_none() {
             self.let_pass(&findings);
         }
-        self.steps.push(Step { stage: Stage::Message, recipient: None, findings, reply });
-        if let Some(refusal) = strongest {
-            self.refused(refusal);
+        let earlier = self.group.iter().filter_map(|group| group.by.clone()).filter(|_| !self.allowed);
+        let all: Vec<Finding> = earlier.chain(findings.iter().cloned()).collect();
+        let strongest = merge(&all).filter(|f| f.refuses() || f.keeps()).cloned();
+        let reply = strongest.as_ref().map(|f| f.verdict.refusal().cloned().unwrap_or_else(|| catalogue::TAKEN.reply()));
+        let goes = Disposition::of(strongest.as_ref());
+        self.steps.push(Step { stage: Stage::Message, recipient: None, findings, reply, goes });
+        if let Some(decided) = strongest {
+            self.refused(decided);
         }
     }
 
@@ -212,20 +255,19 @@ impl<'a> Walk<'a> {
     /// A path that does not parse.
     fn bad(&mut self, stage: Stage, recipient: Option<&str>, entry: Entry) {
         let recipient = recipient.map(Box::from);
-        self.steps.push(Step { stage, recipient, findings: Vec::new(), reply: Some(entry.reply()) });
+        let (reply, goes) = (Some(entry.reply()), Disposition::Deliver);
+        self.steps.push(Step { stage, recipient, findings: Vec::new(), reply, goes });
         self.worse(Outcome::Reject, None);
     }
 
+    /// A finding that refuses the message, or takes it elsewhere.
     fn refused(&mut self, refusal: Finding) {
         let outcome = match &refusal.verdict {
             Verdict::Disconnect(_) => Outcome::Drop,
             Verdict::Reject(_) => Outcome::Reject,
-            Verdict::TempFail(_)
-            | Verdict::Hold
-            | Verdict::Quarantine(_)
-            | Verdict::Discard
-            | Verdict::Accept
-            | Verdict::Continue => Outcome::Tempfail,
+            Verdict::Quarantine(_) | Verdict::Hold => Outcome::Quarantine,
+            Verdict::Discard => Outcome::Discard,
+            Verdict::TempFail(_) | Verdict::Accept | Verdict::Continue => Outcome::Tempfail,
         };
         self.worse(outcome, Some(refusal));
     }
@@ -233,9 +275,11 @@ impl<'a> Walk<'a> {
     fn worse(&mut self, outcome: Outcome, by: Option<Finding>) {
         let rank = |outcome: Outcome| match outcome {
             Outcome::Pass => 0,
-            Outcome::Tempfail => 1,
-            Outcome::Reject => 2,
-            Outcome::Drop => 3,
+            Outcome::Discard => 1,
+            Outcome::Quarantine => 2,
+            Outcome::Tempfail => 3,
+            Outcome::Reject => 4,
+            Outcome::Drop => 5,
         };
         if self.worst.as_ref().is_none_or(|(before, _)| rank(outcome) > rank(*before)) {
             self.worst = Some((outcome, by));

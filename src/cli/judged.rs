@@ -4,7 +4,7 @@
 use super::out::{Ink, Paint};
 use crate::checks::{Judgement, Step, outcome_word, place, stage_word};
 use crate::config::model::Outcome;
-use crate::verdict::{Effect, Finding, Stage};
+use crate::verdict::{Disposition, Effect, Finding, Stage, Verdict};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -32,6 +32,10 @@ struct FindingView<'a> {
     file: &'a str,
     line: u32,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<&'a str>,
     mode: &'static str,
     answer_at: Stage,
     reason: &'a str,
@@ -65,10 +69,26 @@ fn finding_view(finding: &Finding) -> FindingView<'_> {
         file: &finding.source.file,
         line: finding.source.line,
         verdict: finding.verdict.name(),
+        folder: folder(finding),
+        copy: finding.copy.as_ref().map(|folder| &*folder.0),
         mode: mode(finding),
         answer_at: finding.answer_at,
         reason: &finding.reason,
         effects: finding.effects.iter().map(effect).collect(),
+    }
+}
+
+/// Where it puts the message.
+fn folder(finding: &Finding) -> Option<&str> {
+    match &finding.verdict {
+        Verdict::Quarantine(folder) => Some(&folder.0),
+        Verdict::Continue
+        | Verdict::Accept
+        | Verdict::TempFail(_)
+        | Verdict::Hold
+        | Verdict::Discard
+        | Verdict::Reject(_)
+        | Verdict::Disconnect(_) => None,
     }
 }
 
@@ -108,12 +128,7 @@ pub(super) fn text(judged: &Judgement, hello: Option<&str>, sender: Option<&str>
         }
         let _ = writeln!(out, "{}", paint.ink(Ink::Title, &format!("{}{said}", stage_word(step.stage))));
         step.findings.iter().for_each(|finding| line(&mut out, finding, paint));
-        let silent = step.findings.iter().any(Finding::is_silent);
-        let reply = match &step.reply {
-            Some(_) if silent => "closed without a word".to_owned(),
-            Some(reply) => reply.to_log(),
-            None => "passes".to_owned(),
-        };
+        let reply = outcome_of(step);
         let ink = match &step.reply {
             Some(reply) if reply.is_refusal() => Ink::Bad,
             Some(_) | None => Ink::Good,
@@ -126,8 +141,31 @@ pub(super) fn text(judged: &Judgement, hello: Option<&str>, sender: Option<&str>
     out
 }
 
+/// What the client hears, and where a message goes that is taken and not delivered.
+fn outcome_of(step: &Step) -> String {
+    let goes = match &step.goes {
+        Disposition::Quarantine(folder) => Some(format!("into the folder {folder}")),
+        Disposition::Discard => Some("and discarded".to_owned()),
+        Disposition::Hold => Some("and held".to_owned()),
+        Disposition::Deliver | Disposition::Refuse(_) | Disposition::Disconnect(_) => None,
+    };
+    match (&step.reply, goes) {
+        (Some(_), _) if step.findings.iter().any(Finding::is_silent) => "closed without a word".to_owned(),
+        (Some(reply), _) if reply.is_refusal() => reply.to_log(),
+        (Some(reply), Some(goes)) if step.stage == Stage::Message => format!("{}, taken {goes}", reply.to_log()),
+        (Some(reply), None) => reply.to_log(),
+        (Some(reply), Some(goes)) => format!("{}; the message is taken {goes} at its end", reply.to_log()),
+        (None, Some(goes)) => format!("passes; the message is taken {goes} at its end"),
+        (None, None) => "passes".to_owned(),
+    }
+}
+
 fn line(out: &mut String, finding: &Finding, paint: Paint) {
-    let name = finding.verdict.name();
+    let name = match folder(finding) {
+        Some(folder) => format!("{} {folder}", finding.verdict.name()),
+        None => finding.verdict.name().to_owned(),
+    };
+    let copy = finding.copy.as_ref().map(|folder| format!(", copy in {folder}")).unwrap_or_default();
     let told = if finding.enforced { "" } else { " (mode log)" };
     let later = if finding.refuses() && finding.answer_at > finding.stage {
         format!(", said at {}", stage_word(finding.answer_at))
@@ -136,11 +174,11 @@ fn line(out: &mut String, finding: &Finding, paint: Paint) {
     };
     let effects: Vec<String> = finding.effects.iter().map(effect).collect();
     let effects = if effects.is_empty() { String::new() } else { format!(" [{}]", effects.join(", ")) };
-    let ink = if finding.refuses() { Ink::Warn } else { Ink::Faint };
+    let ink = if finding.refuses() || finding.keeps() { Ink::Warn } else { Ink::Faint };
     let place = in_place(finding);
     let reason = &finding.reason;
-    let words = paint.ink(ink, name);
-    let _ = writeln!(out, "  {words}{told} {}{place}{later}: {reason}{effects}", finding.id);
+    let words = paint.ink(ink, &name);
+    let _ = writeln!(out, "  {words}{told} {}{place}{later}{copy}: {reason}{effects}", finding.id);
 }
 
 /// ` (protocol.toml:31)`.

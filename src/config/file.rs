@@ -154,6 +154,11 @@ impl<'a> Table<'a> {
         self.or_default(name, value::delay)
     }
 
+    /// A duration, not zero; the value is `None` for the word that its kind has.
+    pub fn duration_or(&self, name: &str) -> Got<Option<Duration>> {
+        self.or_default(name, value::duration_or)
+    }
+
     /// So many in a period; `None` is no limit, also where the value is wrong (then told).
     pub fn rate(&self, name: &str) -> Option<Got<Rate>> {
         let got = self.read(name, value::rate)?;

@@ -5,10 +5,11 @@ use super::{FILES, Fallback, Moment, Section, Settings, Sources, load, parse_fil
 use crate::rules::Problem;
 use std::path::Path;
 
-const SHIPPED: [&str; 3] = [
+const SHIPPED: [&str; 4] = [
     include_str!("../../rules/gateway.toml"),
     include_str!("../../rules/limits.toml"),
     include_str!("../../rules/protocol.toml"),
+    include_str!("../../rules/quarantine.toml"),
 ];
 
 fn shipped() -> impl Iterator<Item = (&'static Settings, &'static str)> {
@@ -99,8 +100,9 @@ fn every_shipped_comment_can_be_taken_in() {
         "{told:#?}"
     );
     let policy = policy.unwrap();
-    assert_eq!((policy.listeners.len(), policy.rules.len(), policy.expects.len()), (2, 9, 5));
+    assert_eq!((policy.listeners.len(), policy.rules.len(), policy.expects.len()), (2, 12, 5));
     assert_eq!((policy.protocol.reputation.zones.len(), policy.limits.throttles.len()), (3, 4));
+    assert_eq!(policy.quarantine.folders.len(), 8);
 }
 
 /// The examples in the lists' comments are entries.

@@ -77,6 +77,20 @@ pub fn delay(kind: Kind, value: &DeValue<'_>) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| format!("{error}, found {}", found(value)))
 }
 
+/// A duration that is not zero; `None` is the word of its kind (`"forever"`, `"never"`).
+///
+/// # Errors
+/// See [`text`].
+pub fn duration_or(kind: Kind, value: &DeValue<'_>) -> Result<Option<Duration>, String> {
+    match kind {
+        Kind::DurationOr(word) if value.as_str() == Some(word) => Ok(None),
+        Kind::DurationOr(word) if value.as_str().is_some_and(|text| nearest(text, [word]).is_some()) => {
+            Err(format!("{}; did you mean \"{word}\"?", mismatch(kind, value)))
+        }
+        _ => duration(kind, value).map(Some),
+    }
+}
+
 /// A whole number within the bounds of its kind.
 ///
 /// # Errors
@@ -166,6 +180,7 @@ fn expected(kind: Kind) -> String {
         Kind::Size(_) => "a size such as \"50M\" or a number of octets".to_owned(),
         Kind::Duration => "a duration such as \"30s\"".to_owned(),
         Kind::Delay => "a duration such as \"2s\", or \"0s\" for none".to_owned(),
+        Kind::DurationOr(word) => format!("a duration such as \"30d\", or \"{word}\""),
         Kind::Decimal(min, max) => {
             format!("a decimal number from {} to {}", measure::thousandths(min), measure::thousandths(max))
         }

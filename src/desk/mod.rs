@@ -4,8 +4,38 @@
 //! The only place that combines services (vault, downstream, scanners). It runs inside the gateway, and in a command
 //! while the gateway is stopped. Failure: each message by itself; what failed is named in the outcome and in the item.
 
+mod access;
+mod ask;
+mod attempt;
+mod away;
+mod bulk;
+mod digest;
+mod edit;
+mod find;
+mod grant;
+mod hold;
+mod import;
+mod jobs;
+mod mbox;
+mod notices;
+mod outcome;
+mod own;
+mod refusal;
+mod release;
 mod request;
+mod rescan;
+mod retention;
+mod retry;
 mod service;
+mod settle;
+mod show;
+mod spooling;
+mod summary;
+mod terms;
+mod transaction;
+mod under_way;
+mod verbs;
+mod worker;
 
 pub use request::{Answer, Grant, Job, Outcome, PartView, Pick, Request, Shown, Summary};
 pub use service::{Desk, World};

@@ -1,22 +1,50 @@
 //! The desk as a service.
 
+use super::away::Away;
+use super::jobs::Jobs;
+use super::notices::Notices;
+use super::refusal::Refusal;
 use super::request::{Answer, Request};
+use super::terms::Terms;
+use super::under_way::UnderWay;
 use crate::body::Budget;
 use crate::config::model::Policy;
 use crate::downstream::Pool;
 use crate::message::trace::TraceKey;
+use crate::scan::{SCANNERS, Scanner};
 use crate::store::Ids;
 use crate::vault::Vault;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{Notify, mpsc};
 
 /// What the desk sees of the world, by one generation of the rules.
 pub trait World: Send + Sync {
     /// The policy in force.
     fn policy(&self) -> Arc<Policy>;
+
     /// A downstream by its name.
     fn pool(&self, downstream: &str) -> Option<Arc<Pool>>;
+
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The scanners that a message has to pass.
+    fn scanners(&self) -> &'static [&'static dyn Scanner] {
+        SCANNERS
+    }
+
+    /// A list was edited: a gateway that does not watch its rules reads them again.
+    fn rules_changed(&self) {}
+
+    /// An audit line: an object with `type` = `delivery` or `desk`.
+    fn audit(&self, line: serde_json::Value) {
+        tracing::info!(%line, "audit");
+    }
 }
 
 /// The desk.
@@ -33,20 +61,104 @@ pub struct Desk {
     pub trace_key: TraceKey,
     /// The rules directory, for entries of lists that go with a release.
     pub rules_dir: PathBuf,
+    pub(super) jobs: Arc<Jobs>,
+    pub(super) under_way: Arc<UnderWay>,
+    pub(super) notices: Notices,
+    pub(super) away: Away,
+    /// Deliveries, and scans, that are due now.
+    wakes: [Notify; 2],
 }
 
 impl Desk {
+    /// A desk at which nobody works yet.
+    #[must_use]
+    pub fn new(
+        vault: Arc<Vault>,
+        world: Arc<dyn World>,
+        budget: Arc<Budget>,
+        ids: Ids,
+        trace_key: TraceKey,
+        rules_dir: PathBuf,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            vault,
+            world,
+            budget,
+            ids,
+            trace_key,
+            rules_dir,
+            jobs: Arc::default(),
+            under_way: Arc::default(),
+            notices: Notices::default(),
+            away: Away::default(),
+            wakes: [Notify::new(), Notify::new()],
+        })
+    }
+
+    /// Something was put into the vault that is to be delivered or scanned now.
+    pub fn nudge(&self) {
+        self.wakes.iter().for_each(Notify::notify_one);
+    }
+
+    /// What tells of deliveries (`held`: scans) that are due now.
+    pub(super) fn wake(&self, held: bool) -> &Notify {
+        let [deliveries, scans] = &self.wakes;
+        if held { scans } else { deliveries }
+    }
+
     /// Serves one request; answers go to `answers`, the last one is never [`Answer::Progress`]. Work that was begun goes
     /// on when nobody listens any more.
     pub async fn serve(self: Arc<Self>, request: Request, by: &str, answers: mpsc::Sender<Answer>) {
-        let _ = (request, by);
-        let error = Answer::Error { text: "not yet".into(), nothing: false };
-        let _ = answers.send(error).await;
+        let by = by.to_owned();
+        let stay = answers.clone();
+        let work = tokio::spawn(async move {
+            let answered = Box::pin(self.answer(request, &by, &answers)).await;
+            // Nobody may listen any more.
+            let _ = answers.send(answered.unwrap_or_else(Answer::from)).await;
+        });
+        if let Err(error) = work.await {
+            let text = format!("the request could not be served: {error}; see the log");
+            let _ = stay.send(Answer::Error { text, nothing: false }).await;
+        }
     }
 
-    /// Delivers what waits, scans what is held, applies retention, sends notices; until `stop` is true. Deliveries under
-    /// way are finished first, for as long as `stop`'s drain lasts.
-    pub async fn work(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let _ = stop.wait_for(|stop| *stop).await;
+    /// What has to be said in the end; pieces and progress go to `answers` before.
+    async fn answer(
+        self: &Arc<Self>,
+        request: Request,
+        by: &str,
+        answers: &mpsc::Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        match request {
+            Request::List { page } => self.list(page).await,
+            Request::Count { pick } => self.preview(&pick).await,
+            Request::Show { id } => Box::pin(self.show(&id)).await,
+            Request::Part { id, part, header_only } => self.part(&id, part, header_only, answers).await,
+            Request::Group { pick, most } => self.groups(pick, most).await,
+            Request::Stats {} => self.stats().await,
+            Request::Release { pick, to, again, unscanned, allow_sender, block_sender } => {
+                let terms = Terms { to, again, unscanned, allow_sender, block_sender };
+                Box::pin(self.release(&pick, terms, by, answers)).await
+            }
+            Request::Rescan { pick } => Box::pin(self.rescan(&pick, by, answers)).await,
+            Request::Delete { pick, forever } => self.delete(&pick, forever, by, answers).await,
+            Request::Undelete { pick, batch } => self.undelete(&pick, batch, by, answers).await,
+            Request::Move { pick, folder } => self.put_elsewhere(&pick, &folder, by, answers).await,
+            Request::Import { path, folder } => Box::pin(self.import(&path, &folder, by, answers)).await,
+            Request::Expire { dry_run } => self.expire(dry_run, by, answers).await,
+            Request::Rebuild {} => self.rebuild(by, answers).await,
+            Request::Digest { pick, send } => Box::pin(self.digest(&pick, send, by, answers)).await,
+            Request::Try { pick, reset } => Box::pin(self.try_now(&pick, reset, by, answers)).await,
+            Request::Prioritise { pick, priority } => self.prioritise(&pick, priority, by, answers).await,
+            Request::Jobs {} => Ok(Answer::Jobs(self.jobs.list())),
+            Request::Cancel { job } => match self.jobs.cancel(job) {
+                Some(_) => Ok(Answer::Jobs(self.jobs.list())),
+                None => Err(Refusal::nothing(format!("there is no job {job}: `jobs` lists those that run"))),
+            },
+        }
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.world.now_ms()
     }
 }

@@ -1,6 +1,8 @@
-//! What we read from a message and what we write on top of it.
+//! What we read from a message, what we write on top of it, and the messages that we write ourselves.
 
 pub mod from;
 pub mod header;
 pub mod mime;
+mod quoted;
+pub mod report;
 pub mod trace;

@@ -12,6 +12,8 @@ pub const HELO: Entry = Entry::plain(250, "Hello");
 pub const OK: Entry = Entry::new(250, E(2, 0, 0), "Ok");
 /// MAIL taken by us, with a refusal pending until RCPT.
 pub const SENDER_OK: Entry = Entry::new(250, E(2, 1, 0), "Ok");
+/// A message that is ours now: in quarantine, held, or in the spool. It looks like any other that is taken.
+pub const TAKEN: Entry = Entry::new(250, E(2, 0, 0), "Ok: queued");
 /// A piece of BDAT that is not the last.
 pub const CHUNK_OK: Entry = Entry::new(250, E(2, 0, 0), "Octets received");
 /// QUIT.
@@ -149,6 +151,9 @@ pub const UNDECLARED_8BIT: Entry = Entry::new(554, E(5, 6, 1), "8-bit message da
 
 /// More recipients than one transaction takes.
 pub const TOO_MANY_RECIPIENTS: Entry = Entry::new(452, E(4, 5, 3), "Too many recipients");
+/// A recipient whose mail goes another way than that of those before it: the message comes again for it.
+pub const MIXED_RECIPIENTS: Entry =
+    Entry::new(452, E(4, 5, 3), "Send this recipient in a message of its own");
 /// No memory or disk for the message.
 pub const NO_SPACE: Entry = Entry::new(452, E(4, 3, 1), "Insufficient system storage");
 /// Everything of ours that went wrong without a better word.

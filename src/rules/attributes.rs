@@ -33,6 +33,8 @@ pub enum BlockAction {
     Tempfail,
     /// Closed without a word (addresses), else as Reject and the session ends.
     Drop,
+    /// Taken and kept in the folder `policy`.
+    Quarantine,
 }
 
 /// What stands behind the `;` of an entry.
@@ -122,9 +124,10 @@ impl Attributes {
                 }
             }
             "action" => {
-                self.action = match one_of(name, value, &["reject", "tempfail", "drop"])? {
+                self.action = match one_of(name, value, &["reject", "tempfail", "drop", "quarantine"])? {
                     0 => BlockAction::Reject,
                     1 => BlockAction::Tempfail,
+                    3 => BlockAction::Quarantine,
                     _ => BlockAction::Drop,
                 }
             }
@@ -290,6 +293,7 @@ impl fmt::Display for Attributes {
             BlockAction::Reject => {}
             BlockAction::Tempfail => parts.push("action=tempfail".to_owned()),
             BlockAction::Drop => parts.push("action=drop".to_owned()),
+            BlockAction::Quarantine => parts.push("action=quarantine".to_owned()),
         }
         match self.dir {
             None => {}

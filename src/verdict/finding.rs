@@ -65,6 +65,15 @@ impl Verdict {
         }
     }
 
+    /// Whether the message is taken and goes elsewhere than downstream: it takes effect at the end of data.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        match self {
+            Self::Hold | Self::Quarantine(_) | Self::Discard => true,
+            Self::Continue | Self::Accept | Self::TempFail(_) | Self::Reject(_) | Self::Disconnect(_) => false,
+        }
+    }
+
     /// The word that logs use.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -191,6 +200,12 @@ impl Finding {
     #[must_use]
     pub fn refuses(&self) -> bool {
         self.enforced && self.verdict.refusal().is_some()
+    }
+
+    /// Whether it takes the message elsewhere, in force.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.enforced && self.verdict.keeps()
     }
 
     /// Whether the connection is to be closed without a word.

@@ -34,6 +34,19 @@ pub fn merge(findings: &[Finding]) -> Option<&Finding> {
     best
 }
 
+/// The strongest finding that takes the message elsewhere than downstream; of equals the first. Refusals are not among
+/// them: those of the stages before the message are said there.
+#[must_use]
+pub fn kept<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Option<&'f Finding> {
+    let mut best: Option<&Finding> = None;
+    for finding in findings.into_iter().filter(|f| f.keeps()) {
+        if best.is_none_or(|b| strength(&finding.verdict) > strength(&b.verdict)) {
+            best = Some(finding);
+        }
+    }
+    best
+}
+
 /// What the findings of one stage before the message come to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Settled<'f> {
@@ -41,6 +54,8 @@ pub struct Settled<'f> {
     pub refuse: Option<&'f Finding>,
     /// Refused later, with this: the recipients hear it, unless something lets them pass.
     pub pending: Option<&'f Finding>,
+    /// The message, if it comes, goes elsewhere than downstream.
+    pub keep: Option<&'f Finding>,
     /// An allow entry or an accepting rule: no further policy checks, and no refusal that was pending.
     pub allow: bool,
 }
@@ -53,6 +68,7 @@ pub fn settle(findings: &[Finding], stage: Stage) -> Settled<'_> {
     Settled {
         refuse: refusing().find(|f| f.answer_at <= stage),
         pending: refusing().find(|f| f.answer_at > stage),
+        keep: kept(findings),
         allow: findings.iter().any(|f| f.enforced && f.verdict == Verdict::Accept),
     }
 }

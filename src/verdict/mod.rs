@@ -15,4 +15,4 @@ pub use fact::{Cause, Fact};
 pub use facts::{Client, Direction, Facts, MessageFacts, Needs, Tls};
 pub use finding::{Effect, Event, Finding, Folder, Source, Stage, Verdict};
 pub use gathered::{Ban, Conduct, Gathered, Grey, Listed, Listings, Over, Throttled};
-pub use merge::{Settled, merge, said, settle};
+pub use merge::{Settled, kept, merge, said, settle};

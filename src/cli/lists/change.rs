@@ -1,13 +1,12 @@
 //! The way of one change: lock, read, edit, try out, write, reload.
 
 use super::effect::{self, Effect};
-use super::file::ListFile;
-use super::lock::Lock;
 use crate::config;
 use crate::config::model::Policy;
 use crate::gateway::load_rules_with;
 use crate::rules::Problem;
 use crate::rules::edit::{Change, Edit};
+use crate::store::{ListFile, ListLock};
 use std::path::Path;
 
 /// Changes of others that are waited out.
@@ -50,7 +49,7 @@ pub(super) fn make(
     edit: impl Fn(&str) -> Edit,
     judge: impl Fn(&Policy) -> Result<(), Refusal>,
 ) -> Result<Done, Refusal> {
-    let _lock = if job.dry_run { None } else { Some(Lock::take(job.rules)?) };
+    let _lock = if job.dry_run { None } else { Some(ListLock::take(job.rules)?) };
     for _ in 0..TRIES {
         let file = ListFile::read(job.rules, job.list)?;
         let Edit { text, change } = edit(&file.text);

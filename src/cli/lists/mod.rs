@@ -7,8 +7,6 @@
 mod add;
 mod change;
 mod effect;
-mod file;
-mod lock;
 mod matched;
 mod options;
 mod remove;

@@ -47,8 +47,8 @@ pub(in crate::cli) struct Block {
     pub entry: String,
     #[command(flatten)]
     pub terms: Terms,
-    /// What is done: refuse for good, refuse for now, or close the connection
-    #[arg(long, value_parser = ["reject", "tempfail", "drop"], default_value = "reject", hide_possible_values = true, value_name = "reject|tempfail|drop")]
+    /// What is done: refuse for good, refuse for now, close the connection, or take it into the folder `policy`
+    #[arg(long, value_parser = ["reject", "tempfail", "drop", "quarantine"], default_value = "reject", hide_possible_values = true, value_name = "reject|tempfail|drop|quarantine")]
     pub action: String,
     /// Also where it blocks clients that are [trusted] or may relay
     #[arg(long)]
@@ -125,6 +125,7 @@ pub(super) fn action(word: &str) -> BlockAction {
     match word {
         "tempfail" => BlockAction::Tempfail,
         "drop" => BlockAction::Drop,
+        "quarantine" => BlockAction::Quarantine,
         _ => BlockAction::Reject,
     }
 }

@@ -141,6 +141,7 @@ fn row(out: &mut String, entry: &Entry, paint: Paint) {
         BlockAction::Reject => "reject".to_owned(),
         BlockAction::Tempfail => "tempfail".to_owned(),
         BlockAction::Drop => "drop".to_owned(),
+        BlockAction::Quarantine => "quarantine".to_owned(),
     }));
     match entry.mode {
         Mode::On => {}

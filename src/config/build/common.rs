@@ -2,7 +2,7 @@
 
 use super::lists::{Missing, Shelf};
 use crate::config::file::{Got, Table};
-use crate::config::model::Listener;
+use crate::config::model::{Downstream, Listener, QuarantineFolder};
 use crate::config::sink::Sink;
 use crate::config::value::quoted;
 use crate::mail::Domain;
@@ -30,6 +30,10 @@ pub struct Others<'a> {
     pub shelf: &'a Shelf,
     /// Listeners by name; `None` where `gateway.toml` could not be read.
     pub listeners: Option<&'a [Arc<Listener>]>,
+    /// Downstreams by name; `None` where `gateway.toml` could not be read.
+    pub downstreams: Option<&'a [Arc<Downstream>]>,
+    /// Folders of the quarantine; `None` where `quarantine.toml` could not be read.
+    pub folders: Option<&'a [Arc<QuarantineFolder>]>,
     /// Our own domains.
     pub domains: Option<&'a DomainSet>,
     /// The rules directory.

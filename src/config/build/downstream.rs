@@ -3,7 +3,7 @@
 use super::address;
 use super::common::{self, Surroundings};
 use crate::config::file::{Got, Table};
-use crate::config::model::{Address, Downstream, DownstreamTls, Identity};
+use crate::config::model::{Address, Downstream, DownstreamTls, Identity, OnOutage};
 use crate::config::value::quoted;
 use crate::mail::Domain;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +29,10 @@ pub fn build(table: &Table<'_>, around: &Surroundings<'_>, hostname: Option<&str
     let tls = tls(table);
     let downstream = Downstream {
         backpressure: table.boolean("backpressure").value,
+        on_outage: match table.word("on_outage").map(|word| word.value) {
+            Some("queue") => OnOutage::Queue,
+            _ => OnOutage::Tempfail,
+        },
         name: name.as_ref().map(|got| got.value.as_str()).unwrap_or_default().into(),
         addresses: addresses.iter().map(|got| got.value.clone()).collect(),
         ca: ca(table, around, tls.as_ref()),

@@ -17,6 +17,8 @@ pub fn build(table: &Table<'_>, others: &Others<'_>) -> Option<Expect> {
         "reject" => Outcome::Reject,
         "tempfail" => Outcome::Tempfail,
         "drop" => Outcome::Drop,
+        "quarantine" => Outcome::Quarantine,
+        "discard" => Outcome::Discard,
         _ => Outcome::Pass,
     });
     let listener = listener(table, others);

@@ -3,7 +3,7 @@
 use super::common::{self, Surroundings};
 use super::{cross, dns, downstream, listener, relay, timeouts};
 use crate::config::file::{Document, Table};
-use crate::config::model::{AuditTarget, Limits, LoadedLists, Log, Policy, Protocol, Records, RuleTable};
+use crate::config::model::{AuditTarget, Limits, LoadedLists, Log, Policy, Protocol, Quarantine, Records, RuleTable};
 use crate::config::sink::Sink;
 use crate::config::value::quoted;
 use crate::rules::{Lists, NetSet, nearest};
@@ -56,6 +56,7 @@ pub fn build(document: &Document<'_>, sink: &Sink<'_>, around: &Surroundings<'_>
         dns: dns::build(&document.table("dns")?),
         records: records(&document.table("records")?),
         limits: Limits::default(),
+        quarantine: Quarantine::default(),
         protocol: Protocol::default(),
         rules: RuleTable::default(),
         expects: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::common::{Others, Surroundings};
 use super::lists::Shelf;
-use super::{gateway, limits, protocol};
+use super::{gateway, limits, protocol, quarantine};
 use crate::config::file::Document;
 use crate::config::keys::{FILES, Settings};
 use crate::config::model::{LoadedLists, Policy, RuleTable};
@@ -57,8 +57,7 @@ pub fn parse_files(
     rules_dir: &Path,
     moment: Moment<'_>,
 ) -> (Option<Policy>, Vec<Problem>) {
-    let [gateway, limits, protocol] = &FILES;
-    let files = [Text::of(sources, gateway), Text::of(sources, limits), Text::of(sources, protocol)];
+    let files = FILES.each_ref().map(|file| Text::of(sources, file));
     let policy = build(sources, rules_dir, moment, &files);
     let mut problems = sources.problems.clone();
     problems.extend(files.into_iter().flat_map(|file| file.sink.into_problems()));
@@ -99,7 +98,7 @@ fn build(
     sources: &Sources<'_>,
     rules_dir: &Path,
     moment: Moment<'_>,
-    [gateway, limits, protocol]: &[Text<'_>; 3],
+    [gateway, limits, protocol, quarantine]: &[Text<'_>; FILES.len()],
 ) -> Option<Policy> {
     let named = RefCell::new(BTreeSet::new());
     let read = |name: &str| {
@@ -123,17 +122,23 @@ fn build(
     let others = Others {
         shelf: &shelf,
         listeners: good.map(|policy| policy.listeners.as_slice()),
+        downstreams: good.map(|policy| policy.downstreams.as_slice()),
+        folders: None,
         domains: policy.as_ref().map(|policy| &policy.relay.domains),
         rules_dir,
     };
     let limits_built = limits::build(&limits.document(), &others).filter(|_| !limits.broken);
+    let kept = quarantine::build(&quarantine.document(), &others).filter(|_| !quarantine.broken);
+    // A folder with a mistake is not among them, so names are looked at only where there is none.
+    let folders = kept.as_ref().filter(|_| !quarantine.sink.has_errors()).map(|kept| kept.folders.as_slice());
+    let others = Others { folders, ..others };
     let draft = protocol::build(&protocol.document(), &others).filter(|_| !protocol.broken);
     if !limits.broken && !protocol.broken {
         shelf.unused().into_iter().for_each(|problem| protocol.sink.other(problem));
     }
     strangers::told(&sources.others, &named).into_iter().for_each(|problem| protocol.sink.other(problem));
     let (mut policy, draft) = (policy?, draft?);
-    policy.limits = limits_built?;
+    (policy.limits, policy.quarantine) = (limits_built?, kept?);
     policy.rules = RuleTable::new(draft.rules);
     (policy.protocol, policy.expects) = (draft.protocol, draft.expects);
     (policy.lists, policy.loaded) = (shelf.lists, shelf.loaded);

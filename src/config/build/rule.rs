@@ -2,12 +2,13 @@
 
 use super::common::{self, Others};
 use super::condition;
+use super::folder;
 use super::keywords;
 use super::stages::{stage, word};
 use crate::config::file::{Got, Table};
 use crate::config::model::{OnUnknown, Protocol, Rule, RuleAction};
 use crate::config::value::quoted;
-use crate::verdict::Stage;
+use crate::verdict::{Folder, Stage};
 use std::time::Duration;
 
 /// Octets of a reply's text: with code, enhanced code and reference it fits the 512 octets of a reply line
@@ -28,13 +29,16 @@ pub fn build(table: &Table<'_>, others: &Others<'_>, protocol: &Protocol) -> Opt
     if needs.is_empty() && known != RuleAction::Continue && known != RuleAction::Hide && action.is_some() {
         table.sink.warning(&table.span, "this [[rule]] has no condition, so it is for everybody");
     }
+    let copy = copy(table, others, action.as_ref());
     let rule = Rule {
         id: id.clone().unwrap_or_default().into(),
         file: table.sink.file().into(),
         line: table.sink.line(&table.span),
         mode: table.mode("mode"),
         action: known,
-        answer_at: answer_at(table, known, protocol, &needs),
+        answer_at: answer_at(table, known, protocol, &needs, copy.as_ref()),
+        folder: folder(table, others, action.as_ref()),
+        copy: copy.map(|got| got.value),
         text: text(table, action.as_ref()),
         code: code(table, action.as_ref()),
         when,
@@ -57,13 +61,70 @@ fn action(table: &Table<'_>) -> Option<Got<RuleAction>> {
         "reject" => RuleAction::Reject,
         "tempfail" => RuleAction::Tempfail,
         "drop" => RuleAction::Drop,
+        "quarantine" => RuleAction::Quarantine,
+        "discard" => RuleAction::Discard,
         "hide" => RuleAction::Hide,
         _ => RuleAction::Continue,
     };
     Some(Got { value, span: word.span, given: word.given })
 }
 
-fn answer_at(table: &Table<'_>, action: RuleAction, protocol: &Protocol, needs: &[condition::Need]) -> Stage {
+/// The folder of `quarantine`.
+fn folder(table: &Table<'_>, others: &Others<'_>, action: Option<&Got<RuleAction>>) -> Option<Folder> {
+    let raw = table.raw("folder");
+    match action {
+        Some(Got { value: RuleAction::Quarantine, .. }) if raw.is_some() => {
+            folder::known(table, "folder", others).map(|got| got.value)
+        }
+        Some(Got { value: RuleAction::Quarantine, span, .. }) => {
+            table.sink.error(span, "action = \"quarantine\" also needs `folder`, for example folder = \"policy\"");
+            None
+        }
+        Some(Got { value: RuleAction::Discard, .. }) if raw.is_some() => {
+            let span = raw.map_or_else(|| table.span.clone(), toml::Spanned::span);
+            table.sink.error(&span, "`folder`: what is discarded is kept in `discarded` for a while: take the line out, or write action = \"quarantine\"");
+            None
+        }
+        Some(_) => {
+            if let Some(found) = raw {
+                table.sink.error(&found.span(), "`folder` is for rules with action = \"quarantine\"; `copy` keeps a copy");
+            }
+            None
+        }
+        None => None,
+    }
+}
+
+/// The folder of copies.
+fn copy(table: &Table<'_>, others: &Others<'_>, action: Option<&Got<RuleAction>>) -> Option<Got<Folder>> {
+    let got = folder::known(table, "copy", others)?;
+    match action.map(|got| got.value) {
+        Some(RuleAction::Quarantine | RuleAction::Discard) => {
+            table.sink.error(&got.span, "`copy`: a rule with this action keeps the message anyway: take the line out");
+            None
+        }
+        Some(RuleAction::Hide) => {
+            table.sink.error(&got.span, "`copy`: when EHLO is answered there is no message to copy");
+            None
+        }
+        Some(
+            RuleAction::Accept
+            | RuleAction::Reject
+            | RuleAction::Tempfail
+            | RuleAction::Drop
+            | RuleAction::Continue,
+        )
+        | None => Some(got),
+    }
+}
+
+fn answer_at(
+    table: &Table<'_>,
+    action: RuleAction,
+    protocol: &Protocol,
+    needs: &[condition::Need],
+    copy: Option<&Got<Folder>>,
+) -> Stage {
     // What is offered is said in the answer to EHLO.
     let latest = if action == RuleAction::Hide { Stage::Helo } else { Stage::Message };
     let last = needs.iter().max_by_key(|need| need.stage);
@@ -82,11 +143,35 @@ fn answer_at(table: &Table<'_>, action: RuleAction, protocol: &Protocol, needs: 
         );
     }
     let earliest = last.map_or(Stage::Connect, |need| need.stage).min(latest);
+    if let Some(copy) = copy.filter(|_| latest_for(action, needs) < Stage::Message) {
+        table.sink.error(
+            &copy.span,
+            "`copy`: a rule about `recipient` answers at RCPT, where there is no message to copy; write action = \"quarantine\"",
+        );
+    }
     let Some(given) = table.word("answer_at") else {
-        let usual = if action == RuleAction::Hide { Stage::Helo } else { protocol.answer_at };
+        let usual = match action {
+            RuleAction::Hide => Stage::Helo,
+            _ if copy.is_some() => Stage::Message,
+            // It takes effect at the end of data; looked at later it sees more.
+            RuleAction::Quarantine | RuleAction::Discard => protocol.answer_at.max(Stage::Rcpt),
+            RuleAction::Accept
+            | RuleAction::Reject
+            | RuleAction::Tempfail
+            | RuleAction::Drop
+            | RuleAction::Continue => protocol.answer_at,
+        };
         return usual.max(earliest).min(latest_for(action, needs));
     };
     let wanted = stage(given.value);
+    if copy.is_some() && wanted != Stage::Message {
+        let message = format!(
+            "`answer_at`: at {} there is no message to copy yet: \"message\", or take `copy` out",
+            quoted(given.value)
+        );
+        table.sink.error(&given.span, message);
+        return Stage::Message;
+    }
     if action == RuleAction::Hide && wanted != Stage::Helo {
         table
             .sink
@@ -123,6 +208,10 @@ fn latest_for(action: RuleAction, needs: &[condition::Need]) -> Stage {
 fn replies(table: &Table<'_>, key: &Got<impl Sized>, name: &str, action: Option<&Got<RuleAction>>) -> bool {
     match action.map(|got| got.value) {
         Some(RuleAction::Reject | RuleAction::Tempfail | RuleAction::Drop) | None => true,
+        Some(RuleAction::Quarantine | RuleAction::Discard) => {
+            table.sink.error(&key.span, format!("`{name}`: the client hears 250: a rule with this action gives no reply"));
+            false
+        }
         Some(RuleAction::Accept | RuleAction::Hide | RuleAction::Continue) => {
             table.sink.error(&key.span, format!("`{name}`: a rule with this action gives no reply"));
             false

@@ -71,6 +71,7 @@ pub static SECTIONS: &[Section] = &[
         key("hide_text", Boolean, Value("false"), "Replace the text of its refusals."),
         key("ehlo_name", Text, Unset("hostname"), "Our EHLO name towards it."),
         key("backpressure", Boolean, Value("true"), "Use fewer connections while it answers 4yz or slowly."),
+        key("on_outage", OneOf(&["tempfail", "queue"]), Value("\"tempfail\""), "When no address of it can be reached: 451 4.4.1, or take mail for recipients that are known to exist and deliver it later."),
     ] },
     Section { name: "relay", repeated: false, doc: "Who may send where.", keys: &[
         key("domains", List("domains"), Value("[]"), "Recipient domains that anybody may send to."),

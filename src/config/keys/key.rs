@@ -51,6 +51,8 @@ pub enum Kind {
     Duration,
     /// A duration that may be zero (`"0s"`): none.
     Delay,
+    /// A duration, never zero, or this word for none.
+    DurationOr(&'static str),
     /// A whole number from the first to the second.
     Number(u64, u64),
     /// A decimal number from the first to the second, both in thousandths.

@@ -6,12 +6,14 @@ mod gateway;
 mod key;
 mod limits;
 mod protocol;
+mod quarantine;
 
 pub use key::{Fallback, Key, Kind, Section, Settings};
 
 /// The files of settings; only the first has to be there.
-pub static FILES: [Settings; 3] = [
+pub static FILES: [Settings; 4] = [
     Settings { name: "gateway.toml", sections: gateway::SECTIONS },
     Settings { name: "limits.toml", sections: limits::SECTIONS },
     Settings { name: "protocol.toml", sections: protocol::SECTIONS },
+    Settings { name: "quarantine.toml", sections: quarantine::SECTIONS },
 ];

@@ -63,11 +63,13 @@ pub static SECTIONS: &[Section] = &[
     ] },
     Section { name: "rule", repeated: true, doc: "A rule: all its conditions must hold; the first that matches decides.", keys: &[
         key("id", Text, Required("\"no-dsl\""), "Its name in logs and `explain`."),
-        key("action", OneOf(&["accept", "reject", "tempfail", "drop", "hide", "continue"]), Required("\"reject\""), "What it does."),
+        key("action", OneOf(&["accept", "reject", "tempfail", "drop", "quarantine", "discard", "hide", "continue"]), Required("\"reject\""), "What it does."),
         key("mode", MODE, Value("\"on\""), "Whether it is in force."),
         key("answer_at", OneOf(&["connect", "helo", "mail", "rcpt", "data", "message"]), Unset("answer_at of the file, or as soon as its conditions can be known"), "When it is looked at and answers."),
         key("text", Text, Unset("the usual words"), "Text of the reply."),
         key("code", Number(400, 599), Unset("for reject 550, for tempfail 450, for drop 554"), "Code of the reply."),
+        key("folder", Text, Unset("none"), "With action = \"quarantine\": which folder."),
+        key("copy", Text, Unset("none"), "A folder that keeps a copy of the message; the rule answers at the message then."),
         key("on_unknown", OneOf(&["tempfail", "pass"]), Value("\"tempfail\""), "What a fact that DNS does not tell leads to."),
         key("points", Number(0, MANY), Value("0"), "Ban points for the client."),
         key("delay", Delay, Value("\"0s\""), "How long the answer waits."),
@@ -101,7 +103,7 @@ pub static SECTIONS: &[Section] = &[
         key("size", Size(0), Unset("not declared"), "Declared size."),
         key("country", Text, Unset("none"), "Country of the client, two letters."),
         key("listed", Decimal(-SCORE_MAX, SCORE_MAX), Unset("not listed"), "Sum of the DNS lists."),
-        key("result", OneOf(&["pass", "reject", "tempfail", "drop"]), Required("\"reject\""), "What must come out."),
+        key("result", OneOf(&["pass", "quarantine", "discard", "reject", "tempfail", "drop"]), Required("\"reject\""), "What must come out."),
         key("rule", Text, Unset("any"), "Id of the rule or check that must have decided."),
     ] },
 ];

@@ -1,6 +1,6 @@
 //! `gateway.toml`, and the policy as a whole.
 
-use super::{Expect, Limits, Protocol, RuleTable};
+use super::{Expect, Limits, Protocol, Quarantine, RuleTable};
 use crate::rules::{DomainSet, List, Lists, NetSet, Problem, RecipientTable};
 use crate::verdict::Direction;
 use std::collections::HashMap;
@@ -52,6 +52,8 @@ pub struct Policy {
     pub records: Records,
     /// `limits.toml`.
     pub limits: Limits,
+    /// `quarantine.toml`.
+    pub quarantine: Quarantine,
     /// `protocol.toml`.
     pub protocol: Protocol,
     /// Its rules, in file order.
@@ -263,6 +265,18 @@ pub struct Downstream {
     pub ehlo_name: Arc<str>,
     /// Whether fewer connections are used while it answers 4yz or slowly.
     pub backpressure: bool,
+    /// What becomes of mail while no address can be reached.
+    pub on_outage: OnOutage,
+}
+
+/// What becomes of mail while no address of a downstream can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnOutage {
+    /// 451 4.4.1 at MAIL.
+    #[default]
+    Tempfail,
+    /// Taken for recipients that are known to exist, and delivered later.
+    Queue,
 }
 
 /// Relay control.

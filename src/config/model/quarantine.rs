@@ -100,3 +100,112 @@ pub struct Notices {
     /// Messages of our own in an hour at most, reports to senders included.
     pub max_per_hour: u32,
 }
+
+const DAY: u64 = 24;
+const GIB: u64 = 1 << 30;
+
+impl Folder {
+    /// Of mail that was never in quarantine: only ever to be delivered. No folder that an admin sees.
+    pub const SPOOL: &str = "spool";
+    /// Of messages that are scanned again by themselves.
+    pub const HELD: &str = "held";
+    /// Of messages that were taken and dropped.
+    pub const DISCARDED: &str = "discarded";
+    /// Of what entries of block lists put into quarantine.
+    pub const POLICY: &str = "policy";
+
+    /// A folder of the admin's own without any key but its name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            note: "".into(),
+            keep: Some(Duration::from_hours(30 * DAY)),
+            max_octets: 10 * GIB,
+            max_items: 1_000_000,
+            overflow: Overflow::Tempfail,
+            release: Vec::new(),
+            rescan: false,
+        }
+    }
+
+    /// The folders that are always there.
+    #[must_use]
+    pub fn built_in() -> Vec<Self> {
+        let noted = |name, note: &str| Self { note: note.into(), ..Self::named(name) };
+        let days = |days: u64| Some(Duration::from_hours(days * DAY));
+        let oldest = Overflow::Oldest;
+        vec![
+            Self { overflow: oldest, rescan: true, ..noted("virus", "malware") },
+            Self { overflow: oldest, keep: days(14), ..noted("spam", "unsolicited mail") },
+            noted(Self::POLICY, "what a rule or list puts here"),
+            noted("unscanned", "what no scanner could look at"),
+            Self {
+                keep: None,
+                max_octets: 5 * GIB,
+                max_items: 100_000,
+                ..noted(Self::HELD, "scanned again by itself, then delivered or put elsewhere")
+            },
+            Self {
+                overflow: oldest,
+                keep: days(3),
+                max_octets: 2 * GIB,
+                ..noted(Self::DISCARDED, "taken and dropped by a rule")
+            },
+            Self { overflow: oldest, ..noted("dead", "could not be delivered") },
+        ]
+    }
+}
+
+impl Quarantine {
+    /// The folder of that name.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> Option<&Arc<Folder>> {
+        self.folders.iter().find(|folder| *folder.name == *name)
+    }
+}
+
+impl Default for Quarantine {
+    fn default() -> Self {
+        Self {
+            folders: Folder::built_in().into_iter().map(Arc::new).collect(),
+            trash: Duration::from_hours(7 * DAY),
+            disk: Disk::default(),
+            spool: SpoolRules::default(),
+            hold: HoldRules::default(),
+            notices: Notices::default(),
+        }
+    }
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { warn: GIB, full: 200 << 20 }
+    }
+}
+
+impl Default for SpoolRules {
+    fn default() -> Self {
+        let minutes = [1, 5, 10, 20, 30, 60, 120, 240];
+        Self {
+            retry: minutes.map(Duration::from_mins).to_vec(),
+            expire: Duration::from_hours(5 * DAY),
+            concurrency: 4,
+            warn: Some(Duration::from_hours(4)),
+            max_octets: 5 * GIB,
+            max_items: 100_000,
+        }
+    }
+}
+
+impl Default for HoldRules {
+    fn default() -> Self {
+        Self { retry: Duration::from_mins(1), max_age: Duration::from_hours(4), concurrency: 4 }
+    }
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self { admin: None, downstream: None, every: Duration::from_hours(1), max_per_hour: 20 }
+    }
+}

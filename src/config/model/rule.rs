@@ -1,7 +1,7 @@
 //! `[[rule]]` and `[[expect]]`.
 
 use crate::rules::{Matcher, Mode};
-use crate::verdict::{Direction, Stage};
+use crate::verdict::{Direction, Folder, Stage};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,6 +16,10 @@ pub enum RuleAction {
     Tempfail,
     /// As reject (at connect without a word), and the session ends.
     Drop,
+    /// The message is taken and kept in `folder` instead of being delivered.
+    Quarantine,
+    /// The message is taken and dropped, with a copy in the folder `discarded`.
+    Discard,
     /// EHLO keywords are hidden; goes on to the next rule.
     Hide,
     /// Nothing but its effects (points, delay); goes on to the next rule.
@@ -53,6 +57,10 @@ pub struct Rule {
     pub code: Option<u16>,
     /// Conditions.
     pub when: Conditions,
+    /// Where the message is kept; given with [`RuleAction::Quarantine`] and only there.
+    pub folder: Option<Folder>,
+    /// Where a copy of the message is kept whatever becomes of it; the rule answers at the message then.
+    pub copy: Option<Folder>,
     /// With unknown facts.
     pub on_unknown: OnUnknown,
     /// Ban points.
@@ -61,6 +69,23 @@ pub struct Rule {
     pub delay_ms: u32,
     /// Keywords to hide, upper case.
     pub hide: Vec<Box<str>>,
+}
+
+impl RuleAction {
+    /// Whether the client hears a refusal.
+    #[must_use]
+    pub fn refuses(self) -> bool {
+        match self {
+            Self::Reject | Self::Tempfail | Self::Drop => true,
+            Self::Accept | Self::Quarantine | Self::Discard | Self::Hide | Self::Continue => false,
+        }
+    }
+
+    /// Whether the message is taken and not delivered.
+    #[must_use]
+    pub fn keeps(self) -> bool {
+        matches!(self, Self::Quarantine | Self::Discard)
+    }
 }
 
 impl Rule {
@@ -118,6 +143,10 @@ pub struct Conditions {
 pub enum Outcome {
     /// Every recipient passes to the downstream.
     Pass,
+    /// Taken and dropped.
+    Discard,
+    /// Taken and kept.
+    Quarantine,
     /// 5yz.
     Reject,
     /// 4yz.

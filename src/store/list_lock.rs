@@ -1,7 +1,7 @@
 //! One command edits the lists at a time: an advisory lock on `lists/.lock`, which goes away with the process.
 //! Editors do not know it; what they change meanwhile is seen before the file is replaced (`file`).
 
-use crate::store::FileError;
+use super::error::FileError;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::Path;
@@ -15,11 +15,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Held as long as this value lives.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub struct ListLock {
     _file: File,
 }
 
-impl Lock {
+impl ListLock {
     /// Takes the lock of the lists of a rules directory, whose folder is made where it is missing.
     ///
     /// # Errors

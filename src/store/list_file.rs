@@ -1,7 +1,8 @@
 //! The file of a list: read with its state, and replaced only while it is still in that state.
 
+use super::atomic;
+use super::error::FileError;
 use crate::config::list_file;
-use crate::store::{FileError, atomic};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A list as it was read.
 #[derive(Debug)]
-pub(super) struct ListFile {
+pub struct ListFile {
     /// Relative to the rules directory, for people.
     pub shown: String,
     /// Its text; empty where there is no file yet.
@@ -77,7 +78,10 @@ impl ListFile {
         atomic::replace_if(&self.path, text.as_bytes(), &self.like, unchanged)
     }
 
-    /// Puts the text back that it had, if the file still has the one of `written`.
+    /// Puts the text back that it had, if the file still has the one of `written`; false if it does not.
+    ///
+    /// # Errors
+    /// The step that failed; the file is as it was.
     pub fn restore(&self, written: &str) -> Result<bool, FileError> {
         let same = || fs::read(&self.path).is_ok_and(|now| now == written.as_bytes());
         if self.stamp.is_some() {

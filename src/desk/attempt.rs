@@ -1,0 +1,233 @@
+//! One attempt to deliver one message: claimed, marked in doubt before its end of data goes down, and its result
+//! durable after the reply.
+//!
+//! Dropped at any await (a stop, a panic) it leaves a message that is tried again: without a mark of doubt where our
+//! end of data cannot have gone down, with it where it may have. Only one attempt of a message runs at a time.
+
+use super::edit::Decision;
+use super::outcome::{AWAY, Attempted, Fate, enter, summary};
+use super::refusal::Refusal;
+use super::service::Desk;
+use super::spooling::{OURSELVES, SPOOL};
+use super::transaction::{Opened, hand_over, is_away, is_doubt, open};
+use crate::body::Body;
+use crate::downstream::{DownstreamError, Pool};
+use crate::mail::{Id, escape_at_most, rfc3339};
+use crate::vault::{Item, Progress};
+use std::sync::Arc;
+
+/// Recipients of one transaction; the others go in the next.
+const RCPTS_MAX: usize = 1_000;
+/// Characters of an error that are kept.
+const ERROR_CHARS: usize = 300;
+
+/// What an attempt came to, for whoever asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Report {
+    /// In a sentence.
+    pub said: String,
+    /// The downstream, where it does not answer.
+    pub away: Option<String>,
+    /// The downstream, where it took something.
+    pub back: Option<String>,
+}
+
+impl Report {
+    fn only(said: impl Into<String>) -> Self {
+        Self { said: said.into(), ..Self::default() }
+    }
+}
+
+impl Desk {
+    /// Tries to deliver a message now. `forced`: also before its time.
+    pub(super) async fn attempt(self: &Arc<Self>, id: Id, forced: bool) -> Report {
+        let Some(_claim) = self.under_way.claim(id) else {
+            return Report::only("a delivery of it is under way");
+        };
+        match Box::pin(self.attempt_claimed(id, forced)).await {
+            Ok(report) => report,
+            Err(refusal) => {
+                tracing::warn!(item = %id, error = refusal.text, "a delivery could not be tried");
+                Report::only(refusal.text)
+            }
+        }
+    }
+
+    async fn attempt_claimed(self: &Arc<Self>, id: Id, forced: bool) -> Result<Report, Refusal> {
+        let item = self.item(id).await?;
+        let now = self.now_ms();
+        let Some(spool) = item.spool.as_ref().filter(|_| item.waiting() > 0) else {
+            return Ok(Report::only("nothing waits for delivery"));
+        };
+        if item.trash.is_some() || (!forced && (spool.frozen || spool.next_ms > now)) {
+            return Ok(Report::only("not due"));
+        }
+        let name = spool.downstream.clone();
+        let rcpts: Vec<String> = waiting(&item).map(|d| d.rcpt.clone()).collect();
+        let Some(pool) = self.world.pool(&name) else {
+            let said = format!("there is no downstream {name} in gateway.toml any more");
+            return self.record(&item, Attempted::all(&rcpts, &Fate::Later(said)), &name).await;
+        };
+        let body = match Box::pin(self.vault.body(&item, &self.budget)).await {
+            Ok(body) => body,
+            Err(error) => return self.unreadable(&item, &error.to_string()).await,
+        };
+        let attempted = Box::pin(self.transact(&pool, &item, &body, &rcpts)).await?;
+        drop(body);
+        self.record(&item, attempted, &name).await
+    }
+
+    /// The transaction, and what it came to.
+    async fn transact(
+        &self,
+        pool: &Pool,
+        item: &Item,
+        body: &Body,
+        rcpts: &[String],
+    ) -> Result<Attempted, Refusal> {
+        let lines: Vec<&[u8]> = waiting(item).map(|d| &*d.line.0).collect();
+        let (session, replies) = match Box::pin(open(pool, item, &lines)).await {
+            Err(error) => return Ok(failed(rcpts, &error)),
+            Ok(Opened::Refused(reply)) => return Ok(Attempted::all(rcpts, &Fate::of(&reply))),
+            Ok(Opened::Envelope(session, replies)) => (session, replies),
+        };
+        let mut attempted = Attempted::default();
+        let mut accepted = Vec::new();
+        for (rcpt, reply) in rcpts.iter().zip(&replies) {
+            match Fate::of(reply) {
+                Fate::Delivered(_) => accepted.push(rcpt.clone()),
+                other => attempted.fates.push((rcpt.clone(), other)),
+            }
+        }
+        if accepted.is_empty() {
+            drop(session);
+            return Ok(attempted);
+        }
+        self.mark_doubt(item).await?;
+        let mut head = item.trace.0.clone();
+        head.extend_from_slice(item.spool.as_ref().map_or(&[], |s| &s.mark.0));
+        let rest = match Box::pin(hand_over(pool, session, &head, body)).await {
+            Ok(reply) => Attempted::all(&accepted, &Fate::of(&reply)),
+            Err(error) => failed(&accepted, &error),
+        };
+        attempted.fates.extend(rest.fates);
+        attempted.doubt = rest.doubt;
+        Ok(attempted)
+    }
+
+    /// From here on the downstream may have it, whatever becomes of us.
+    async fn mark_doubt(&self, item: &Item) -> Result<(), Refusal> {
+        let (now, asked) = (self.now_ms(), waiting(item).count());
+        let marked = self.edit(item.id, |item| {
+            // Taken back, or to others, since the transaction began: nothing has been said to the downstream yet.
+            if item.trash.is_some() || waiting(item).count() != asked {
+                return Decision::Leave("it was changed while it was about to be delivered".into());
+            }
+            let Some(spool) = item.spool.as_mut() else {
+                return Decision::Leave("it was taken out of the spool".into());
+            };
+            if std::mem::replace(&mut spool.in_doubt, true) {
+                item.happened(now, OURSELVES, "tried again although the last attempt may have arrived: may be delivered twice");
+            }
+            Decision::Write
+        });
+        match marked.await? {
+            (_, Decision::Leave(why)) => Err(Refusal::new(why)),
+            (_, Decision::Write | Decision::Remove) => Ok(()),
+        }
+    }
+
+    /// Makes the result durable; a message that was only ever to be delivered, and was, is gone with it.
+    async fn record(
+        self: &Arc<Self>,
+        item: &Item,
+        attempted: Attempted,
+        downstream: &str,
+    ) -> Result<Report, Refusal> {
+        let (now, policy) = (self.now_ms(), self.world.policy());
+        let doubtful = item.spool.as_ref().is_some_and(|s| s.in_doubt);
+        let recorded = self.edit(item.id, |item| {
+            enter(item, &attempted, now, &policy.quarantine.spool);
+            let all = |p| item.spool.as_ref().is_some_and(|s| s.deliveries.iter().all(|d| d.progress == p));
+            let over = item.folder == SPOOL && item.trash.is_none() && all(Progress::Delivered);
+            if over { Decision::Remove } else { Decision::Write }
+        });
+        let (now_is, decision) = recorded.await?;
+        let said = summary(&now_is, &attempted);
+        self.audit_delivery(&now_is, &attempted, downstream, doubtful || attempted.doubt);
+        if decision == Decision::Write
+            && let Err(refusal) = Box::pin(self.settle(now_is)).await
+        {
+            tracing::warn!(item = %item.id, error = refusal.text, "the end of a delivery could not be told; tried again at the next start");
+        }
+        let delivered = attempted.fates.iter().any(|(_, f)| matches!(f, Fate::Delivered(_)));
+        Ok(Report {
+            said,
+            away: attempted.away.then(|| downstream.to_owned()),
+            back: (delivered || !attempted.away).then(|| downstream.to_owned()),
+        })
+    }
+
+    /// The octets of the message cannot be had: it waits, and an admin has to look.
+    async fn unreadable(&self, item: &Item, why: &str) -> Result<Report, Refusal> {
+        let (now, policy) = (self.now_ms(), self.world.policy());
+        let rcpts: Vec<String> = waiting(item).map(|d| d.rcpt.clone()).collect();
+        let said = format!("the message cannot be read: {why}");
+        tracing::error!(item = %item.id, error = why, "a message that is to be delivered cannot be read");
+        let attempted = Attempted::all(&rcpts, &Fate::Later(said.clone()));
+        let doubtful = item.spool.as_ref().is_some_and(|s| s.in_doubt);
+        self.edit(item.id, |item| {
+            enter(item, &attempted, now, &policy.quarantine.spool);
+            if let Some(spool) = item.spool.as_mut() {
+                spool.in_doubt = doubtful;
+            }
+            Decision::Write
+        })
+        .await?;
+        Ok(Report::only(said))
+    }
+
+    fn audit_delivery(&self, item: &Item, attempted: &Attempted, downstream: &str, doubt: bool) {
+        let to: Vec<_> = attempted
+            .fates
+            .iter()
+            .take(RCPTS_MAX)
+            .map(|(rcpt, fate)| {
+                let result = match fate {
+                    Fate::Delivered(_) => "delivered",
+                    Fate::Later(_) => "later",
+                    Fate::Never(_) => "failed",
+                };
+                serde_json::json!({ "rcpt": rcpt, "result": result, "reply": fate.said() })
+            })
+            .collect();
+        let note = doubt.then_some("may be delivered twice");
+        self.world.audit(serde_json::json!({
+            "time": rfc3339(self.now_ms()),
+            "type": "delivery",
+            "message": item.id,
+            "session": item.client.session,
+            "folder": item.folder,
+            "cause": item.spool.as_ref().map(|s| s.cause),
+            "attempt": item.spool.as_ref().map(|s| s.attempts),
+            "from": item.envelope.from,
+            "to": to,
+            "downstream": downstream,
+            "note": note,
+        }));
+    }
+}
+
+/// What a broken transaction means for these recipients.
+fn failed(rcpts: &[String], error: &DownstreamError) -> Attempted {
+    let away = is_away(error);
+    let said = escape_at_most(error.to_string().as_bytes(), ERROR_CHARS);
+    let said = if away { format!("{AWAY}: {said}") } else { said };
+    Attempted { doubt: is_doubt(error), away, ..Attempted::all(rcpts, &Fate::Later(said)) }
+}
+
+/// Deliveries of the next transaction.
+fn waiting(item: &Item) -> impl Iterator<Item = &crate::vault::Delivery> {
+    let all = item.spool.iter().flat_map(|s| &s.deliveries);
+    all.filter(|d| d.progress == Progress::Waiting).take(RCPTS_MAX)
+}

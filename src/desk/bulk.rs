@@ -1,0 +1,262 @@
+//! Work on many messages: in steps of a few hundred, in the background, with progress, cancelled at any time.
+//!
+//! Never are all references in memory: the index hands them out in order of time. Mail comes first: between two steps
+//! the work pauses, and it waits while the vault has many changes to enter. What fails with one message is told and
+//! leaves the others alone.
+
+use super::edit::Decision;
+use super::jobs::Ticket;
+use super::refusal::{Refusal, blocking};
+use super::request::{Answer, Outcome, Pick};
+use super::service::Desk;
+use crate::mail::Id;
+use crate::query::Query;
+use crate::vault::{Change, Item, PageRequest, Scope, VaultError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+/// Messages of one step.
+const STEP: usize = 200;
+/// Between two progress answers: five a second.
+const TOLD_EVERY: Duration = Duration::from_millis(200);
+/// Between two steps.
+const PAUSE: Duration = Duration::from_millis(2);
+/// While the vault is so many changes behind, bulk work waits.
+const BEHIND_MAX: u64 = 1_000;
+/// Messages that are spoken of one by one.
+const MESSAGES_MAX: usize = 100;
+/// Different reasons that are told.
+const REASONS_MAX: usize = 50;
+/// Messages shown where nothing is done.
+const SAMPLE: usize = 10;
+
+/// What has been done so far.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub outcome: Outcome,
+    skipped: BTreeMap<String, (u64, Id)>,
+}
+
+/// One piece of work.
+pub(super) struct Run<'a> {
+    desk: &'a Arc<Desk>,
+    query: Query,
+    scope: Scope,
+    after: i64,
+    ticket: Ticket,
+    answers: &'a mpsc::Sender<Answer>,
+    told: Instant,
+    tally: Tally,
+}
+
+impl Desk {
+    /// Begins work on all that match.
+    pub(super) async fn begin<'a>(
+        self: &'a Arc<Self>,
+        verb: &'static str,
+        by: &str,
+        pick: &Pick,
+        answers: &'a mpsc::Sender<Answer>,
+    ) -> Result<Run<'a>, Refusal> {
+        let (vault, query, scope) = (Arc::clone(&self.vault), pick.query.clone(), pick.scope);
+        let (total, _) = blocking(move || vault.count(&query, scope)).await??;
+        if total == 0 {
+            return Err(Refusal::nothing("no message matches"));
+        }
+        let ticket = self.ticket(verb, by, total)?;
+        Ok(Run {
+            desk: self,
+            query: pick.query.clone(),
+            scope: pick.scope,
+            after: i64::MIN,
+            ticket,
+            answers,
+            told: Instant::now(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// A place in the list of jobs.
+    pub(super) fn ticket(&self, verb: &'static str, by: &str, total: u64) -> Result<Ticket, Refusal> {
+        let ticket = self.jobs.begin(verb, by, self.now_ms(), total);
+        ticket.ok_or_else(|| Refusal::new("too many jobs run already: wait for one, or `cancel` one"))
+    }
+
+    /// What would be worked on.
+    pub(super) async fn preview(&self, pick: &Pick) -> Result<Answer, Refusal> {
+        let (vault, query, scope) = (Arc::clone(&self.vault), pick.query.clone(), pick.scope);
+        blocking(move || {
+            let (items, octets) = vault.count(&query, scope)?;
+            let page = PageRequest { query, scope, rows: SAMPLE, ..PageRequest::default() };
+            let sample = vault.page(&page)?.rows;
+            Ok(Answer::Count { items, octets, sample })
+        })
+        .await?
+    }
+
+    /// Lets mail go first.
+    pub(super) async fn give_way(&self) {
+        sleep(PAUSE).await;
+        while self.vault.report().behind > BEHIND_MAX {
+            sleep(PAUSE * 10).await;
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The messages of the next step; `None` at the end, or when it was cancelled.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, Refusal> {
+        loop {
+            if self.ticket.is_cancelled() {
+                self.tally.outcome.cancelled = true;
+                return Ok(None);
+            }
+            if self.after != i64::MIN {
+                self.tell();
+                self.desk.give_way().await;
+            }
+            let (vault, query, scope, after) =
+                (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
+            let read = blocking(move || {
+                let ids = vault.ids(&query, scope, after, STEP)?;
+                Ok::<_, VaultError>(ids.into_iter().map(|(id, order)| (id, order, vault.item(id))).collect())
+            });
+            let step: Vec<(Id, i64, Result<Item, VaultError>)> = read.await??;
+            let Some((_, last, _)) = step.last() else { return Ok(None) };
+            self.after = *last;
+            self.ticket.running().add(step.len() as u64);
+            let mut items = Vec::with_capacity(step.len());
+            for (id, _, item) in step {
+                match item {
+                    Ok(item) => items.push(item),
+                    Err(VaultError::Missing(_)) => self.skip(id, "gone meanwhile"),
+                    Err(error) => self.skip(id, &error.to_string()),
+                }
+            }
+            if !items.is_empty() {
+                return Ok(Some(items));
+            }
+        }
+    }
+
+    /// Changes the messages of a step, durable on return. Where somebody else was faster, `act` is asked again.
+    /// Returns those that were changed, as they are now.
+    pub(super) async fn apply(
+        &mut self,
+        items: Vec<Item>,
+        mut act: impl FnMut(&mut Item) -> Decision,
+    ) -> Vec<Item> {
+        let (mut changes, mut tried) = (Vec::new(), Vec::new());
+        for mut item in items {
+            let id = item.id;
+            match act(&mut item) {
+                Decision::Leave(why) => self.skip(id, &why),
+                Decision::Write => {
+                    changes.push(Change::Write(Box::new(item.clone())));
+                    tried.push(item);
+                }
+                Decision::Remove => {
+                    changes.push(Change::Remove { id, version: item.version });
+                    tried.push(item);
+                }
+            }
+        }
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let mut changed = Vec::with_capacity(tried.len());
+        let results = self.desk.vault.change(changes).await;
+        for (item, result) in tried.into_iter().zip(results) {
+            let id = item.id;
+            let done = match result {
+                Ok(()) => Ok((item, Decision::Write)),
+                Err(VaultError::Conflict(_)) => self.desk.edit(id, &mut act).await,
+                Err(error) => Err(error.into()),
+            };
+            match done {
+                Ok((_, Decision::Leave(why))) => self.skip(id, &why),
+                Ok((item, Decision::Write | Decision::Remove)) => {
+                    self.tally.outcome.changed += 1;
+                    changed.push(item);
+                }
+                Err(refusal) => self.skip(id, &refusal.text),
+            }
+        }
+        changed
+    }
+
+    /// Left alone.
+    pub(super) fn skip(&mut self, id: Id, why: &str) {
+        self.tally.skip(id, why);
+    }
+
+    /// Something that is said of one message.
+    pub(super) fn say(&mut self, id: Id, what: String) {
+        if self.room() > 0 {
+            self.tally.outcome.messages.push((id, what));
+        }
+    }
+
+    /// One message was changed in another way than by [`Self::apply`].
+    pub(super) fn changed(&mut self) {
+        self.tally.outcome.changed += 1;
+    }
+
+    /// How many more can be spoken of.
+    pub(super) fn room(&self) -> usize {
+        MESSAGES_MAX.saturating_sub(self.tally.outcome.messages.len())
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.ticket.is_cancelled()
+    }
+
+    /// Tells how far it is, not too often; who does not listen misses it.
+    pub(super) fn tell(&mut self) {
+        if self.told.elapsed() >= TOLD_EVERY {
+            self.told = Instant::now();
+            let _ = self.answers.try_send(Answer::Progress(self.ticket.job()));
+        }
+    }
+
+    /// The end.
+    pub(super) fn finish(self) -> Answer {
+        self.tally.finish()
+    }
+
+    /// The end of something that can be taken back by name.
+    pub(super) fn finish_batch(mut self, batch: String) -> Answer {
+        let outcome = &mut self.tally.outcome;
+        outcome.batch = Some(batch).filter(|_| outcome.changed > 0);
+        self.finish()
+    }
+}
+
+impl Tally {
+    /// Left alone.
+    pub(super) fn skip(&mut self, id: Id, why: &str) {
+        if let Some((count, _)) = self.skipped.get_mut(why) {
+            *count += 1;
+            return;
+        }
+        let why = if self.skipped.len() < REASONS_MAX { why } else { "other reasons" };
+        self.skipped.entry(why.to_owned()).or_insert((0, id)).0 += 1;
+    }
+
+    /// Whether there was nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcome.changed == 0 && self.skipped.is_empty()
+    }
+
+    /// The end.
+    pub(super) fn finish(self) -> Answer {
+        let mut outcome = self.outcome;
+        let mut skipped: Vec<_> = self.skipped.into_iter().map(|(why, (n, id))| (why, n, id)).collect();
+        skipped.sort_by_key(|(_, n, _)| std::cmp::Reverse(*n));
+        outcome.skipped = skipped;
+        Answer::Done(outcome)
+    }
+}

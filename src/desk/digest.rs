@@ -1,0 +1,115 @@
+//! Summaries: what lies in quarantine for each recipient, as text and as HTML.
+//!
+//! Everything in them is escaped; there are no links and nothing that a mail program fetches. Given back, or sent
+//! through the spool to recipients of our own domains.
+
+use super::bulk::Tally;
+use super::refusal::{Refusal, blocking};
+use super::request::{Answer, Pick, Summary};
+use super::service::Desk;
+use super::summary::{html, plain};
+use crate::mail::{Mailbox, rfc3339};
+use crate::message::report;
+use crate::query::{Query, Term, Text, What};
+use crate::vault::{PageRequest, Sort};
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+
+/// Recipients of one step.
+const STEP: usize = 100;
+/// Messages that are named to one recipient.
+const ROWS_MAX: usize = 200;
+/// Recipients whose summaries are given back.
+const GIVEN_MAX: usize = 200;
+
+impl Desk {
+    /// Summaries of all that match.
+    pub(super) async fn digest(
+        self: &Arc<Self>,
+        pick: &Pick,
+        send: bool,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        if pick.dry_run {
+            return self.preview(pick).await;
+        }
+        let ticket = self.ticket("digest", by, 0)?;
+        let (mut after, mut given, mut tally) = (String::new(), Vec::new(), Tally::default());
+        loop {
+            let (vault, query, from) = (Arc::clone(&self.vault), pick.query.clone(), after.clone());
+            let step = blocking(move || vault.recipients(&query, &from, STEP)).await??;
+            let Some((last, _)) = step.last() else { break };
+            after.clone_from(last);
+            for (rcpt, items) in step {
+                if ticket.is_cancelled() {
+                    tally.outcome.cancelled = true;
+                    return Ok(tally.finish());
+                }
+                let summary = self.summary(&pick.query, rcpt, items).await?;
+                ticket.running().add(1);
+                if send {
+                    Box::pin(self.send_summary(&summary, &mut tally)).await;
+                } else if given.len() < GIVEN_MAX {
+                    given.push(summary);
+                } else {
+                    let text = format!(
+                        "more than {GIVEN_MAX} recipients: narrow the query, or let --send mail the summaries"
+                    );
+                    return Err(Refusal::new(text));
+                }
+            }
+            let _ = answers.try_send(Answer::Progress(ticket.job()));
+            self.give_way().await;
+        }
+        if send && !tally.is_empty() {
+            self.nudge();
+            tracing::info!(by, recipients = tally.outcome.changed, "summaries sent");
+            return Ok(tally.finish());
+        }
+        if given.is_empty() {
+            return Err(Refusal::nothing("no message matches"));
+        }
+        Ok(Answer::Digests(given))
+    }
+
+    async fn summary(&self, query: &Query, rcpt: String, items: u64) -> Result<Summary, Refusal> {
+        let mut query = query.clone();
+        query.terms.push(Term { not: false, what: What::Rcpt(Text::Exact(rcpt.clone())) });
+        let page =
+            PageRequest { query, sort: Sort::Received, rows: ROWS_MAX, ..PageRequest::default() };
+        let vault = Arc::clone(&self.vault);
+        let rows = blocking(move || vault.page(&page)).await??.rows;
+        let policy = self.world.policy();
+        let text = plain(&policy.hostname, &rcpt, items, &rows);
+        let html = html(&policy.hostname, &rcpt, items, &rows);
+        Ok(Summary { rcpt, items, rows, text, html })
+    }
+
+    async fn send_summary(self: &Arc<Self>, summary: &Summary, tally: &mut Tally) {
+        let (id, now, policy) = (self.ids.next(), self.now_ms(), self.world.policy());
+        let ours = Mailbox::parse(summary.rcpt.as_bytes())
+            .is_ok_and(|m| m.domain().is_some_and(|d| policy.relay.domains.contains(d)));
+        if !ours {
+            return tally.skip(id, "not in relay.domains: a summary goes to our own recipients only");
+        }
+        let subject = format!("{} messages in quarantine ({})", summary.items, date(now));
+        let text = report::summary(
+            &policy.hostname,
+            &summary.rcpt,
+            id,
+            now,
+            &subject,
+            [&summary.text, &summary.html],
+        );
+        let path = format!("<{}>", summary.rcpt);
+        match self.send_own(id, path.as_bytes(), &summary.rcpt, &self.notice_downstream(), &text).await {
+            Ok(()) => tally.outcome.changed += 1,
+            Err(refusal) => tally.skip(id, &refusal.text),
+        }
+    }
+}
+
+fn date(ms: i64) -> String {
+    rfc3339(ms).chars().take(10).collect()
+}

@@ -1,0 +1,309 @@
+//! Taking in messages of a file: one message, or an mbox, while it is read.
+//!
+//! The envelope is that of the header fields that a delivery writes: the sender of `Return-Path`, the recipients of
+//! `X-Envelope-To`, `Delivered-To` or `X-Original-To`; where they are missing, `From`, and `To` with `Cc`. A message
+//! without recipients is released with `--to`. Each message is durable before the next is read; a message that cannot be
+//! taken (too large, no space) is named and left out.
+
+use super::bulk::Tally;
+use super::jobs::Ticket;
+use super::mbox::{Event, Mbox};
+use super::refusal::{Refusal, blocking};
+use super::request::Answer;
+use super::service::Desk;
+use super::spooling::{mail_line, rcpt_line};
+use crate::body::{BodyError, BodyWriter};
+use crate::mail::{Id, Mailbox, Path, escape};
+use crate::message::header::{HEADER_OCTETS_MAX, HeaderScan};
+use crate::vault::{BodyKind, ClientView, EnvelopeView, HeaderView, Item, Line, RecipientView};
+use crate::verdict::Direction;
+use mail_parser::{Address, MessageParser};
+use std::fs::File;
+use std::io::Read as _;
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+
+/// Octets read at once.
+const READ: usize = 64 * 1024;
+/// Recipients of one message that are taken.
+const RCPTS_MAX: usize = 1_000;
+
+/// A message that is being read.
+struct Incoming {
+    id: Id,
+    writer: BodyWriter,
+    scan: HeaderScan,
+    /// Its beginning, for the envelope.
+    head: Vec<u8>,
+    eight_bit: bool,
+    /// Why it is not taken.
+    problem: Option<String>,
+}
+
+impl Desk {
+    /// Takes in the messages of a file.
+    pub(super) async fn import(
+        self: &Arc<Self>,
+        path: &str,
+        folder: &str,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        self.check_folder(folder)?;
+        let mut file = open(path).await?;
+        let ticket = self.ticket("import", by, 0)?;
+        let (mut mbox, mut incoming) = (Some(Mbox::default()), None);
+        let mut tally = Tally::default();
+        while let Some(cutter) = mbox.as_mut() {
+            let read = blocking(move || {
+                let mut piece = vec![0; READ];
+                let read = file.read(&mut piece);
+                (file, read.map(|n| { piece.truncate(n); piece }))
+            });
+            let (again, piece) = read.await?;
+            file = again;
+            let piece = piece.map_err(|e| Refusal::new(format!("{path} cannot be read: {e}")))?;
+            let mut events = Vec::new();
+            if piece.is_empty() || ticket.is_cancelled() {
+                tally.outcome.cancelled = !piece.is_empty();
+                if let Some(cutter) = mbox.take().filter(|_| piece.is_empty()) {
+                    cutter.finish(&mut events);
+                }
+            } else {
+                cutter.push(&piece, &mut events);
+            }
+            for event in events {
+                Box::pin(self.take(event, &mut incoming, (path, folder, by), &mut tally)).await?;
+            }
+            tell(&ticket, &tally, answers);
+            self.give_way().await;
+        }
+        tracing::info!(by, path, folder, messages = tally.outcome.changed, "messages imported");
+        if tally.is_empty() {
+            return Err(Refusal::nothing(format!("{path} has no message")));
+        }
+        Ok(tally.finish())
+    }
+
+    async fn take(
+        self: &Arc<Self>,
+        event: Event,
+        incoming: &mut Option<Incoming>,
+        about: (&str, &str, &str),
+        tally: &mut Tally,
+    ) -> Result<(), Refusal> {
+        match event {
+            Event::Begin => {
+                *incoming = Some(Incoming {
+                    id: self.ids.next(),
+                    writer: BodyWriter::new(Arc::clone(&self.budget)),
+                    scan: HeaderScan::new(HEADER_OCTETS_MAX),
+                    head: Vec::new(),
+                    eight_bit: false,
+                    problem: None,
+                });
+            }
+            Event::Octets(octets) => {
+                if let Some(message) = incoming {
+                    self.more(message, &octets).await;
+                }
+            }
+            Event::End => {
+                if let Some(message) = incoming.take() {
+                    let id = message.id;
+                    match Box::pin(self.keep(message, about)).await {
+                        Ok(()) => tally.outcome.changed += 1,
+                        Err(why) => tally.skip(id, &why),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn more(&self, message: &mut Incoming, octets: &[u8]) {
+        let most = self.world.policy().max_message_octets;
+        message.scan.push(octets);
+        let room = HEADER_OCTETS_MAX.saturating_sub(message.head.len());
+        message.head.extend_from_slice(octets.get(..room).unwrap_or(octets));
+        message.eight_bit |= !octets.is_ascii();
+        if message.problem.is_some() {
+            return;
+        }
+        let pushed = octets.chunks(READ).try_for_each(|piece| message.writer.push(piece));
+        let spilled = match pushed {
+            Ok(()) if message.writer.wants_spill() => message.writer.spill().await,
+            other => other,
+        };
+        if let Err(error) = spilled {
+            message.problem = Some(error.to_string());
+        } else if message.writer.len() > most {
+            message.problem = Some(format!("larger than max_message_size ({most} octets)"));
+        }
+        if message.problem.is_some() {
+            // Its share of the budget is for others.
+            message.writer = BodyWriter::new(Arc::clone(&self.budget));
+        }
+    }
+
+    async fn keep(
+        self: &Arc<Self>,
+        message: Incoming,
+        (path, folder, by): (&str, &str, &str),
+    ) -> Result<(), String> {
+        if let Some(problem) = message.problem {
+            return Err(problem);
+        }
+        let body = message.writer.finish().await.map_err(|e: BodyError| e.to_string())?;
+        let header = message.scan.finish(&self.trace_key);
+        let (now, policy) = (self.now_ms(), self.world.policy());
+        let (envelope, recipients) = envelope(&message.head, message.eight_bit);
+        let cut = |text: Option<String>| text.map(|t| escape(t.as_bytes()));
+        let mut item = Item {
+            id: message.id,
+            version: 0,
+            order: 0,
+            folder: folder.to_owned(),
+            received_ms: now,
+            rule: "import".to_owned(),
+            reason: format!("imported from {}", escape(path.as_bytes())),
+            source: String::new(),
+            generation: 0,
+            copy: false,
+            size: 0,
+            digest: String::new(),
+            trace: Line::default(),
+            client: ClientView {
+                session: message.id.to_string(),
+                direction: Some(Direction::Inbound),
+                downstream: policy.downstreams.first().map(|d| d.name.to_string()).unwrap_or_default(),
+                ..ClientView::default()
+            },
+            envelope,
+            recipients,
+            header: HeaderView {
+                message_id: cut(header.message_id),
+                subject: cut(header.subject),
+                from: cut(header.from),
+            },
+            findings: Vec::new(),
+            score_milli: 0,
+            tags: Vec::new(),
+            likeness: [0; 3],
+            spool: None,
+            hold: None,
+            trash: None,
+            history: Vec::new(),
+        };
+        item.happened(now, by, format!("imported from {}", escape(path.as_bytes())));
+        let pending = Box::pin(self.vault.put(item, &body)).await.map_err(|e| e.to_string())?;
+        pending.commit().await.map(|_| ()).map_err(|e| e.to_string())
+    }
+}
+
+async fn open(path: &str) -> Result<File, Refusal> {
+    let shown = path.to_owned();
+    blocking(move || {
+        let wrong = |why: &dyn std::fmt::Display| Refusal::new(format!("{shown} cannot be read: {why}"));
+        if !shown.starts_with('/') {
+            return Err(wrong(&"an absolute path is needed"));
+        }
+        let about = std::fs::metadata(&shown).map_err(|e| wrong(&e))?;
+        if !about.is_file() {
+            return Err(wrong(&"it is no file"));
+        }
+        File::open(&shown).map_err(|e| wrong(&e))
+    })
+    .await?
+}
+
+fn tell(ticket: &Ticket, tally: &Tally, answers: &Sender<Answer>) {
+    ticket.running().at(tally.outcome.changed);
+    // A piece takes a while to be kept: this is no flood.
+    let _ = answers.try_send(Answer::Progress(ticket.job()));
+}
+
+/// The envelope, as far as the header says it.
+fn envelope(head: &[u8], eight_bit: bool) -> (EnvelopeView, Vec<RecipientView>) {
+    let parsed = MessageParser::new().parse_headers(head);
+    let raw = |name: &str| parsed.as_ref().and_then(|m| m.header_raw(name)).map(str::trim);
+    let of = |address: Option<&Address<'_>>| -> Vec<String> {
+        let all = address.into_iter().flat_map(|a| a.iter());
+        all.filter_map(|a| a.address.as_deref().map(str::to_owned)).collect()
+    };
+    let author = parsed.as_ref().and_then(|m| of(m.from()).into_iter().next());
+    let from = match raw("Return-Path") {
+        Some(path) => path.trim_matches(['<', '>']).to_owned(),
+        None => author.unwrap_or_default(),
+    };
+    let from = Mailbox::parse(from.as_bytes()).map(|_| from).unwrap_or_default();
+    let mut to: Vec<String> = ["X-Envelope-To", "Delivered-To", "X-Original-To"]
+        .iter()
+        .find_map(|name| raw(name))
+        .map(|all| all.split(',').map(|t| t.trim().trim_matches(['<', '>']).to_owned()).collect())
+        .unwrap_or_default();
+    if to.is_empty() {
+        to = of(parsed.as_ref().and_then(|m| m.to()));
+        to.extend(of(parsed.as_ref().and_then(|m| m.cc())));
+    }
+    to.retain(|t| matches!(Path::parse(format!("<{t}>").as_bytes()), Ok((Path::Mailbox { .. }, _))));
+    to.truncate(RCPTS_MAX);
+    let utf8 = !from.is_ascii() || to.iter().any(|t| !t.is_ascii());
+    let mut parameters = Vec::new();
+    let mut needs = Vec::new();
+    if eight_bit {
+        parameters.push("BODY=8BITMIME");
+        needs.push("8BITMIME".to_owned());
+    }
+    if utf8 {
+        parameters.push("SMTPUTF8");
+        needs.push("SMTPUTF8".to_owned());
+    }
+    let view = EnvelopeView {
+        line: mail_line(from.as_bytes(), &parameters),
+        from: escape(from.as_bytes()),
+        body: if eight_bit { BodyKind::EightBit } else { BodyKind::SevenBit },
+        smtputf8: utf8,
+        needs,
+        ..EnvelopeView::default()
+    };
+    let rcpt = |t: &String| RecipientView {
+        rcpt: escape(t.as_bytes()),
+        line: rcpt_line(t.as_bytes()),
+        ..RecipientView::default()
+    };
+    (view, to.iter().map(rcpt).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &str) -> (String, Vec<String>) {
+        let (envelope, rcpts) = envelope(head.as_bytes(), false);
+        let lines = rcpts.iter().map(|r| String::from_utf8_lossy(&r.line.0).trim().to_owned());
+        (String::from_utf8_lossy(&envelope.line.0).trim().to_owned(), lines.collect())
+    }
+
+    #[test]
+    fn the_envelope_is_that_of_the_delivery_where_it_is_known() {
+        let head = "Return-Path: <a@x.example>\r\nX-Envelope-To: <b@y.example>, c@y.example\r\n\
+            From: Z <z@x.example>\r\nTo: list@y.example\r\n\r\n";
+        let (from, to) = read(head);
+        assert_eq!(from, "MAIL FROM:<a@x.example>");
+        assert_eq!(to, ["RCPT TO:<b@y.example>", "RCPT TO:<c@y.example>"]);
+        let (from, to) = read("From: Z <z@x.example>\r\nTo: L <l@y.example>\r\nCc: m@y.example\r\n\r\n");
+        assert_eq!(from, "MAIL FROM:<z@x.example>");
+        assert_eq!(to, ["RCPT TO:<l@y.example>", "RCPT TO:<m@y.example>"]);
+        assert_eq!(read("Return-Path: <>\r\nFrom: z@x.example\r\n\r\n").0, "MAIL FROM:<>");
+    }
+
+    #[test]
+    fn nothing_but_a_mailbox_becomes_a_line() {
+        for bad in ["a@x.example> SIZE=1", "a b@x.example", "x\u{b}@x.example", ""] {
+            let head = format!("Return-Path: <{bad}>\r\nDelivered-To: <{bad}>\r\n\r\n");
+            let (from, to) = read(&head);
+            assert_eq!((from.as_str(), to.len()), ("MAIL FROM:<>", 0), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What an attempt means for its message: which recipients are done, when the rest is tried again, when it is given up.
+//!
+//! Pure: the message, what was said, and the time in; the message as it is now out.
+
+use super::spooling::{OURSELVES, next_attempt};
+use crate::config::model::SpoolRules;
+use crate::mail::escape_at_most;
+use crate::reply::{Class, Reply};
+use crate::vault::{Attempt, Item, Progress};
+
+/// Characters of what was said that are kept.
+const SAID_CHARS: usize = 300;
+
+/// How what is said of a downstream begins that does not answer at all.
+pub(super) const AWAY: &str = "the downstream is away";
+
+/// What became of one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It has the message.
+    Delivered(String),
+    /// To be tried again.
+    Later(String),
+    /// Refused for good.
+    Never(String),
+}
+
+impl Fate {
+    /// What a reply to RCPT or to the message means.
+    pub(super) fn of(reply: &Reply) -> Self {
+        let said = reply.to_log();
+        match reply.class() {
+            Class::Success => Self::Delivered(said),
+            Class::Permanent => Self::Never(said),
+            Class::Intermediate | Class::Temporary => Self::Later(said),
+        }
+    }
+
+    pub(super) fn said(&self) -> &str {
+        match self {
+            Self::Delivered(said) | Self::Later(said) | Self::Never(said) => said,
+        }
+    }
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Attempted {
+    /// By recipient.
+    pub fates: Vec<(String, Fate)>,
+    /// The message may have been taken although nobody said so.
+    pub doubt: bool,
+    /// Nobody answers there.
+    pub away: bool,
+}
+
+impl Attempted {
+    /// All of these recipients alike.
+    pub(super) fn all(rcpts: &[String], fate: &Fate) -> Self {
+        Self { fates: rcpts.iter().map(|r| (r.clone(), fate.clone())).collect(), ..Self::default() }
+    }
+}
+
+/// Enters what an attempt came to. Recipients that were changed meanwhile are left as they are.
+pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: &SpoolRules) {
+    let Some(spool) = item.spool.as_mut() else { return };
+    spool.attempts = spool.attempts.saturating_add(1);
+    spool.in_doubt = attempted.doubt;
+    let mut events = Vec::new();
+    for (rcpt, fate) in &attempted.fates {
+        let waiting = |d: &&mut crate::vault::Delivery| d.rcpt == *rcpt && d.progress == Progress::Waiting;
+        let Some(delivery) = spool.deliveries.iter_mut().find(waiting) else { continue };
+        let said = escape_at_most(fate.said().as_bytes(), SAID_CHARS);
+        delivery.at_ms = now_ms;
+        match fate {
+            Fate::Delivered(_) => {
+                delivery.progress = Progress::Delivered;
+                events.push(format!("delivered to {rcpt}: {said}"));
+            }
+            Fate::Never(_) => {
+                delivery.progress = Progress::Failed;
+                delivery.told_delay = false;
+                events.push(format!("refused for {rcpt}: {said}"));
+            }
+            Fate::Later(_) if now_ms >= spool.expires_ms => {
+                delivery.progress = Progress::Failed;
+                delivery.told_delay = false;
+                events.push(format!("given up for {rcpt}: {said}"));
+            }
+            Fate::Later(_) => {}
+        }
+        delivery.reply = Some(said);
+    }
+    let said = attempted.fates.iter().rev().map(|(_, fate)| fate);
+    let worst = said.min_by_key(|f| matches!(f, Fate::Delivered(_)));
+    if let Some(fate) = worst {
+        let said = escape_at_most(fate.said().as_bytes(), SAID_CHARS);
+        spool.last = Some(Attempt { at_ms: now_ms, said });
+    }
+    // The last attempt is right when the time is over.
+    let next = next_attempt(rules, spool.attempts, now_ms);
+    spool.next_ms = if now_ms < spool.expires_ms { next.min(spool.expires_ms) } else { next };
+    if attempted.doubt {
+        events.push("the connection was lost at the end of the message: may be delivered twice".to_owned());
+    }
+    tell(item, events, now_ms);
+}
+
+/// A message with a thousand recipients must not push its own beginning out of its history.
+fn tell(item: &mut Item, events: Vec<String>, now_ms: i64) {
+    const EACH: usize = 8;
+    let more = events.len().saturating_sub(EACH);
+    for event in events.into_iter().take(EACH) {
+        item.happened(now_ms, OURSELVES, event);
+    }
+    if more > 0 {
+        item.happened(now_ms, OURSELVES, format!("and {more} more recipients"));
+    }
+}
+
+/// The attempt in a sentence.
+pub(super) fn summary(item: &Item, attempted: &Attempted) -> String {
+    let count = |wanted: fn(&Fate) -> bool| attempted.fates.iter().filter(|(_, f)| wanted(f)).count();
+    let delivered = count(|f| matches!(f, Fate::Delivered(_)));
+    let never = count(|f| matches!(f, Fate::Never(_)));
+    let first = |wanted: fn(&Fate) -> bool| {
+        attempted.fates.iter().find(|(_, f)| wanted(f)).map_or("", |(_, f)| f.said())
+    };
+    let mut parts = Vec::new();
+    let total = attempted.fates.len();
+    let of = |n: usize| if n == total { String::new() } else { format!(" ({n} of {total} recipients)") };
+    if delivered > 0 {
+        parts.push(format!("delivered{}: {}", of(delivered), first(|f| matches!(f, Fate::Delivered(_)))));
+    }
+    if never > 0 {
+        parts.push(format!("refused{}: {}", of(never), first(|f| matches!(f, Fate::Never(_)))));
+    }
+    let later = total - delivered - never;
+    if later > 0 {
+        let said = first(|f| matches!(f, Fate::Later(_)));
+        let next = item.spool.as_ref().filter(|_| item.waiting() > 0).map(|s| s.next_ms);
+        let when = next.map_or_else(
+            || "given up".to_owned(),
+            |next| format!("in the spool, next attempt at {}", crate::mail::rfc3339(next)),
+        );
+        parts.push(format!("{when}{} ({said})", of(later)));
+    }
+    parts.join("; ")
+}

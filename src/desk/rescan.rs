@@ -1,0 +1,74 @@
+//! Scanning on request. What is held and clean is delivered; what is kept and infected goes to `virus`.
+
+use super::hold::Scanned;
+use super::refusal::Refusal;
+use super::request::{Answer, Pick};
+use super::service::Desk;
+use crate::mail::Id;
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+
+impl Desk {
+    /// Scans all that match, some at a time.
+    pub(super) async fn rescan(
+        self: &Arc<Self>,
+        pick: &Pick,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        if pick.dry_run {
+            return self.preview(pick).await;
+        }
+        let mut run = self.begin("rescan", by, pick, answers).await?;
+        while let Some(items) = run.next().await? {
+            let together = self.world.policy().quarantine.hold.concurrency.max(1);
+            let mut left = items.into_iter();
+            let mut scans: JoinSet<(Id, Result<String, Refusal>)> = JoinSet::new();
+            loop {
+                while scans.len() < together
+                    && !run.is_cancelled()
+                    && let Some(item) = left.next()
+                {
+                    let (desk, by) = (Arc::clone(self), by.to_owned());
+                    scans.spawn(async move { (item.id, Box::pin(desk.scan_one(item.id, &by)).await) });
+                }
+                match scans.join_next().await {
+                    None => break,
+                    Some(Ok((id, Ok(said)))) => {
+                        run.changed();
+                        run.say(id, said);
+                    }
+                    Some(Ok((id, Err(refusal)))) => run.skip(id, &refusal.text),
+                    Some(Err(error)) => tracing::error!(%error, "a scan broke off"),
+                }
+                run.tell();
+            }
+        }
+        Ok(run.finish())
+    }
+
+    async fn scan_one(self: &Arc<Self>, id: Id, by: &str) -> Result<String, Refusal> {
+        let claim = self.under_way.claim(id);
+        let claim = claim.ok_or_else(|| Refusal::new("a delivery or scan of it is under way"))?;
+        let item = self.item(id).await?;
+        if item.trash.is_some() {
+            return Err(Refusal::new("in the trash: undelete it first"));
+        }
+        let scanned = Box::pin(self.scan(&item)).await;
+        let held = item.hold.is_some();
+        let deliver = self.after_scan(id, &scanned, by).await? && held;
+        drop(claim);
+        let mut said = match scanned {
+            Scanned::Clean => "clean".to_owned(),
+            Scanned::Infected(what) => format!("infected: {what}"),
+            Scanned::Unknown(what) => format!("could not be scanned: {what}"),
+        };
+        if deliver {
+            let report = Box::pin(self.attempt(id, true)).await;
+            self.heard(&report);
+            said = format!("{said}; {}", report.said);
+        }
+        Ok(said)
+    }
+}

@@ -1,0 +1,207 @@
+//! Retention: what is older than its folder keeps it, what is over the caps of a folder that lets its oldest go, and
+//! what has been in the trash long enough, is gone for good.
+//!
+//! In bounded steps, every minute or on request. What is to be delivered or scanned is never pruned. A folder that the
+//! rules do not know keeps everything.
+
+use super::jobs::Ticket;
+use super::refusal::{Refusal, blocking};
+use super::request::{Answer, Outcome};
+use super::service::Desk;
+use super::spooling::{HELD, is_waiting, millis};
+use crate::config::model::{Overflow, QuarantineFolder};
+use crate::mail::Id;
+use crate::query::{Comparison, Query, Term, What};
+use crate::vault::{Change, Item, Scope, VaultError};
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+
+/// Messages of one step.
+const STEP: usize = 500;
+/// Steps for one folder at a time; the next minute goes on.
+const STEPS_MAX: usize = 200;
+
+impl Desk {
+    /// Applies the retention now, or says what would go.
+    pub(super) async fn expire(
+        self: &Arc<Self>,
+        dry_run: bool,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        if dry_run {
+            return self.would_go().await;
+        }
+        let ticket = self.ticket("expire", by, 0)?;
+        let (changed, cancelled) = self.prune(true, Some((&ticket, answers))).await?;
+        tracing::info!(by, changed, "retention applied");
+        Ok(Answer::Done(Outcome { changed, cancelled, ..Outcome::default() }))
+    }
+
+    /// Removes what is over. Returns how many, and whether it was cancelled.
+    pub(super) async fn prune(
+        self: &Arc<Self>,
+        all: bool,
+        job: Option<(&Ticket, &Sender<Answer>)>,
+    ) -> Result<(u64, bool), Refusal> {
+        let (now, policy) = (self.now_ms(), self.world.policy());
+        let rules = &policy.quarantine;
+        let steps = if all { usize::MAX } else { STEPS_MAX };
+        let mut done = 0;
+        let trash = now.saturating_sub(millis(rules.trash));
+        let mut work: Vec<(Option<&QuarantineFolder>, i64)> = vec![(None, trash)];
+        let kept = |f: &QuarantineFolder| f.keep.map(|keep| now.saturating_sub(millis(keep)));
+        work.extend(rules.folders.iter().filter_map(|f| kept(f).map(|before| (Some(&**f), before))));
+        for (folder, before) in work {
+            let name = folder.map(|f| f.name.to_string());
+            let mut left = Vec::new();
+            for _ in 0..steps {
+                if is_cancelled(job) {
+                    return Ok((done, true));
+                }
+                let gone = self.remove_older(name.clone(), before, u64::MAX, u64::MAX, &mut left).await?;
+                done += gone;
+                progress(job, done);
+                if gone == 0 {
+                    break;
+                }
+                self.give_way().await;
+            }
+        }
+        for folder in rules.folders.iter().filter(|f| f.overflow == Overflow::Oldest) {
+            done += self.make_room(folder, steps, job).await?;
+            progress(job, done);
+        }
+        Ok((done, is_cancelled(job)))
+    }
+
+    /// The oldest go until the folder is within its caps.
+    async fn make_room(
+        self: &Arc<Self>,
+        folder: &QuarantineFolder,
+        steps: usize,
+        job: Option<(&Ticket, &Sender<Answer>)>,
+    ) -> Result<u64, Refusal> {
+        let (mut left, mut done) = (Vec::new(), 0);
+        for _ in 0..steps {
+            let (items, octets) = self.vault.folder(&folder.name);
+            let (items, octets) =
+                (items.saturating_sub(folder.max_items), octets.saturating_sub(folder.max_octets));
+            if (items == 0 && octets == 0) || is_cancelled(job) {
+                break;
+            }
+            let name = Some(folder.name.to_string());
+            let gone = self.remove_older(name, i64::MAX, items, octets, &mut left).await?;
+            done += gone;
+            if gone == 0 {
+                break;
+            }
+            self.settled().await;
+        }
+        Ok(done)
+    }
+
+    /// The figures of folders follow when the changes are in the index.
+    async fn settled(&self) {
+        self.give_way().await;
+        for _ in 0..100 {
+            if self.vault.report().behind == 0 {
+                return;
+            }
+            self.give_way().await;
+        }
+    }
+
+    /// One step: the oldest of a folder (the trash: `None`) from before then, until so many or so many octets are gone.
+    /// `left` are those that stay although they are old; they are not counted again.
+    async fn remove_older(
+        &self,
+        folder: Option<String>,
+        before_ms: i64,
+        items: u64,
+        octets: u64,
+        left: &mut Vec<Id>,
+    ) -> Result<u64, Refusal> {
+        let (vault, most) = (Arc::clone(&self.vault), STEP.saturating_add(left.len()));
+        let (skip, limited) = (left.clone(), before_ms == i64::MAX);
+        let step = blocking(move || {
+            let ids = vault.older(folder.as_deref(), before_ms, most)?;
+            let ids = ids.into_iter().filter(|id| !skip.contains(id));
+            Ok::<_, VaultError>(ids.map(|id| (id, vault.item(id))).collect::<Vec<_>>())
+        })
+        .await??;
+        let (mut changes, mut of_items, mut of_octets) = (Vec::new(), 0, 0);
+        for (id, item) in step {
+            match item {
+                Ok(item) if stays(&item) => left.push(id),
+                Ok(item) => {
+                    if limited && of_items >= items && of_octets >= octets {
+                        break;
+                    }
+                    of_items += 1;
+                    of_octets += item.size;
+                    changes.push(Change::Remove { id, version: item.version });
+                }
+                Err(VaultError::Missing(_)) => {}
+                Err(error) => {
+                    tracing::warn!(item = %id, %error, "not pruned");
+                    left.push(id);
+                }
+            }
+        }
+        if changes.is_empty() {
+            return Ok(0);
+        }
+        let results = self.vault.change(changes).await;
+        let gone = results.iter().filter(|r| r.is_ok()).count();
+        // Somebody else was faster: the next round sees it as it is then. Everything else is an error.
+        let error = results.into_iter().find_map(|r| {
+            r.err().filter(|e| !matches!(e, VaultError::Conflict(_) | VaultError::Missing(_)))
+        });
+        match error {
+            Some(error) => Err(error.into()),
+            None => Ok(gone as u64),
+        }
+    }
+
+    /// By age; caps are not foreseen.
+    async fn would_go(&self) -> Result<Answer, Refusal> {
+        let policy = self.world.policy();
+        let (mut items, mut octets) = (0, 0);
+        for folder in &policy.quarantine.folders {
+            let Some(keep) = folder.keep else { continue };
+            let what = [
+                What::Folder(folder.name.to_string()),
+                What::Age(Comparison::More, millis(keep)),
+            ];
+            let terms = what.into_iter().map(|what| Term { not: false, what }).collect();
+            let vault = Arc::clone(&self.vault);
+            let scope = if &*folder.name == HELD { Scope::Held } else { Scope::Quarantine };
+            let found = blocking(move || vault.count(&Query { terms }, scope)).await??;
+            items += found.0;
+            octets += found.1;
+            if folder.overflow == Overflow::Oldest {
+                let (now, of) = self.vault.folder(&folder.name);
+                items += now.saturating_sub(folder.max_items).saturating_sub(found.0);
+                octets += of.saturating_sub(folder.max_octets).saturating_sub(found.1);
+            }
+        }
+        Ok(Answer::Count { items, octets, sample: Vec::new() })
+    }
+}
+
+/// What somebody waits for.
+fn stays(item: &Item) -> bool {
+    item.trash.is_none() && (is_waiting(item) || item.hold.is_some())
+}
+
+fn is_cancelled(job: Option<(&Ticket, &Sender<Answer>)>) -> bool {
+    job.is_some_and(|(ticket, _)| ticket.is_cancelled())
+}
+
+fn progress(job: Option<(&Ticket, &Sender<Answer>)>, done: u64) {
+    if let Some((ticket, answers)) = job {
+        ticket.running().at(done);
+        let _ = answers.try_send(Answer::Progress(ticket.job()));
+    }
+}

@@ -1,0 +1,198 @@
+//! Verbs that only change what is known of messages: delete, undelete, move, order in the spool.
+
+use super::bulk::Run;
+use super::edit::Decision;
+use super::refusal::Refusal;
+use super::request::{Answer, Pick};
+use super::service::Desk;
+use super::spooling::{HELD, SPOOL, undelivered};
+use crate::query::{Query, State, Term, What};
+use crate::rules::nearest;
+use crate::vault::{Item, Priority, RecipientView, Trash};
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+
+impl Desk {
+    /// To the trash, all under one name by which they come back; or for good.
+    pub(super) async fn delete(
+        self: &Arc<Self>,
+        pick: &Pick,
+        forever: bool,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        if pick.dry_run {
+            return self.preview(pick).await;
+        }
+        let batch = format!("{}-{}", if forever { "forever" } else { "delete" }, self.ids.next());
+        let mut run = self.begin("delete", by, pick, answers).await?;
+        while let Some(items) = run.next().await? {
+            let now = self.now_ms();
+            run.apply(items, |item| {
+                if self.under_way.has(item.id) {
+                    return Decision::Leave("a delivery of it is under way: try again in a moment".into());
+                }
+                if forever {
+                    return Decision::Remove;
+                }
+                if item.trash.is_some() {
+                    return Decision::Leave("in the trash already; delete it for good with --forever".into());
+                }
+                item.trash = Some(Trash { at_ms: now, by: by.to_owned(), batch: batch.clone() });
+                item.happened(now, by, format!("deleted ({batch})"));
+                Decision::Write
+            })
+            .await;
+        }
+        tracing::info!(by, batch, "messages deleted");
+        Ok(if forever { run.finish() } else { run.finish_batch(batch) })
+    }
+
+    /// Out of the trash, to where they were.
+    pub(super) async fn undelete(
+        self: &Arc<Self>,
+        pick: &Pick,
+        batch: Option<String>,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        let pick = Pick { query: in_trash(&pick.query), ..pick.clone() };
+        if pick.dry_run {
+            return self.preview(&pick).await;
+        }
+        let mut run = self.begin("undelete", by, &pick, answers).await?;
+        while let Some(items) = run.next().await? {
+            let now = self.now_ms();
+            let of_batch = |item: &Item| {
+                batch.as_deref().is_none_or(|b| item.trash.as_ref().is_some_and(|t| t.batch == b))
+            };
+            let items = items.into_iter().filter(of_batch).collect();
+            run.apply(items, |item| {
+                if item.trash.take().is_none() {
+                    return Decision::Leave("not in the trash".into());
+                }
+                item.happened(now, by, "taken out of the trash");
+                Decision::Write
+            })
+            .await;
+        }
+        self.nudge();
+        Ok(run.finish())
+    }
+
+    /// To another folder. Deliveries and scans that waited are over then; who had the message already is no
+    /// recipient any more.
+    pub(super) async fn put_elsewhere(
+        self: &Arc<Self>,
+        pick: &Pick,
+        folder: &str,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        self.check_folder(folder)?;
+        if pick.dry_run {
+            return self.preview(pick).await;
+        }
+        let mut run = self.begin("move", by, pick, answers).await?;
+        while let Some(items) = run.next().await? {
+            self.put_step(&mut run, items, folder, by).await;
+        }
+        Ok(run.finish())
+    }
+
+    async fn put_step(&self, run: &mut Run<'_>, items: Vec<Item>, folder: &str, by: &str) {
+        let now = self.now_ms();
+        run.apply(items, |item| {
+            if item.folder == folder {
+                return Decision::Leave(format!("in {folder} already"));
+            }
+            if self.under_way.has(item.id) {
+                return Decision::Leave("a delivery of it is under way: try again in a moment".into());
+            }
+            item.happened(now, by, format!("moved from {} to {folder}", item.folder));
+            if item.folder == SPOOL {
+                take_out_of_spool(item);
+            }
+            item.hold = None;
+            folder.clone_into(&mut item.folder);
+            Decision::Write
+        })
+        .await;
+    }
+
+    /// Whether messages may be put there.
+    pub(super) fn check_folder(&self, folder: &str) -> Result<(), Refusal> {
+        let policy = self.world.policy();
+        let folders = &policy.quarantine.folders;
+        if folder == HELD || folder == SPOOL {
+            let text = format!("{folder} is for messages that wait by themselves; move to another folder");
+            return Err(Refusal::new(text));
+        }
+        if folders.iter().any(|f| &*f.name == folder) {
+            return Ok(());
+        }
+        let hint = nearest(folder, folders.iter().map(|f| &*f.name));
+        let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let names: Vec<&str> = folders.iter().map(|f| &*f.name).collect();
+        let text = format!("there is no folder {folder}{hint} There are {}", names.join(", "));
+        Err(Refusal::new(text))
+    }
+
+    /// Order in the spool.
+    pub(super) async fn prioritise(
+        self: &Arc<Self>,
+        pick: &Pick,
+        priority: Priority,
+        by: &str,
+        answers: &Sender<Answer>,
+    ) -> Result<Answer, Refusal> {
+        if pick.dry_run {
+            return self.preview(pick).await;
+        }
+        let mut run = self.begin("priority", by, pick, answers).await?;
+        while let Some(items) = run.next().await? {
+            let now = self.now_ms();
+            run.apply(items, |item| {
+                let Some(spool) = item.spool.as_mut().filter(|s| s.priority != priority) else {
+                    return Decision::Leave("nothing to change".into());
+                };
+                spool.priority = priority;
+                let word = match priority {
+                    Priority::Low => "low",
+                    Priority::Normal => "normal",
+                    Priority::High => "high",
+                };
+                item.happened(now, by, format!("priority {word}"));
+                Decision::Write
+            })
+            .await;
+        }
+        self.nudge();
+        Ok(run.finish())
+    }
+}
+
+/// What was never in quarantine becomes a quarantined message for those who do not have it yet.
+fn take_out_of_spool(item: &mut Item) {
+    let Some(spool) = item.spool.take() else { return };
+    let old = std::mem::take(&mut item.recipients);
+    item.recipients = undelivered(&spool)
+        .map(|d| {
+            let known = old.iter().find(|r| r.rcpt == d.rcpt).cloned();
+            known.unwrap_or_else(|| RecipientView {
+                rcpt: d.rcpt.clone(),
+                line: d.line.clone(),
+                ..RecipientView::default()
+            })
+        })
+        .collect();
+}
+
+/// The same, in the trash.
+fn in_trash(query: &Query) -> Query {
+    let mut query = query.clone();
+    if !query.terms.iter().any(|t| t.what == What::State(State::Trash)) {
+        query.terms.push(Term { not: false, what: What::State(State::Trash) });
+    }
+    query
+}
