@@ -226,7 +226,7 @@ fn tell(ticket: &Ticket, tally: &Tally, answers: &Sender<Answer>) {
 /// The envelope, as far as the header says it.
 fn envelope(head: &[u8], eight_bit: bool) -> (EnvelopeView, Vec<RecipientView>) {
     let parsed = MessageParser::new().parse_headers(head);
-    let raw = |name: &str| parsed.as_ref().and_then(|m| m.header_raw(name)).map(str::trim);
+    let raw = |name: &'static str| parsed.as_ref().and_then(|m| m.header_raw(name)).map(str::trim);
     let of = |address: Option<&Address<'_>>| -> Vec<String> {
         let all = address.into_iter().flat_map(|a| a.iter());
         all.filter_map(|a| a.address.as_deref().map(str::to_owned)).collect()
