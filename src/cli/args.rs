@@ -1,7 +1,7 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
 use super::{
-    bans, blocks, check, demo, explain, held, kick, lists, loops, quarantine, reload, rollback, run, spool, status,
+    bans, blocks, check, demo, doctor, explain, held, kick, lists, loops, quarantine, reload, rollback, run, spool, status,
     test, throttles, top, who,
 };
 use clap::{Parser, Subcommand};
@@ -40,6 +40,8 @@ pub(super) enum Verb {
     /// Look for mistakes in the rules, and for trouble in what they need: folders, ports, certificates,
     /// downstreams
     Check(check::Options),
+    /// Look whether this machine can do the work: folders, ports, downstreams, names, clock, room, quarantine
+    Doctor(doctor::Options),
     /// Say how the running gateway is
     Status(status::Options),
     /// Let the running gateway read its rules again
@@ -89,6 +91,7 @@ impl Verb {
         match self {
             Self::Run => run::run(rules),
             Self::Check(options) => check::run(rules, options),
+            Self::Doctor(options) => doctor::run(rules, options),
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
             Self::Rollback(options) => rollback::run(rules, options),

@@ -10,6 +10,7 @@ mod blocks;
 mod check;
 mod daemon;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod held;
