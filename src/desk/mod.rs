@@ -39,3 +39,8 @@ mod worker;
 
 pub use request::{Answer, Grant, Job, Outcome, PartView, Pick, Request, Shown, Summary};
 pub use service::{Desk, World};
+
+#[cfg(test)]
+mod delivery_tests;
+#[cfg(test)]
+mod stage;

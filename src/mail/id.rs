@@ -33,6 +33,12 @@ impl Id {
         self.0
     }
 
+    /// The reference of these 40 bits; `None` if there are more.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        (bits < Self::COUNT).then_some(Self(bits))
+    }
+
     /// The beginning of a reference, as people type it: 4 to 8 characters, in the form that references are shown in.
     ///
     /// # Errors

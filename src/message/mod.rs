@@ -2,6 +2,7 @@
 
 pub mod from;
 pub mod header;
+pub mod likeness;
 pub mod mime;
 mod quoted;
 pub mod report;

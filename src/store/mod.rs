@@ -14,6 +14,7 @@ mod list_lock;
 mod lock;
 pub mod pem;
 mod probe;
+pub mod seal;
 pub mod sqlite;
 mod state;
 pub mod x509;

@@ -46,3 +46,21 @@ pub enum VaultError {
     #[error("the quarantine is closed")]
     Closed,
 }
+
+impl VaultError {
+    /// The same once more, for everybody whose change shared the step that failed.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::NoSpace(path) => Self::NoSpace(path.clone()),
+            Self::Missing(id) => Self::Missing(*id),
+            Self::Conflict(id) => Self::Conflict(*id),
+            Self::Damaged { path, what } => Self::Damaged { path: path.clone(), what },
+            Self::Io { step, path, source } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::Io { step, path: path.clone(), source }
+            }
+            Self::Index { path, what } => Self::Index { path: path.clone(), what: what.clone() },
+            Self::Closed => Self::Closed,
+        }
+    }
+}

@@ -7,11 +7,29 @@
 //! wait, the files follow. Failure: no space is [`VaultError::NoSpace`], for the client 452; a damaged file is named,
 //! skipped and kept; a damaged or missing index is rebuilt from the files.
 
+mod apply;
+mod ask;
+mod block;
+mod bodies;
+mod canary;
+mod core;
+mod counts;
+mod disk;
 mod error;
 mod index;
+mod intake;
 mod item;
+mod journal;
+mod layout;
+mod rebuild;
 mod service;
+mod standin;
+mod start;
+mod tally;
+#[cfg(test)]
+mod tests;
 mod view;
+mod writer;
 
 pub use error::VaultError;
 pub use item::{

@@ -1,19 +1,42 @@
-//! The vault as a service: the handle that everybody has, and the threads behind it.
+//! The vault as a service: the handle that everybody has.
+//!
+//! Readers never wait for writers. Changes go to the journal thread through a bounded channel, and wait there for the
+//! flush that they share with all others. What blocks says so and belongs on the blocking pool.
 
+use super::core::Core;
+use super::disk::Disk;
 use super::error::VaultError;
+use super::intake::{Intake, Ready, ReadyBody, sealed_item};
 use super::item::{Change, Item};
-use super::view::{FolderStats, Group, Page, PageRequest, Row, Scope, Stats};
-use crate::body::{Body, Budget};
+use super::start::{self, Threads};
+use super::writer::{Job, Proposal};
+use super::{block, bodies, canary, rebuild};
+use crate::body::{Body, BodyError, BodyWriter, Budget};
 use crate::mail::Id;
-use crate::query::Query;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+
+/// Changes in one job; a longer list is several.
+const JOB_CHANGES: usize = 256;
+/// Most changes in one flush.
+const BATCH_MAX: usize = 512;
+/// Pieces of a message between two threads.
+const PIECES: usize = 2;
 
 /// The handle.
-pub struct Vault {}
+pub struct Vault {
+    pub(super) core: Arc<Core>,
+    jobs: mpsc::Sender<Job>,
+    canary_written: AtomicBool,
+}
 
 /// The threads; closing it writes what waits.
-pub struct VaultWriter {}
+pub struct VaultWriter {
+    threads: Threads,
+}
 
 /// How the vault is, for `status`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -37,27 +60,61 @@ pub struct VaultReport {
 }
 
 /// A message that lies ready and is not ours yet. Dropping it forgets it.
-pub struct Pending {}
+pub struct Pending {
+    ready: Option<Ready>,
+    id: Id,
+    jobs: mpsc::Sender<Job>,
+}
 
 impl Vault {
     /// Opens the vault of a state directory, replays its journal, starts its threads, and rebuilds the index in the
-    /// background where it is missing or damaged. Only the process that holds the lock may do so.
+    /// background where it is missing or damaged. Only the process that holds the lock may do so. Blocks.
     ///
     /// # Errors
-    /// A folder can be neither made nor read.
+    /// A folder can be neither made nor read, or what the journal has finds no space.
     pub fn open(state_dir: &Path) -> Result<(Arc<Self>, VaultWriter), VaultError> {
-        let _ = state_dir;
-        Err(VaultError::Closed)
+        Self::open_on(state_dir, Disk::default(), BATCH_MAX)
+    }
+
+    pub(super) fn open_on(
+        state_dir: &Path,
+        disk: Disk,
+        batch_max: usize,
+    ) -> Result<(Arc<Self>, VaultWriter), VaultError> {
+        let (core, jobs, threads) = start::open(state_dir, disk, batch_max)?;
+        let vault = Self { core, jobs, canary_written: AtomicBool::new(false) };
+        Ok((Arc::new(vault), VaultWriter { threads }))
     }
 
     /// Seals a message: compressed and encrypted, on the blocking pool. Nothing is durable before [`Pending::commit`].
-    /// `size`, `digest`, `order` and `likeness` of the item are filled in here.
+    /// `size`, `digest`, `order`, `likeness` and `version` of the item are filled in here.
     ///
     /// # Errors
     /// No space, or the body cannot be read.
     pub async fn put(self: &Arc<Self>, item: Item, body: &Body) -> Result<Pending, VaultError> {
-        let _ = (item, body);
-        Err(VaultError::Closed)
+        let vault = Arc::clone(self);
+        if let Some(chunks @ ([] | [_])) = body.memory_chunks() {
+            let octets = chunks.concat();
+            let sealed = spawn_blocking(move || vault.put_octets(item, &octets)).await;
+            return sealed.unwrap_or(Err(VaultError::Closed));
+        }
+        let (pieces, mut taken) = mpsc::channel::<Vec<u8>>(PIECES);
+        let sealing = spawn_blocking(move || {
+            let mut intake = Intake::begin(&vault.core, item)?;
+            while let Some(piece) = taken.blocking_recv() {
+                // An empty piece is the end; without it the reader failed.
+                if piece.is_empty() {
+                    return intake.finish().map(|ready| vault.pending(ready));
+                }
+                intake.push(&piece)?;
+            }
+            Err(VaultError::Closed)
+        });
+        let read = hand_over(body, &pieces).await;
+        drop(pieces);
+        let sealed = sealing.await.unwrap_or(Err(VaultError::Closed));
+        read.map_err(|e| self.body_error(e))?;
+        sealed
     }
 
     /// As [`Vault::put`], for octets in memory. Blocks.
@@ -65,27 +122,66 @@ impl Vault {
     /// # Errors
     /// As there.
     pub fn put_octets(self: &Arc<Self>, item: Item, octets: &[u8]) -> Result<Pending, VaultError> {
-        let _ = (item, octets);
-        Err(VaultError::Closed)
+        let mut intake = Intake::begin(&self.core, item)?;
+        intake.push(octets)?;
+        Ok(self.pending(intake.finish()?))
+    }
+
+    fn pending(&self, ready: Ready) -> Pending {
+        Pending { id: ready.item.id, ready: Some(ready), jobs: self.jobs.clone() }
+    }
+
+    fn body_error(&self, error: BodyError) -> VaultError {
+        let path = self.core.layout.root.clone();
+        match error {
+            BodyError::NoSpace => VaultError::NoSpace(path),
+            BodyError::Io { step, source } => VaultError::Io { step, path, source },
+            BodyError::Damaged => VaultError::Damaged { path, what: "a body on its way was changed" },
+        }
     }
 
     /// Makes changes, each by itself, durable on return, in order of the input. A change made from an older version is
-    /// `Conflict`.
+    /// `Conflict`. Behind a write the item has the next version; its body cannot be changed.
     pub async fn change(&self, changes: Vec<Change>) -> Vec<Result<(), VaultError>> {
-        changes.iter().map(|_| Err(VaultError::Closed)).collect()
+        let mut results = Vec::with_capacity(changes.len());
+        let mut changes = changes.into_iter();
+        loop {
+            let some: Vec<Change> = changes.by_ref().take(JOB_CHANGES).collect();
+            if some.is_empty() {
+                return results;
+            }
+            let (count, core) = (some.len(), Arc::clone(&self.core));
+            let sealing = some.iter().any(|change| matches!(change, Change::Write(_)));
+            let proposals = if sealing {
+                let sealed = spawn_blocking(move || proposals(&core, some)).await;
+                sealed
+                    .unwrap_or_else(|_| (0..count).map(|_| Proposal::Hopeless(VaultError::Closed)).collect())
+            } else {
+                proposals(&core, some)
+            };
+            results.extend(propose(&self.jobs, proposals).await);
+        }
     }
 
     /// The same, for whoever may block.
     pub fn change_blocking(&self, changes: Vec<Change>) -> Vec<Result<(), VaultError>> {
-        changes.iter().map(|_| Err(VaultError::Closed)).collect()
+        let mut results = Vec::with_capacity(changes.len());
+        let mut changes = changes.into_iter();
+        loop {
+            let some: Vec<Change> = changes.by_ref().take(JOB_CHANGES).collect();
+            if some.is_empty() {
+                return results;
+            }
+            results.extend(block::on(propose(&self.jobs, proposals(&self.core, some))));
+        }
     }
 
-    /// Reads an item from its file. Blocks for a moment.
+    /// Reads the newest durable state of an item. Blocks for a moment.
     ///
     /// # Errors
     /// There is none, or it is damaged.
     pub fn item(&self, id: Id) -> Result<Item, VaultError> {
-        Err(VaultError::Missing(id))
+        self.core.item(id).map(Arc::unwrap_or_clone)
     }
 
     /// The message of an item, octet by octet as it came, inside the budget of bodies; its digest is verified.
@@ -93,8 +189,20 @@ impl Vault {
     /// # Errors
     /// The body is missing, cut or tampered with, or the budget has no room.
     pub async fn body(&self, item: &Item, budget: &Arc<Budget>) -> Result<Body, VaultError> {
-        let _ = budget;
-        Err(VaultError::Missing(item.id))
+        let (pieces, mut taken) = mpsc::channel::<Vec<u8>>(PIECES);
+        let (core, item) = (Arc::clone(&self.core), item.clone());
+        let reading = spawn_blocking(move || {
+            bodies::read(&core, &item, &mut |piece| pieces.blocking_send(piece.to_vec()).is_ok())
+        });
+        let mut writer = BodyWriter::new(Arc::clone(budget));
+        while let Some(piece) = taken.recv().await {
+            writer.push(&piece).map_err(|e| self.body_error(e))?;
+            if writer.wants_spill() {
+                writer.spill().await.map_err(|e| self.body_error(e))?;
+            }
+        }
+        reading.await.unwrap_or(Err(VaultError::Closed))?;
+        writer.finish().await.map_err(|e| self.body_error(e))
     }
 
     /// The same for whoever may block: hands out pieces of at most 64 KiB; `take` says whether to go on.
@@ -102,126 +210,31 @@ impl Vault {
     /// # Errors
     /// As there; pieces handed out before the error are true.
     pub fn read(&self, item: &Item, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), VaultError> {
-        let _ = take;
-        Err(VaultError::Missing(item.id))
+        bodies::read(&self.core, item, take)
     }
 
-    /// Items whose reference begins so; at most `most`, from the index.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn find(&self, prefix: &str, most: usize) -> Result<Vec<Id>, VaultError> {
-        let _ = (prefix, most);
-        Ok(Vec::new())
-    }
-
-    /// One page. Blocks.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn page(&self, request: &PageRequest) -> Result<Page, VaultError> {
-        let _ = request;
-        Ok(Page { rows: Vec::new(), next: None })
-    }
-
-    /// How many, and their octets. Blocks.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn count(&self, query: &Query, scope: Scope) -> Result<(u64, u64), VaultError> {
-        let _ = (query, scope);
-        Ok((0, 0))
-    }
-
-    /// References in order of time, oldest first, behind `after` (an `order`), at most `most`: so that bulk work goes
-    /// through a million in steps. With each its `order`.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn ids(
-        &self,
-        query: &Query,
-        scope: Scope,
-        after: i64,
-        most: usize,
-    ) -> Result<Vec<(Id, i64)>, VaultError> {
-        let _ = (query, scope, after, most);
-        Ok(Vec::new())
-    }
-
-    /// Groups of near-identical messages, the largest first, and of how many messages.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn groups(&self, query: &Query, scope: Scope, most: usize) -> Result<(Vec<Group>, u64), VaultError> {
-        let _ = (query, scope, most);
-        Ok((Vec::new(), 0))
-    }
-
-    /// Figures.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn stats(&self) -> Result<Stats, VaultError> {
-        Ok(Stats::default())
-    }
-
-    /// Items and octets of one folder, the trash not counted: kept in memory, for caps.
+    /// Items and octets of one folder, the trash not counted: kept in memory, for caps. While the index is made anew:
+    /// of what came since the start.
     #[must_use]
     pub fn folder(&self, folder: &str) -> (u64, u64) {
-        let _ = folder;
-        (0, 0)
+        let state = self.core.state();
+        let (now, coming) = (state.counts.folder(folder), state.coming.folder(folder));
+        (positive(now.0 + coming.0), positive(now.1 + coming.1))
     }
 
-    /// Figures by folder.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn folders(&self) -> Result<Vec<FolderStats>, VaultError> {
-        Ok(Vec::new())
-    }
-
-    /// Deliveries (`held`: scans) that are due at `now_ms`, the highest priority and the oldest first; and when the next
-    /// one is due.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn due(&self, held: bool, now_ms: i64, most: usize) -> Result<(Vec<Id>, Option<i64>), VaultError> {
-        let _ = (held, now_ms, most);
-        Ok((Vec::new(), None))
-    }
-
-    /// Items of a folder, outside the trash, that came before `before_ms`, oldest first; or of the trash since before then
-    /// (`folder` is `None`).
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn older(&self, folder: Option<&str>, before_ms: i64, most: usize) -> Result<Vec<Id>, VaultError> {
-        let _ = (folder, before_ms, most);
-        Ok(Vec::new())
-    }
-
-    /// The summaries' recipients: every recipient of the items that match, in order, behind `after`.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn recipients(
-        &self,
-        query: &Query,
-        after: &str,
-        most: usize,
-    ) -> Result<Vec<(String, u64)>, VaultError> {
-        let _ = (query, after, most);
-        Ok(Vec::new())
-    }
-
-    /// Rows of single items, for samples.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn rows(&self, ids: &[Id]) -> Result<Vec<Row>, VaultError> {
-        let _ = ids;
-        Ok(Vec::new())
+    /// Waits until files and index have everything that is durable now. Blocks; for commands, which show what they have
+    /// just done. False where files and index cannot be written.
+    #[must_use]
+    pub fn catch_up(&self) -> bool {
+        let mut state = self.core.state();
+        let until = state.durable;
+        while state.applied < until {
+            if state.stuck.is_some() || state.closing {
+                return false;
+            }
+            state = self.core.wait(state);
+        }
+        true
     }
 
     /// Makes the index anew from the files; `progress` hears how many were read. Blocks.
@@ -229,25 +242,48 @@ impl Vault {
     /// # Errors
     /// The files or the index cannot be read or written.
     pub fn rebuild(&self, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
-        progress(0);
-        Ok(0)
+        rebuild::rebuild(&self.core, progress)
     }
 
-    /// Octets free on the volume of the vault.
+    /// Octets free on the volume of the vault. Blocks for a moment.
     #[must_use]
     pub fn free(&self) -> Option<u64> {
-        None
+        let volume = nix::sys::statvfs::statvfs(&self.core.layout.root).ok()?;
+        #[expect(
+            clippy::useless_conversion,
+            clippy::allow_attributes,
+            reason = "their width differs by system"
+        )]
+        let (blocks, octets) = (u64::from(volume.blocks_available()), u64::from(volume.fragment_size()));
+        blocks.checked_mul(octets)
     }
 
-    /// Looks whether something else touches the files: writes a canary, reads it back. At start and every hour.
+    /// Looks whether something else touches the files: writes a canary, reads it back. At start and every hour. Blocks.
     pub fn canary(&self) -> Option<String> {
-        None
+        canary::look(&self.core, &self.canary_written)
     }
 
     /// How it is.
     #[must_use]
     pub fn report(&self) -> VaultReport {
-        VaultReport::default()
+        let state = self.core.state();
+        let sum = |now: i64, coming: i64| positive(now + coming);
+        let rebuilding = state.rebuilding.map(|items| {
+            format!("the index of the quarantine is being made anew, {items} messages so far: lists are not complete")
+        });
+        let stuck = state.stuck.as_ref();
+        let stuck = stuck.map(|error| format!("files and index of the quarantine are behind: {error}"));
+        let refusing = state.refusing.as_ref().map(|text| format!("messages are put off: {text}"));
+        VaultReport {
+            items: sum(state.counts.items, state.coming.items),
+            spooled: sum(state.counts.spooled, state.coming.spooled),
+            held: sum(state.counts.held, state.coming.held),
+            damaged: state.damaged.clone(),
+            damaged_count: state.damaged_count,
+            behind: state.durable - state.applied,
+            canary: state.canary.clone(),
+            troubles: refusing.into_iter().chain(stuck).chain(rebuilding).collect(),
+        }
     }
 }
 
@@ -256,8 +292,10 @@ impl Pending {
     ///
     /// # Errors
     /// Not durable; the message is not ours.
-    pub async fn commit(self) -> Result<Id, VaultError> {
-        Err(VaultError::Closed)
+    pub async fn commit(mut self) -> Result<Id, VaultError> {
+        let Some(ready) = self.ready.take() else { return Err(VaultError::Closed) };
+        let mut results = propose(&self.jobs, vec![Proposal::Put(ready)]).await;
+        results.pop().unwrap_or(Err(VaultError::Closed)).map(|()| self.id)
     }
 
     /// The same for whoever may block.
@@ -265,17 +303,76 @@ impl Pending {
     /// # Errors
     /// As there.
     pub fn commit_blocking(self) -> Result<Id, VaultError> {
-        Err(VaultError::Closed)
+        block::on(self.commit())
     }
 
     /// The item as it will be.
     #[must_use]
     pub fn id(&self) -> Option<Id> {
-        None
+        Some(self.id)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // A file is removed by a thread that may wait for the disk.
+        if let Some(Ready { body: ReadyBody::File(file), .. }) = self.ready.take()
+            && let Err(
+                mpsc::error::TrySendError::Full(Job::Forget(file))
+                | mpsc::error::TrySendError::Closed(Job::Forget(file)),
+            ) = self.jobs.try_send(Job::Forget(file))
+        {
+            // It is removed at the next start.
+            file.keep();
+        }
     }
 }
 
 impl VaultWriter {
-    /// Writes what waits and ends the threads.
-    pub fn close(&mut self) {}
+    /// Writes what waits and ends the threads. Blocks.
+    pub fn close(&mut self) {
+        self.threads.close();
+    }
+}
+
+fn positive(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// Reads a body into the channel; an empty piece is the end.
+async fn hand_over(body: &Body, pieces: &mpsc::Sender<Vec<u8>>) -> Result<(), BodyError> {
+    let mut reader = body.reader();
+    while let Some(chunk) = reader.next().await? {
+        if pieces.send(chunk.to_vec()).await.is_err() {
+            // The other end failed and says why.
+            return Ok(());
+        }
+    }
+    let _ = pieces.send(Vec::new()).await;
+    Ok(())
+}
+
+/// Seals what is to be written. Blocks where there is something to seal.
+fn proposals(core: &Core, changes: Vec<Change>) -> Vec<Proposal> {
+    let one = |change| match change {
+        Change::Remove { id, version } => Proposal::Remove(id, version),
+        Change::Write(mut item) => {
+            item.version = item.version.saturating_add(1);
+            match sealed_item(core, *item) {
+                Ok((item, sealed)) => Proposal::Write(item, sealed),
+                Err(error) => Proposal::Hopeless(error),
+            }
+        }
+    };
+    changes.into_iter().map(one).collect()
+}
+
+async fn propose(jobs: &mpsc::Sender<Job>, proposals: Vec<Proposal>) -> Vec<Result<(), VaultError>> {
+    let count = proposals.len();
+    let (tell, told) = oneshot::channel();
+    let closed = || (0..count).map(|_| Err(VaultError::Closed)).collect();
+    if jobs.send(Job::Change(proposals, tell)).await.is_err() {
+        return closed();
+    }
+    told.await.unwrap_or_else(|_| closed())
 }

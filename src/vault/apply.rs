@@ -1,0 +1,203 @@
+//! Files and index are brought to what the journal says: item and body files by way of a temporary file and a rename,
+//! then the index in one transaction, then the bodies that nobody has any more.
+//!
+//! Everything here may be done twice: a batch that failed in the middle is simply done again, and so is whatever the
+//! journal has after a crash.
+
+use super::core::{Core, NewBody, State};
+use super::error::VaultError;
+use super::index::Entry;
+use super::intake::{Incoming, Share};
+use super::item::Item;
+use super::journal::{BodyAt, Record, What};
+use super::tally::Counted;
+use crate::mail::Id;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A change that is durable, or will be in a moment.
+pub(super) struct Accepted {
+    pub(super) record: Record,
+    pub(super) item: Option<Arc<Item>>,
+    /// What it was before.
+    pub(super) old: Option<Counted>,
+    pub(super) new: Option<Counted>,
+    pub(super) incoming: Option<Incoming>,
+    /// Given back when the body is in its place.
+    pub(super) _share: Option<Share>,
+}
+
+impl Accepted {
+    /// Octets in memory, about.
+    pub(super) fn octets(&self) -> usize {
+        match &self.record.what {
+            What::Write(item, _) => item.len() * 4,
+            What::Remove(_) => 256,
+        }
+    }
+
+    fn body(&self, core: &Core) -> Option<NewBody> {
+        match &self.record.what {
+            What::Write(_, BodyAt::Inline(_, octets)) => Some(NewBody::Memory(Arc::clone(octets))),
+            What::Write(_, BodyAt::Incoming(_, name)) => Some(NewBody::File(core.layout.incoming(name))),
+            What::Write(_, BodyAt::There) | What::Remove(_) => None,
+        }
+    }
+
+    /// It is durable: readers see it from now on.
+    pub(super) fn show(&mut self, core: &Core, state: &mut State) {
+        let body = self.body(core);
+        let sequence = self.record.sequence;
+        let newer = super::core::Newer { sequence, item: self.item.clone(), body };
+        match state.newer.get_mut(&self.record.id) {
+            Some(before) => {
+                let body = newer.body.or_else(|| before.body.take());
+                *before = super::core::Newer { body, ..newer };
+            }
+            None => drop(state.newer.insert(self.record.id, newer)),
+        }
+        state.behind_octets += self.octets();
+        self.old.iter().for_each(|old| state.coming.add(old, -1));
+        self.new.iter().for_each(|new| state.coming.add(new, 1));
+    }
+
+    /// Files and index have it.
+    fn settle(&self, state: &mut State) {
+        if state.newer.get(&self.record.id).is_some_and(|newer| newer.sequence == self.record.sequence) {
+            state.newer.remove(&self.record.id);
+        }
+        state.behind_octets = state.behind_octets.saturating_sub(self.octets());
+        for (counted, times) in [(&self.old, -1), (&self.new, 1)] {
+            if let Some(counted) = counted {
+                state.coming.add(counted, -times);
+                state.counts.add(counted, times);
+            }
+        }
+    }
+}
+
+/// Applies a batch that is durable. May be called again with the same batch where it failed.
+pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
+    let _applying = core.applying();
+    let Some(last) = batch.last().map(|accepted| accepted.record.sequence) else { return Ok(()) };
+    // Of several changes of one item only the last one needs its file and its row.
+    let newest: HashMap<Id, u64> = batch.iter().map(|a| (a.record.id, a.record.sequence)).collect();
+    let mut entries = Vec::with_capacity(newest.len());
+    for accepted in batch {
+        let record = &accepted.record;
+        if let What::Write(_, body) = &record.what {
+            place_body(core, body, false)?;
+        }
+        if newest.get(&record.id) != Some(&record.sequence) {
+            continue;
+        }
+        match (&record.what, &accepted.item) {
+            (What::Write(sealed, _), Some(item)) => {
+                core.disk.put(&core.layout.temp(), &core.layout.item(record.id), sealed)?;
+                entries.push(Entry::Put(Box::new(Item::clone(item))));
+            }
+            _ => {
+                core.disk.unlink(&core.layout.item(record.id))?;
+                entries.push(Entry::Removed(record.id));
+            }
+        }
+    }
+    core.disk.other(&core.layout.index)?;
+    core.index.enter(&entries, last)?;
+    drop_bodies(core, batch.iter().map(|accepted| &accepted.record))?;
+    let mut state = core.state();
+    batch.iter().for_each(|accepted| accepted.settle(&mut state));
+    state.applied = last;
+    drop(state);
+    core.changed.notify_all();
+    Ok(())
+}
+
+/// Applies records of an earlier process. What the files have already stays where it is newer.
+pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<(), VaultError> {
+    let Some(last) = batch.last().map(|record| record.sequence) else { return Ok(()) };
+    let mut entries = Vec::with_capacity(batch.len());
+    for record in &batch {
+        let path = core.layout.item(record.id);
+        match &record.what {
+            What::Write(sealed, body) => {
+                place_body(core, body, true)?;
+                let octets = crate::store::seal::unseal(&sealed[..], super::core::ITEM_MAX);
+                let item = octets
+                    .map_err(|e| super::core::unsealed(&path, e))
+                    .and_then(|octets| super::core::parse_item(&path, &octets));
+                let item = match item {
+                    Ok(item) => item,
+                    Err(error) => {
+                        core.damaged(&error);
+                        continue;
+                    }
+                };
+                core.order_at_least(item.order);
+                // What cannot be read is written anew.
+                let newer =
+                    super::core::read_item(&path, record.id).is_ok_and(|old| old.version >= record.version);
+                if !newer {
+                    core.disk.put(&core.layout.temp(), &path, sealed)?;
+                }
+                entries.push(Entry::Put(Box::new(item)));
+            }
+            What::Remove(_) => {
+                core.disk.unlink(&path)?;
+                entries.push(Entry::Removed(record.id));
+            }
+        }
+    }
+    core.disk.other(&core.layout.index)?;
+    core.index.enter(&entries, last.max(index_has))?;
+    drop_bodies(core, batch.iter())?;
+    core.state().applied = last;
+    Ok(())
+}
+
+/// `again`: what lies there may be of the same record, written and not durable, and then not be whole.
+fn place_body(core: &Core, body: &BodyAt, again: bool) -> Result<(), VaultError> {
+    let (BodyAt::Inline(digest, _) | BodyAt::Incoming(digest, _)) = body else { return Ok(()) };
+    let Some(path) = core.layout.body(digest) else { return Ok(()) };
+    let there = fs::exists(&path).unwrap_or(false);
+    match body {
+        BodyAt::There => Ok(()),
+        BodyAt::Inline(_, octets) if again || !there => core.disk.put(&core.layout.temp(), &path, octets),
+        BodyAt::Inline(..) => Ok(()),
+        BodyAt::Incoming(_, name) => place_incoming(core, &core.layout.incoming(name), &path, there, again),
+    }
+}
+
+fn place_incoming(core: &Core, from: &Path, to: &Path, there: bool, again: bool) -> Result<(), VaultError> {
+    if !fs::exists(from).unwrap_or(false) {
+        // Done before; or it was removed since, which a later record says.
+        return Ok(());
+    }
+    if there && !again {
+        return core.disk.unlink(from).map(drop);
+    }
+    core.disk.rename(from, to)
+}
+
+/// Removes the bodies of removed items that no other item has.
+fn drop_bodies<'a>(core: &Core, batch: impl Iterator<Item = &'a Record>) -> Result<(), VaultError> {
+    // An index that is not complete does not know; the end of its making looks for what is left over.
+    if core.state().rebuilding.is_some() {
+        return Ok(());
+    }
+    let digests: BTreeSet<&str> = batch
+        .filter_map(|record| match &record.what {
+            What::Remove(digest) => Some(digest.as_str()),
+            What::Write(..) => None,
+        })
+        .collect();
+    for digest in digests {
+        let Some(path) = core.layout.body(digest) else { continue };
+        if !core.index.uses_body(digest)? {
+            core.disk.unlink(&path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! What the handle and the threads of the vault share: the newest state of items whose files are behind, counts,
+//! and what is wrong.
+//!
+//! Owner of [`State`], behind a lock that is held for map accesses only. A second lock, `applying`, is held by whoever
+//! brings files and index on: the applying thread, and a rebuild for each of its batches.
+
+use super::disk::{Disk, failed};
+use super::error::VaultError;
+use super::item::Item;
+use super::layout::Layout;
+use super::standin::Index;
+use super::tally::Tally;
+use crate::mail::Id;
+use crate::store::seal;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Longest item in octets of JSON.
+pub(super) const ITEM_MAX: usize = 16 << 20;
+/// Damaged files that are named.
+const DAMAGED_NAMED: usize = 10;
+
+pub(super) struct Core {
+    pub(super) layout: Layout,
+    pub(super) disk: Arc<Disk>,
+    pub(super) index: Index,
+    state: Mutex<State>,
+    /// Something of the state changed that a thread waits for.
+    pub(super) changed: Condvar,
+    applying: Mutex<()>,
+    order: AtomicI64,
+    /// Octets of bodies in memory that are not in files yet.
+    pub(super) held: Arc<AtomicU64>,
+    /// Names in `incoming/`.
+    names: AtomicU64,
+    pub(super) rebuilds: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Items whose newest durable state is not in its file yet.
+    pub(super) newer: HashMap<Id, Newer>,
+    /// Sequence number of the newest durable change.
+    pub(super) durable: u64,
+    /// Sequence number up to which files and index are.
+    pub(super) applied: u64,
+    /// Octets between these.
+    pub(super) behind_octets: usize,
+    /// Of what is applied.
+    pub(super) counts: Tally,
+    /// By what is durable and not applied.
+    pub(super) coming: Tally,
+    /// Why the applying thread cannot go on.
+    pub(super) stuck: Option<VaultError>,
+    /// Why nothing more can be taken.
+    pub(super) refusing: Option<String>,
+    pub(super) damaged: Vec<String>,
+    pub(super) damaged_count: u64,
+    pub(super) canary: Option<String>,
+    /// The index is not complete: so many items are in.
+    pub(super) rebuilding: Option<u64>,
+    pub(super) closing: bool,
+}
+
+/// The newest durable state of an item.
+pub(super) struct Newer {
+    pub(super) sequence: u64,
+    /// `None` is gone.
+    pub(super) item: Option<Arc<Item>>,
+    pub(super) body: Option<NewBody>,
+}
+
+/// Where a body lies until it is in its place.
+#[derive(Clone)]
+pub(super) enum NewBody {
+    Memory(Arc<Vec<u8>>),
+    File(PathBuf),
+}
+
+impl Core {
+    pub(super) fn new(layout: Layout, disk: Arc<Disk>, index: Index) -> Self {
+        Self {
+            layout,
+            disk,
+            index,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            applying: Mutex::default(),
+            order: AtomicI64::new(0),
+            held: Arc::default(),
+            names: AtomicU64::new(0),
+            rebuilds: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn applying(&self) -> MutexGuard<'_, ()> {
+        self.applying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.state().closing
+    }
+
+    /// A place in time behind all that were given before.
+    pub(super) fn next_order(&self) -> i64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let now = i64::try_from(now).unwrap_or(i64::MAX >> 10) << 10;
+        let next = |last: i64| Some((last + 1).max(now));
+        self.order
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
+            .map_or(now, |last| (last + 1).max(now))
+    }
+
+    /// Places in time go on behind this one.
+    pub(super) fn order_at_least(&self, order: i64) {
+        self.order.fetch_max(order, Ordering::AcqRel);
+    }
+
+    pub(super) fn last_order(&self) -> i64 {
+        self.order.load(Ordering::Acquire)
+    }
+
+    /// A name for a body on its way; those of an earlier process are gone by then.
+    pub(super) fn incoming_name(&self, id: Id) -> String {
+        format!("{id}N{}", self.names.fetch_add(1, Ordering::AcqRel))
+    }
+
+    /// Names a damaged file in the report, and leaves it as it is.
+    pub(super) fn damaged(&self, error: &VaultError) {
+        let text = error.to_string();
+        let mut state = self.state();
+        if state.damaged.contains(&text) {
+            return;
+        }
+        state.damaged_count += 1;
+        if state.damaged.len() < DAMAGED_NAMED {
+            state.damaged.push(text.clone());
+        }
+        drop(state);
+        tracing::warn!("{text}");
+    }
+
+    /// The newest durable state of an item, from memory or its file. Blocks.
+    pub(super) fn item(&self, id: Id) -> Result<Arc<Item>, VaultError> {
+        if let Some(newer) = self.state().newer.get(&id) {
+            return newer.item.clone().ok_or(VaultError::Missing(id));
+        }
+        read_item(&self.layout.item(id), id).map(Arc::new)
+    }
+}
+
+/// Reads an item file. Blocks.
+pub(super) fn read_item(path: &Path, id: Id) -> Result<Item, VaultError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(VaultError::Missing(id)),
+        Err(e) => return Err(failed("read", path, e)),
+    };
+    let octets = seal::unseal(BufReader::new(file), ITEM_MAX).map_err(|e| unsealed(path, e))?;
+    let item = parse_item(path, &octets)?;
+    if item.id != id {
+        return Err(VaultError::Damaged { path: path.to_owned(), what: "it is another message's" });
+    }
+    Ok(item)
+}
+
+pub(super) fn parse_item(path: &Path, octets: &[u8]) -> Result<Item, VaultError> {
+    serde_json::from_slice(octets)
+        .map_err(|_| VaultError::Damaged { path: path.to_owned(), what: "its content makes no sense" })
+}
+
+/// The error of a sealed file.
+pub(super) fn unsealed(path: &Path, error: seal::SealError) -> VaultError {
+    match error {
+        seal::SealError::Io(e) => failed("read", path, e),
+        other => VaultError::Damaged { path: path.to_owned(), what: other.what() },
+    }
+}

@@ -1,0 +1,202 @@
+//! Opening: folders, index, replay of the journal, leftovers, counts, threads; and closing.
+//!
+//! Failure: what is durable and cannot be put into files now stays in the journal, and opening fails with the step that
+//! failed; a journal that is not whole before its end is named in the report, and set aside, not removed.
+
+use super::core::Core;
+use super::disk::{Disk, failed};
+use super::error::VaultError;
+use super::index::Found;
+use super::journal::{self, Journal, Reading, Record};
+use super::layout::Layout;
+use super::standin::Index;
+use super::writer::{Job, Writer, checkpoint, run_applier};
+use super::{apply, block, counts, rebuild};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, JoinHandle};
+use tokio::sync::mpsc;
+
+/// Jobs that wait for the journal thread.
+const JOBS_MAX: usize = 256;
+/// Batches between the threads; how many changes they have is bounded besides.
+const ORDERS_MAX: usize = 4096;
+/// Records and octets that are replayed at once.
+const REPLAY_RECORDS: usize = 512;
+const REPLAY_OCTETS: usize = 16 << 20;
+
+/// The threads.
+pub(super) struct Threads {
+    core: Arc<Core>,
+    jobs: mpsc::Sender<Job>,
+    journal: Option<JoinHandle<Journal>>,
+    applier: Option<JoinHandle<bool>>,
+    rebuild: Option<JoinHandle<()>>,
+}
+
+/// Opens everything. `batch_max`: changes in one flush.
+pub(super) fn open(
+    state_dir: &Path,
+    disk: Disk,
+    batch_max: usize,
+) -> Result<(Arc<Core>, mpsc::Sender<Job>, Threads), VaultError> {
+    let layout = Layout::new(state_dir);
+    for folder in [&layout.items, &layout.bodies, &layout.journal, &layout.incoming] {
+        disk.make_folder(folder)?;
+    }
+    let (index, found) = Index::open(&layout.index)?;
+    let core = Arc::new(Core::new(layout, Arc::new(disk), index));
+    let incomplete = fs::exists(core.layout.rebuilding()).unwrap_or(false);
+    let has = match found {
+        Found::Whole(sequence) => sequence,
+        Found::Empty => 0,
+    };
+    let empty = incomplete || matches!(found, Found::Empty);
+    if empty {
+        rebuild::mark(&core)?;
+    }
+    let replayed = replay_all(&core, has)?;
+    let last = replayed.last.max(has);
+    core.order_at_least(replayed.order);
+    remove_leftovers(&core)?;
+    checkpoint(&core, None)?;
+    let journal = Journal::begin(
+        Arc::clone(&core.disk),
+        core.layout.clone(),
+        replayed.number,
+        last + 1,
+        core.last_order(),
+    )?;
+    journal::remove_below(&core.disk, &core.layout, journal.number())?;
+    // A vault without items, as every first one, has its index at once.
+    let none = fs::read_dir(&core.layout.items).is_ok_and(|mut entries| entries.next().is_none());
+    let empty = empty && (!none || rebuild::rebuild(&core, &|_| ()).is_err());
+    let counted = if empty { None } else { Some(counts::count(&core.index)?) };
+    {
+        let mut state = core.state();
+        state.durable = last;
+        state.applied = last;
+        state.counts = counted.unwrap_or_default();
+    }
+    let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+    let threads = start(&core, journal, (jobs.clone(), waiting), batch_max, empty)?;
+    Ok((core, jobs, threads))
+}
+
+fn start(
+    core: &Arc<Core>,
+    journal: Journal,
+    (jobs, waiting): (mpsc::Sender<Job>, mpsc::Receiver<Job>),
+    batch_max: usize,
+    empty: bool,
+) -> Result<Threads, VaultError> {
+    let (orders, ordered) = sync_channel(ORDERS_MAX);
+    let writer = Writer { core: Arc::clone(core), journal, applier: orders, batch_max };
+    let applying = Arc::clone(core);
+    let mut threads = Threads { core: Arc::clone(core), jobs, journal: None, applier: None, rebuild: None };
+    let named = |name: &str| thread::Builder::new().name(name.into());
+    let cannot = |e| failed("start a thread for", &core.layout.root, e);
+    threads.applier =
+        Some(named("vault-files").spawn(move || run_applier(&applying, &ordered)).map_err(cannot)?);
+    threads.journal = Some(named("vault-journal").spawn(move || writer.run(waiting)).map_err(cannot)?);
+    if empty {
+        let core = Arc::clone(core);
+        let work = move || rebuild::in_background(&core);
+        threads.rebuild = Some(named("vault-rebuild").spawn(work).map_err(cannot)?);
+    }
+    Ok(threads)
+}
+
+impl Threads {
+    /// Writes what waits and ends the threads. What cannot be written now stays in the journal.
+    pub(super) fn close(&mut self) {
+        let Some(thread) = self.journal.take() else { return };
+        // A rebuild is given up, and begun anew at the next start.
+        self.core.state().closing = true;
+        self.core.changed.notify_all();
+        // An error is that the thread is gone already.
+        let _ = block::on(self.jobs.send(Job::Close));
+        let journal = thread.join();
+        let settled = self.applier.take().is_some_and(|thread| thread.join().unwrap_or(false));
+        if let Some(rebuild) = self.rebuild.take() {
+            let _ = rebuild.join();
+        }
+        if let (Ok(mut journal), true) = (journal, settled) {
+            let turned = journal.turn(self.core.last_order());
+            let done = turned
+                .and_then(|()| journal::remove_below(&self.core.disk, &self.core.layout, journal.number()));
+            if let Err(error) = done {
+                tracing::debug!(%error, "the journal stays until the next start");
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct Replayed {
+    /// The number of the newest segment.
+    number: u64,
+    /// The last sequence number.
+    last: u64,
+    order: i64,
+}
+
+fn replay_all(core: &Core, has: u64) -> Result<Replayed, VaultError> {
+    let segments = journal::segments(&core.layout)?;
+    let mut replayed =
+        Replayed { number: segments.last().map_or(0, |(number, _)| *number), last: 0, order: 0 };
+    let mut open = Vec::new();
+    for (_, path) in segments {
+        match Reading::open(&path)? {
+            Some(reading) => open.push((path, reading)),
+            None => tracing::debug!(file = %path.display(), "nothing was ever written to this segment"),
+        }
+    }
+    // Whatever a segment has from the first number of the next one on was given up.
+    let firsts: Vec<u64> = open.iter().skip(1).map(|(_, reading)| reading.next).collect();
+    for (at, (path, mut reading)) in open.into_iter().enumerate() {
+        reading.until = firsts.get(at).copied().unwrap_or(u64::MAX);
+        replayed.order = replayed.order.max(reading.order);
+        replay(core, &path, &mut reading, has)?;
+        replayed.last = replayed.last.max(reading.next - 1);
+        if reading.until != u64::MAX && reading.next < reading.until {
+            let error = VaultError::Damaged { path: path.clone(), what: "the journal is not whole" };
+            core.damaged(&error);
+            let mut aside = path.clone().into_os_string();
+            aside.push(".damaged");
+            core.disk.rename(&path, Path::new(&aside))?;
+        }
+    }
+    Ok(replayed)
+}
+
+fn replay(core: &Core, path: &Path, reading: &mut Reading, has: u64) -> Result<(), VaultError> {
+    let mut batch: Vec<Record> = Vec::new();
+    let mut octets = 0;
+    while let Some((record, length)) = reading.record().map_err(|e| failed("read", path, e))? {
+        batch.push(record);
+        octets += length;
+        if batch.len() >= REPLAY_RECORDS || octets >= REPLAY_OCTETS {
+            apply::replay(core, std::mem::take(&mut batch), has)?;
+            octets = 0;
+        }
+    }
+    apply::replay(core, batch, has)
+}
+
+/// What was on its way and never said to be ours, and temporary files.
+fn remove_leftovers(core: &Core) -> Result<(), VaultError> {
+    let folder = &core.layout.incoming;
+    for entry in fs::read_dir(folder).map_err(|e| failed("list", folder, e))? {
+        let path = entry.map_err(|e| failed("list", folder, e))?.path();
+        core.disk.unlink(&path)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The vault on real disks, with faults.
+
+mod basics;
+
+use super::disk::Disk;
+use super::disk::faults::Faults;
+use super::{Change, Delivery, Item, Spool, Vault, VaultError, VaultWriter};
+use crate::mail::{Id, Scramble};
+use std::path::Path;
+use std::sync::Arc;
+
+fn id(n: u64) -> Id {
+    Scramble::new(7).id(n)
+}
+
+fn item(n: u64, folder: &str) -> Item {
+    let json = serde_json::json!({
+        "id": id(n), "folder": folder, "received_ms": 1_000 + n, "rule": "eicar", "reason": "it is one",
+        "header": { "subject": format!("Message {n}") },
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+fn message(n: u64) -> Vec<u8> {
+    let text = format!("Subject: {n}\r\n\r\n{}", format!("Line {n} of a message.\r\n").repeat(40));
+    text.into_bytes()
+}
+
+fn put(vault: &Arc<Vault>, n: u64, folder: &str) -> Result<Id, VaultError> {
+    vault.put_octets(item(n, folder), &message(n))?.commit_blocking()
+}
+
+fn change(vault: &Vault, change: Change) -> Result<(), VaultError> {
+    vault.change_blocking(vec![change]).pop().unwrap()
+}
+
+fn remove(vault: &Vault, id: Id) -> Result<(), VaultError> {
+    let version = vault.item(id)?.version;
+    change(vault, Change::Remove { id, version })
+}
+
+fn release(vault: &Vault, id: Id) -> Result<(), VaultError> {
+    let mut item = vault.item(id)?;
+    let delivery = Delivery { rcpt: "bob@example.org".into(), ..Delivery::default() };
+    item.spool = Some(Spool { deliveries: vec![delivery], next_ms: 5, ..Spool::default() });
+    item.happened(7, "alice", "released");
+    change(vault, Change::Write(Box::new(item)))
+}
+
+fn octets(vault: &Vault, item: &Item) -> Result<Vec<u8>, VaultError> {
+    let mut all = Vec::new();
+    vault.read(item, &mut |piece| {
+        all.extend_from_slice(piece);
+        true
+    })?;
+    Ok(all)
+}
+
+fn faulty(faults: Faults) -> Disk {
+    Disk { faults }
+}
+
+fn open_on(path: &Path, faults: Faults) -> Result<(Arc<Vault>, VaultWriter), VaultError> {
+    Vault::open_on(path, faulty(faults), 512)
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
+/// Files, index, counts and bodies say the same of everything; the references and versions that there are.
+fn agrees(vault: &Vault, path: &Path) -> Vec<(Id, u64)> {
+    assert!(vault.catch_up());
+    let all = crate::query::Query::default();
+    let mut listed: Vec<Id> = Vec::new();
+    let mut after = i64::MIN;
+    loop {
+        let some = vault.ids(&all, super::Scope::Everything, after, 100).unwrap();
+        let Some(last) = some.last() else { break };
+        after = last.1;
+        listed.extend(some.iter().map(|(id, _)| *id));
+    }
+    listed.sort();
+    let mut doubled = listed.clone();
+    doubled.dedup();
+    assert_eq!(doubled, listed, "doubled");
+    let root = path.join("vault");
+    let mut found: Vec<Id> =
+        files(&root.join("items")).iter().map(|path| super::layout::item_id(path).unwrap()).collect();
+    found.sort();
+    assert_eq!(listed, found, "index and files");
+    let mut bodies: Vec<String> = Vec::new();
+    let mut folders: std::collections::BTreeMap<String, (u64, u64)> = Default::default();
+    let mut versions = Vec::new();
+    for id in found {
+        let item = vault.item(id).unwrap();
+        assert!(octets(vault, &item).unwrap().len() as u64 == item.size);
+        bodies.push(item.digest.clone());
+        if item.trash.is_none() {
+            let folder = folders.entry(item.folder.clone()).or_default();
+            *folder = (folder.0 + 1, folder.1 + item.size);
+        }
+        versions.push((id, item.version));
+    }
+    bodies.sort();
+    bodies.dedup();
+    let mut there: Vec<String> = files(&root.join("bodies"))
+        .iter()
+        .map(|path| super::layout::body_digest(path).unwrap().to_owned())
+        .collect();
+    there.sort();
+    assert_eq!(bodies, there, "bodies");
+    for (folder, counts) in folders {
+        assert_eq!(vault.folder(&folder), counts, "{folder}");
+    }
+    assert_eq!(vault.report().items, versions.len() as u64);
+    versions
+}
