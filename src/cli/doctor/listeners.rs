@@ -85,7 +85,7 @@ fn greeted(report: &mut Report, listener: &Listener, policy: &Policy) {
     }
     let greeting = greeting(stream);
     let shown = escape(greeting.trim_ascii_end());
-    if greeting.starts_with(b"220") && shown.contains(&policy.hostname) {
+    if greeting.starts_with(b"220") && shown.contains(&*policy.hostname) {
         report.ok("listeners", format!("\"{name}\": {address} greets: {shown}"));
     } else if greeting.starts_with(b"220") {
         report.warn(
