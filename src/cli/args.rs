@@ -1,7 +1,7 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
 use super::{
-    bans, blocks, check, demo, doctor, explain, held, kick, lists, loops, quarantine, reload, rollback, run, spool, status,
+    bans, blocks, check, demo, doctor, explain, held, items, kick, lists, loops, quarantine, reload, rollback, run, spool, status,
     test, throttles, top, who,
 };
 use clap::{Parser, Subcommand};
@@ -118,8 +118,12 @@ impl Verb {
 
 /// Parses the command line; a mistake is explained and ends the program with 2.
 pub(super) fn parse() -> Args {
-    Args::parse()
+    let picks = std::env::args_os().any(|word| NOUNS_OF_QUERIES.iter().any(|noun| word == *noun));
+    if picks { Args::parse_from(items::negations(std::env::args_os())) } else { Args::parse() }
 }
+
+/// Where words of queries are arguments.
+const NOUNS_OF_QUERIES: [&str; 4] = ["quarantine", "q", "spool", "held"];
 
 #[cfg(test)]
 mod tests {

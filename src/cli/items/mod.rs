@@ -13,7 +13,7 @@ mod when;
 
 pub(super) use ask::Asker;
 pub(super) use bulk::{Bulk, told, watched, work};
-pub(super) use pick::{Words, named, pick};
+pub(super) use pick::{Words, named, negations, pick};
 pub(super) use rows::{Paging, json_row, list};
 pub(super) use shown::show;
 pub(super) use terminal::plain;

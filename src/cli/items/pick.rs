@@ -6,13 +6,14 @@ use crate::query::{self, Query};
 use crate::vault::Scope;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The words of a query.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct Words {
     /// Which messages: references, or field:value terms; `portcullis quarantine --help` has the rules
-    #[arg(value_name = "QUERY", allow_hyphen_values = true)]
+    #[arg(value_name = "QUERY")]
     pub words: Vec<String>,
 }
 
@@ -56,6 +57,30 @@ fn joined(word: &str) -> String {
     }
 }
 
+/// Makes `-field:value` and `-"two words"` of a command line `not field:value` and `not "two words"`, which nobody
+/// takes for options. A bare `-word` cannot be told from options: people write `not word`.
+pub(in crate::cli) fn negations(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut out = Vec::new();
+    for argument in arguments {
+        match argument.to_str().and_then(negated) {
+            Some(term) => out.extend(["not".into(), OsString::from(term)]),
+            None => out.push(argument),
+        }
+    }
+    out
+}
+
+fn negated(word: &str) -> Option<String> {
+    let term = word.strip_prefix('-').filter(|term| term.starts_with(|c: char| c.is_ascii_lowercase()))?;
+    let name = term.bytes().take_while(|b| b.is_ascii_lowercase() || *b == b'-').count();
+    match term.as_bytes().get(name) {
+        // `-n=5` is an option; fields have more letters.
+        Some(b':' | b'<' | b'>') if name > 1 => Some(term.to_owned()),
+        Some(b' ') if !term.contains([':', '"', '=']) => Some(format!("\"{term}\"")),
+        _ => None,
+    }
+}
+
 /// Messages of a kind.
 ///
 /// # Errors
@@ -90,6 +115,23 @@ mod tests {
             ("your invoice", "your invoice"),
         ] {
             assert_eq!(joined(word), want);
+        }
+    }
+
+    #[test]
+    fn a_minus_in_front_is_no_option() {
+        for (word, want) in [
+            ("-from:a@b.example", vec!["not", "from:a@b.example"]),
+            ("-size>1M", vec!["not", "size>1M"]),
+            ("-your invoice", vec!["not", "\"your invoice\""]),
+            ("-n", vec!["-n"]),
+            ("-n5", vec!["-n5"]),
+            ("--to", vec!["--to"]),
+            ("--note=a: b", vec!["--note=a: b"]),
+            ("-", vec!["-"]),
+            ("from:a", vec!["from:a"]),
+        ] {
+            assert_eq!(negations([OsString::from(word)].into_iter()), want, "{word}");
         }
     }
 

@@ -33,7 +33,8 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
                 out::json(&serde_json::json!({ "messages": items, "octets": octets, "sample": sample }));
             } else {
                 sample.iter().for_each(|row| out::print(&format!("{}  {}  {}\n", row.id, row.folder, plain(&row.subject))));
-                out::print(&format!("{items} messages would go, {}; nothing was done\n", out::octets(octets)));
+                let s = if items == 1 { "" } else { "s" };
+                out::print(&format!("{items} message{s} would go, {}; nothing was done\n", out::octets(octets)));
             }
             Ok(0)
         }

@@ -52,7 +52,8 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         let Answer::Count { items, octets, .. } = asker.one(Request::Count { pick })? else {
             return Err(asked::other_answer());
         };
-        out::print(&format!("{items} messages, {}; nothing was written\n", out::octets(octets)));
+        let s = if items == 1 { "" } else { "s" };
+        out::print(&format!("{items} message{s}, {}; nothing was written\n", out::octets(octets)));
         return Ok(if items == 0 { NOTHING } else { 0 });
     }
     let mut target: Option<Target> = None;

@@ -24,7 +24,7 @@ enum What {
     #[command(after_help = "Examples:\n  portcullis quarantine list folder:virus age:<2d\n  \
         portcullis quarantine list 'from:*@bad.example' --sort size --json")]
     List(list::Options),
-    /// Look everywhere, also in spool and trash-free holds, for words and terms
+    /// Look everywhere, also in the spool and among held messages, for words and terms
     #[command(after_help = "Examples:\n  portcullis quarantine search invoice rcpt:bob@our.example\n  \
         portcullis quarantine search ref:7F3K9QAB")]
     Search(list::Search),
@@ -101,8 +101,8 @@ QUERY picks messages, the same way in every command:
   size:>1M  age:<2d  score:>=5  direction:in
   received:2026-11-21  received:>=2026-11-21T10:00  received:2026-11-01..2026-11-21
   invoice \"your invoice\"   words and phrases of subject and addresses
-All terms hold together; -term or `not term` is the opposite; * stands for any characters. Quote what the shell would
-take: 'age:<2d'. The trash is left out unless the query says state:trash.
+All terms hold together; -field:value and `not word` are the opposite; * stands for any characters. Quote what the
+shell would take: 'age:<2d'. The trash is left out unless the query says state:trash.
 
 Exit codes: 0 done, 1 nothing matched, 2 refused, 3 the gateway cannot be reached. With the gateway stopped, every
 verb works all the same, on the state directory.";
