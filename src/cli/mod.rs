@@ -34,6 +34,7 @@ mod systemd;
 mod test;
 mod throttles;
 mod top;
+mod upkeep;
 mod who;
 
 use std::process::ExitCode;

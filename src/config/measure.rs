@@ -1,8 +1,8 @@
 //! Numbers that are no whole ones: decimal numbers in thousandths, and rates.
 
 use super::model::Rate;
-pub use crate::rules::{parse_thousandths, thousandths};
 use crate::rules::{parse_duration, parse_size};
+pub use crate::rules::{parse_thousandths, thousandths};
 use std::time::Duration;
 
 /// Shortest period of a rate: the counters tick in seconds.

@@ -55,7 +55,8 @@ pub fn size(word: &Word) -> Result<What, QueryError> {
 /// `score:`.
 pub fn score(word: &Word) -> Result<What, QueryError> {
     let value = &word.value;
-    let what = || mistake(value, Field::Score, format!("`{}` is no number of at most three places", shown(value)));
+    let what =
+        || mistake(value, Field::Score, format!("`{}` is no number of at most three places", shown(value)));
     let thousandths = parse_thousandths(&value.text).ok_or_else(what)?;
     Ok(What::Score(word.comparison.unwrap_or(Comparison::Equal), thousandths.into()))
 }
@@ -129,7 +130,8 @@ pub fn received(word: &Word, now_ms: i64, zone: &TimeZone) -> Result<What, Query
     if word.comparison.is_none()
         && let Some((from, until)) = value.text.split_once("..")
     {
-        let ((from_ms, _), (_, until_ms)) = (date(from, value, now_ms, zone)?, date(until, value, now_ms, zone)?);
+        let ((from_ms, _), (_, until_ms)) =
+            (date(from, value, now_ms, zone)?, date(until, value, now_ms, zone)?);
         if until_ms <= from_ms {
             return Err(mistake(value, Field::Received, "the second date lies before the first"));
         }
@@ -167,7 +169,8 @@ fn date(text: &str, value: &Value, now_ms: i64, zone: &TimeZone) -> Result<Inter
     interval.ok_or_else(|| {
         let words = ["today", "yesterday"];
         let near = nearest(text, words).filter(|near| *near != lower);
-        mistake(value, Field::Received, format!("`{}` is no date", crate::mail::escape(text.as_bytes()))).near(near)
+        mistake(value, Field::Received, format!("`{}` is no date", crate::mail::escape(text.as_bytes())))
+            .near(near)
     })
 }
 
@@ -212,7 +215,9 @@ fn clock(day: DateTime, text: &str) -> Option<(DateTime, Span)> {
         ([h], None) => Some((time(*h, 0, 0)?, 1.hour())),
         ([h, m], None) => Some((time(*h, *m, 0)?, 1.minute())),
         ([h, m, s], None) => Some((time(*h, *m, *s)?, 1.second())),
-        ([h, m, s], Some(ms)) => Some((time(*h, *m, *s)?.checked_add(ms.milliseconds()).ok()?, 1.millisecond())),
+        ([h, m, s], Some(ms)) => {
+            Some((time(*h, *m, *s)?.checked_add(ms.milliseconds()).ok()?, 1.millisecond()))
+        }
         _ => None,
     }
 }

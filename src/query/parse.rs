@@ -158,7 +158,8 @@ fn network(value: &Value) -> Result<IpNet, QueryError> {
 
 fn digest(value: &Value) -> Result<String, QueryError> {
     let digits = plain(Field::Digest, value)?;
-    let good = (DIGEST_DIGITS_MIN..=64).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let good =
+        (DIGEST_DIGITS_MIN..=64).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let what = || format!("`{}` is no beginning of a digest", crate::mail::escape(value.text.as_bytes()));
     if good { Ok(digits) } else { Err(QueryError::new(value.column, what(), Field::Digest.expected())) }
 }

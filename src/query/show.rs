@@ -28,7 +28,12 @@ impl Query {
         if self.terms.is_empty() || !self.terms.iter().all(one) {
             return None;
         }
-        Some(self.terms.iter().filter_map(|t| if let What::Id(p) = &t.what { Some(p.as_str()) } else { None }).collect())
+        Some(
+            self.terms
+                .iter()
+                .filter_map(|t| if let What::Id(p) = &t.what { Some(p.as_str()) } else { None })
+                .collect(),
+        )
     }
 }
 

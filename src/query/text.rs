@@ -14,7 +14,11 @@ pub fn text(field: Field, value: &Value) -> Result<Text, QueryError> {
     let lower = value.text.to_lowercase();
     if value.wild && value.star {
         let expected = "quotes around the whole text, without other *";
-        return Err(QueryError::new(value.column, "a `*` for itself beside one for any characters", expected));
+        return Err(QueryError::new(
+            value.column,
+            "a `*` for itself beside one for any characters",
+            expected,
+        ));
     }
     if value.wild {
         return Ok(Text::Glob(lower));
@@ -89,12 +93,20 @@ pub fn phrase(value: &Value) -> Result<String, QueryError> {
     let body = value.text.strip_suffix('*').unwrap_or(&value.text);
     if !value.quoted && body.contains('*') {
         let expected = "it at the end of a word, as in invoi*";
-        return Err(QueryError::new(value.column, "a `*` at the beginning or in the middle of a word", expected));
+        return Err(QueryError::new(
+            value.column,
+            "a `*` at the beginning or in the middle of a word",
+            expected,
+        ));
     }
     let letters = body.chars().rev().skip_while(|c| !c.is_alphanumeric());
     let letters = letters.take_while(|c| c.is_alphanumeric()).count();
     if letters == 0 {
-        return Err(QueryError::new(value.column, "no letter or digit to look for", "a word, or a phrase in quotes"));
+        return Err(QueryError::new(
+            value.column,
+            "no letter or digit to look for",
+            "a word, or a phrase in quotes",
+        ));
     }
     if body.len() < value.text.len() && letters < PREFIX_CHARS_MIN {
         let what = format!("fewer than {PREFIX_CHARS_MIN} letters before the `*`");

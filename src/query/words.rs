@@ -86,7 +86,11 @@ impl Words {
         }
         let not = self.take_if('-');
         if not && self.at_blank() {
-            return Err(QueryError::new(column, "nothing stands behind the `-`", "a term, as in -from:bob@example.com"));
+            return Err(QueryError::new(
+                column,
+                "nothing stands behind the `-`",
+                "a term, as in -from:bob@example.com",
+            ));
         }
         let field = self.field()?;
         let comparison = if field.is_some_and(Field::compares) { self.comparison() } else { None };

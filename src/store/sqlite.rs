@@ -232,7 +232,10 @@ impl Database {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn durable(&self, work: impl FnOnce(&Connection) -> Result<(), rusqlite::Error>) -> Result<(), DatabaseError> {
+    pub fn durable(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<(), rusqlite::Error>,
+    ) -> Result<(), DatabaseError> {
         self.pragma("synchronous", "FULL")?;
         let done = self.write(work);
         self.pragma("synchronous", "NORMAL")?;
@@ -365,7 +368,8 @@ fn prepared(connection: Connection, cache_kib: i64) -> Result<Connection, Databa
 }
 
 fn writer(path: &Path) -> Result<Connection, DatabaseError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = prepared(Connection::open_with_flags(path, flags)?, WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -409,7 +413,8 @@ impl Watch {
         let shared: Arc<(Mutex<Watched>, Condvar)> = Arc::default();
         let own = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("index-watch".into()).spawn(move || watch(&own));
-        let thread = thread.map_err(|error| DatabaseError::Other(format!("cannot start a thread: {error}")))?;
+        let thread =
+            thread.map_err(|error| DatabaseError::Other(format!("cannot start a thread: {error}")))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -449,7 +454,8 @@ fn watch(shared: &(Mutex<Watched>, Condvar)) {
         }
         // One that did not hear it (between two statements) is told again.
         let again = Duration::from_millis(50);
-        let next = watched.running.iter().map(|(_, deadline, _)| deadline.saturating_duration_since(now).max(again));
+        let next =
+            watched.running.iter().map(|(_, deadline, _)| deadline.saturating_duration_since(now).max(again));
         watched = match next.min() {
             Some(wait) => shared.1.wait_timeout(watched, wait).unwrap_or_else(PoisonError::into_inner).0,
             None => shared.1.wait(watched).unwrap_or_else(PoisonError::into_inner),

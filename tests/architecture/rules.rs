@@ -21,8 +21,7 @@ const FLOORS: [&[&str]; 14] = [
     &["cli"],
 ];
 /// Floors 0 to 2.
-const PURE: [&str; 9] =
-    ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "query", "checks"];
+const PURE: [&str; 9] = ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "query", "checks"];
 const IMPURE: [&str; 12] = [
     "tokio",
     "TcpStream",

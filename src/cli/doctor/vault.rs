@@ -10,6 +10,10 @@ const EXCLUDE: &str = "another program changes, locks or removes files there: ex
     on-access scanning and from clean-up jobs";
 
 pub(super) fn check(report: &mut Report, policy: &Policy, around: &Around) {
+    if let Some(status) = around.status() {
+        tell(report, &status.vault);
+        return;
+    }
     if around.pid().is_some() || !policy.state_dir.join("vault").is_dir() {
         return;
     }
