@@ -175,6 +175,7 @@ impl Session {
             | VaultError::Damaged { .. }
             | VaultError::Io { .. }
             | VaultError::Index { .. }
+            | VaultError::Slow(_)
             | VaultError::Closed => catalogue::INTERNAL,
         }
     }
