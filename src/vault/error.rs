@@ -64,6 +64,7 @@ impl VaultError {
             }
             Self::Index { path, what } => Self::Index { path: path.clone(), what: what.clone() },
             Self::Closed => Self::Closed,
+            Self::Slow(time) => Self::Slow(*time),
         }
     }
 }
