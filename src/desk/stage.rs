@@ -10,7 +10,7 @@ use crate::downstream::{BoxStream, Dial, DialFuture, Limits, Pool};
 use crate::mail::Id;
 use crate::message::trace::TraceKey;
 use crate::query::{Query, Term, What};
-use crate::scan::{ScanFuture, ScanVerdict, Scanner};
+use crate::scan::{ScanFuture, ScanVerdict, Scanner, Scanners};
 use crate::store::StateDir;
 use crate::vault::{
     ClientView, EnvelopeView, HeaderView, Hold, Item, Line, RecipientView, Scope, SpoolCause, Vault, VaultWriter,
@@ -155,7 +155,7 @@ pub struct TestWorld {
     pool: Arc<Pool>,
     pub now: AtomicI64,
     pub scanned: &'static Mutex<ScanVerdict>,
-    scanners: &'static [&'static dyn Scanner],
+    scanners: Scanners,
     pub audit: Mutex<Vec<serde_json::Value>>,
 }
 
@@ -172,8 +172,8 @@ impl World for TestWorld {
         self.now.load(Ordering::SeqCst)
     }
 
-    fn scanners(&self) -> &'static [&'static dyn Scanner] {
-        self.scanners
+    fn scanners(&self) -> Scanners {
+        Arc::clone(&self.scanners)
     }
 
     fn audit(&self, line: serde_json::Value) {
@@ -202,8 +202,7 @@ impl Stage {
         let limits = Limits { connect: second, command: second, message: second, wait: second };
         let pool = Pool::new(config, Arc::new(server.clone()), None, limits);
         let scanned: &'static Mutex<ScanVerdict> = Box::leak(Box::new(Mutex::new(ScanVerdict::Clean)));
-        let told: &'static Told = Box::leak(Box::new(Told(scanned)));
-        let scanners: &'static [&'static dyn Scanner] = Box::leak(vec![told as &dyn Scanner].into());
+        let scanners: Scanners = Arc::new([Arc::new(Told(scanned))]);
         let world = Arc::new(TestWorld {
             policy: Mutex::new(Arc::new(policy)),
             pool: Arc::new(pool),
