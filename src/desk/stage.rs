@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
 
-const RULES: &str = "\
+pub const RULES: &str = "\
 hostname = \"gw.example.net\"
 state_dir = \"/nowhere\"
 [[listener]]
@@ -192,7 +192,8 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // In memory where that is possible: what a flush costs is not tested here.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let open = |_: &Path| Err(std::io::Error::other("none"));
         let (policy, problems) = crate::config::parse(RULES, dir.path(), &open);
         let policy = policy.unwrap_or_else(|| panic!("{problems:?}"));
@@ -261,6 +262,22 @@ impl Stage {
         let id = vault.put_octets(item, octets).unwrap().commit_blocking().unwrap();
         self.settled();
         id
+    }
+
+    /// Many at once.
+    pub async fn many(&self, folder: &str, count: usize) {
+        let mut commits = tokio::task::JoinSet::new();
+        for n in 0..count {
+            let (vault, item) = (Arc::clone(&self.desk.vault), self.item(folder, &["bob@example.org"]));
+            commits.spawn(async move {
+                let text = format!("Subject: {n}\r\n\r\nx\r\n");
+                vault.put_octets(item, text.as_bytes()).unwrap().commit().await.unwrap()
+            });
+        }
+        while let Some(done) = commits.join_next().await {
+            done.unwrap();
+        }
+        self.settled();
     }
 
     /// Waits until the index has everything.
