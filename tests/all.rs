@@ -16,6 +16,7 @@ mod ends;
 mod harness;
 mod invariance;
 mod lists;
+mod quarantine;
 mod records;
 mod reload;
 mod shipped;

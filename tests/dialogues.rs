@@ -1,7 +1,7 @@
 //! Golden dialogues: `tests/dialogues/*.smtp`, each a session (or several) through a whole gateway.
 //!
 //! Above `---` stand keys (`top: max_message_size = "1K"`, also `listener`, `downstream`, `relay`,
-//! `timeouts`; and lines of `limits`, `protocol`, `blocks`, `allow`, `dns`), `syntax:` (violations that are taken, with `!` those that are not),
+//! `timeouts`; and lines of `limits`, `protocol`, `quarantine`, `blocks`, `allow`, `dns`), `syntax:` (violations that are taken, with `!` those that are not),
 //! `ehlo:` (what the downstream offers, commas between), `mode: auto|script` (who speaks for
 //! it), `probe: off`, `client: ADDRESS`. Below it one action or expectation a line:
 //!
@@ -17,6 +17,9 @@
 //! | `client ADDRESS`, `use c 1`, `use d 2` | another client; which one, which downstream connection speaks |
 //! | `down`, `up`, `ehlo A, B`, `mode auto` | the downstream refuses connections; offers something else |
 //! | `stop` | the gateway begins to drain |
+//! | `kept` | until a message that we keep is durable: its threads have a time of their own |
+//! | `I: text` | at the end some message of the vault, as JSON, holds this text |
+//! | `full` | a volume is nearly full |
 //! | `A: text` | at the end some audit line holds this text |
 //!
 //! Escapes: `\r \n \t \0 \\ \xNN`, and `{{x*3000}}` repeats. A block of `S` and `D` lines is everything
@@ -74,6 +77,7 @@ impl Dialogue {
                 "blocks" => add(&mut dialogue.keys.blocks),
                 "allow" => add(&mut dialogue.keys.allow),
                 "dns" => add(&mut dialogue.keys.dns),
+                "quarantine" => add(&mut dialogue.keys.quarantine),
                 "syntax" => add(&mut dialogue.keys.syntax),
                 "ehlo" => dialogue.ehlo = value.to_owned(),
                 "mode" => dialogue.mode = Some(mode(value)),
@@ -163,6 +167,7 @@ struct Run<'a> {
     downs: Vec<(Option<DuplexStream>, bool)>,
     down: usize,
     audit: Vec<String>,
+    items: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -182,6 +187,7 @@ impl<'a> Run<'a> {
             downs: Vec::new(),
             down: 0,
             audit: Vec::new(),
+            items: Vec::new(),
         }
     }
 
@@ -262,6 +268,9 @@ impl<'a> Run<'a> {
                 self.harness.gateway.phase.send_replace(Phase::Draining);
             }
             "A:" => self.audit.push(rest.to_owned()),
+            "I:" => self.items.push(rest.to_owned()),
+            "kept" => self.harness.settle().await,
+            "full" => self.harness.fill_disk(),
             _ if line.starts_with('+') => tokio::time::sleep(duration(&line[1..])).await,
             _ => panic!("no such action: {line}"),
         }
@@ -308,7 +317,12 @@ impl<'a> Run<'a> {
         assert!(self.harness.downstream.accept().is_none(), "a connection that the dialogue does not accept");
         self.clients.clear();
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let Run { harness, audit, .. } = self;
+        let Run { harness, audit, items, .. } = self;
+        let kept: Vec<String> = harness.items().iter().map(|i| serde_json::to_string(i).unwrap()).collect();
+        for wanted in &items {
+            let found = kept.iter().any(|item| item.contains(wanted)) || (wanted == "nothing" && kept.is_empty());
+            assert!(found, "no message that was kept has {wanted}:\n{}", kept.join("\n"));
+        }
         let log = harness.audit();
         for wanted in &audit {
             assert!(

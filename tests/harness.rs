@@ -7,15 +7,19 @@ use arc_swap::ArcSwap;
 use portcullis::body::Budget;
 use portcullis::config;
 use portcullis::config::model::Policy;
-use portcullis::downstream::{BoxStream, Dial, DialFuture};
+use portcullis::desk::{Desk, World};
+use portcullis::downstream::{self, BoxStream, Dial, DialFuture};
 use portcullis::gateway::audit::{Audit, AuditWriter};
-use portcullis::gateway::{self, Accepted, Gateway, Generation, Session};
+use portcullis::gateway::{self, Accepted, Doing, Gateway, Generation, Session};
 use portcullis::limits::Limits;
 use portcullis::lookup::{Lookup, Table};
 use portcullis::message::trace::TraceKey;
 use portcullis::records::Records;
 use portcullis::rules::Mode as RuleMode;
+use portcullis::scan::Scanners;
 use portcullis::store::StateDir;
+use portcullis::query::Query;
+use portcullis::vault::{Item, Scope, Vault, VaultWriter};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -247,7 +251,7 @@ impl AutoServer {
 }
 
 /// Keys of the configuration, beyond the base.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub struct Keys {
     pub top: String,
     pub listener: String,
@@ -263,6 +267,10 @@ pub struct Keys {
     pub dns: String,
     /// Violations that are only logged: keys of `[syntax]`, and with `!` in front those that are refused.
     pub syntax: String,
+    /// Lines of `quarantine.toml`.
+    pub quarantine: String,
+    /// Scanners in place of the built-in ones.
+    pub scanners: Option<Scanners>,
 }
 
 impl Keys {
@@ -288,6 +296,7 @@ impl Keys {
             ("gateway.toml", self.toml()),
             ("limits.toml", limits),
             ("protocol.toml", format!("{}{syntax}", self.protocol)),
+            ("quarantine.toml", self.quarantine.clone()),
             ("lists/blocks.list", self.blocks.clone()),
             ("lists/allow.list", self.allow.clone()),
         ] {
@@ -348,6 +357,7 @@ pub struct Harness {
     pub downstream: Arc<Downstream>,
     dir: tempfile::TempDir,
     writer: AuditWriter,
+    vault: VaultWriter,
 }
 
 impl Harness {
@@ -369,11 +379,32 @@ impl Harness {
         let state = StateDir::open(&policy.state_dir).unwrap();
         let (records, keeper) = Records::open(&policy.state_dir, &policy.records).unwrap();
         let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper)).unwrap();
+        let (vault, vault_writer) = Vault::open(&policy.state_dir).unwrap();
+        if let Some(scanners) = &keys.scanners {
+            generation.scanners = Arc::clone(scanners);
+        }
+        let current = Arc::new(ArcSwap::from_pointee(generation));
+        let budget = Budget::new(policy.memory_octets, policy.disk_octets, state.tmp());
+        let trace_key = TraceKey::new(state.trace_key());
+        let world = Arc::new(gateway::Surroundings::new(Arc::clone(&current), audit.clone()));
+        let desk = Desk::new(
+            Arc::clone(&vault),
+            Arc::clone(&world) as Arc<dyn World>,
+            Arc::clone(&budget),
+            state.ids(),
+            trace_key.clone(),
+            dir.path().to_owned(),
+        );
         let gateway = Gateway {
-            current: ArcSwap::from_pointee(generation),
+            current,
             ids: state.ids(),
-            trace_key: TraceKey::new(state.trace_key()),
-            budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
+            trace_key,
+            budget,
+            vault,
+            desk,
+            world,
+            accepted: downstream::Accepted::open(&policy.state_dir),
+            space: gateway::Space::default(),
             audit,
             records,
             live: Arc::default(),
@@ -387,7 +418,7 @@ impl Harness {
             last_reload_error: Mutex::default(),
             history: gateway::History::default(),
         };
-        Self { gateway: Arc::new(gateway), downstream, dir, writer }
+        Self { gateway: Arc::new(gateway), downstream, dir, writer, vault: vault_writer }
     }
 
     /// Asks the downstream what it offers, as the start does.
@@ -413,8 +444,49 @@ impl Harness {
         near
     }
 
+    /// Until no session has a message at its end any more. What makes it durable are threads, whose time is not the
+    /// test's.
+    pub async fn settle(&self) {
+        let begun = std::time::Instant::now();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        while self.gateway.live.report(1000).iter().any(|session| session.state == Doing::Deliver) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "a message hangs at its end");
+            std::thread::sleep(Duration::from_millis(1));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// No volume has any space left.
+    pub fn fill_disk(&self) {
+        self.gateway.space.fill();
+    }
+
+    /// The messages that are ours, in the order in which they came.
+    pub fn items(&self) -> Vec<Item> {
+        let vault = &self.gateway.vault;
+        vault.catch_up();
+        let ids = vault.ids(&Query::default(), Scope::Everything, 0, 1000).unwrap();
+        ids.into_iter().map(|(id, _)| vault.item(id).unwrap()).collect()
+    }
+
+    /// The octets of one of them.
+    pub fn octets(&self, item: &Item) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut take = |piece: &[u8]| {
+            out.extend_from_slice(piece);
+            true
+        };
+        self.gateway.vault.read(item, &mut take).unwrap();
+        out
+    }
+
     /// The audit log so far; ends it.
     pub fn audit(mut self) -> Vec<String> {
+        self.vault.close();
         self.writer.close();
         let text = std::fs::read_to_string(self.dir.path().join("state/audit.jsonl")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()

@@ -9,13 +9,15 @@ use super::systemd;
 use crate::body::Budget;
 use crate::config::model::Policy;
 use crate::control::{self, ControlSocket, Reloads};
-use crate::downstream::{Dial, TcpDial};
+use crate::desk::{Desk, World};
+use crate::downstream::{Accepted, Dial, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
-use crate::gateway::{self, Bound, Gateway, Generation, History, ReloadReport, bind};
+use crate::gateway::{self, Bound, Gateway, Generation, History, ReloadReport, Space, Surroundings, bind};
 use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::records::Records;
 use crate::store::{StateDir, StateLock};
+use crate::vault::{Vault, VaultWriter};
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use std::error::Error;
@@ -25,8 +27,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// How long the start waits for the downstreams to say what they offer.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
@@ -40,6 +43,7 @@ pub(super) struct Daemon {
     gateway: Arc<Gateway>,
     bound: Vec<Bound>,
     control: ControlSocket,
+    vault: VaultWriter,
     writer: AuditWriter,
     _lock: StateLock,
 }
@@ -76,11 +80,29 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     let (records, keeper) = Records::open(&policy.state_dir, &policy.records)?;
     let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper))?;
     let (history, numbered) = History::open(&policy.state_dir, &rules_dir);
+    let (vault, vault_writer) = Vault::open(&policy.state_dir)?;
+    let current = Arc::new(ArcSwap::from_pointee(generation.numbered(numbered)));
+    let budget = Budget::new(policy.memory_octets, policy.disk_octets, state.tmp());
+    let trace_key = TraceKey::new(state.trace_key());
+    let world = Arc::new(Surroundings::new(Arc::clone(&current), audit.clone()));
+    let desk = Desk::new(
+        Arc::clone(&vault),
+        Arc::clone(&world) as Arc<dyn World>,
+        Arc::clone(&budget),
+        state.ids(),
+        trace_key.clone(),
+        rules_dir.clone(),
+    );
     let gateway = Gateway {
-        current: ArcSwap::from_pointee(generation.numbered(numbered)),
+        current,
         ids: state.ids(),
-        trace_key: TraceKey::new(state.trace_key()),
-        budget: Budget::new(policy.memory_octets, policy.disk_octets, state.tmp()),
+        trace_key,
+        budget,
+        vault,
+        desk,
+        world,
+        accepted: Accepted::open(&policy.state_dir),
+        space: Space::default(),
         audit,
         records,
         live: Arc::default(),
@@ -94,10 +116,15 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
         last_reload_error: Mutex::default(),
         history,
     };
-    Ok(Daemon { gateway: Arc::new(gateway), bound, control, writer, _lock: lock })
+    gateway.space.look(&policy, &gateway.vault, unix_ms());
+    Ok(Daemon { gateway: Arc::new(gateway), bound, control, vault: vault_writer, writer, _lock: lock })
 }
 
-fn drop_privileges(policy: &Policy) -> Result<(), PrivilegeError> {
+/// Becomes the user that the rules name, who gets the state directory and its lock.
+///
+/// # Errors
+/// Why not.
+pub(super) fn drop_privileges(policy: &Policy) -> Result<(), PrivilegeError> {
     let Some(user) = policy.user.as_deref().map(privileges::target).transpose()?.flatten() else {
         return Ok(());
     };
@@ -131,11 +158,16 @@ impl Daemon {
         runtime: Runtime,
         until: impl Future<Output = ()>,
     ) -> Result<(), Box<dyn Error>> {
-        let Self { gateway, bound, control, mut writer, _lock } = self;
+        let Self { gateway, bound, control, mut vault, mut writer, _lock } = self;
         let result = runtime.block_on(Box::pin(live(&gateway, bound, control, until)));
         // Sessions over the drain limit are dropped here.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        // Sessions and desk are gone: what they made durable goes into its files.
+        vault.close();
         gateway.limits.save();
+        if let Err(error) = gateway.accepted.save() {
+            tracing::warn!(%error, "the recipients that were accepted lately are forgotten");
+        }
         writer.close();
         result
     }
@@ -152,6 +184,7 @@ async fn live(
     let (tell, mut reloads) = mpsc::channel(RELOADS_WAITING);
     let watching = tokio::spawn(gateway::watch(Arc::clone(gateway), tell.clone()));
     let control = serve_control(gateway, control, tell);
+    let desk = Working::begin(gateway);
     announce(gateway);
     systemd::tell(&[NotifyState::Ready]);
     let pulse = systemd::watchdog();
@@ -165,6 +198,9 @@ async fn live(
                 // Whoever asked may have gone meanwhile; the log has the result.
                 let _ = asked.send(reload(gateway).await?);
             }
+            () = gateway.world.changed() => {
+                reload(gateway).await?;
+            }
             () = beat(pulse) => systemd::tell(&[NotifyState::Watchdog]),
             () = &mut until => break,
             _ = signals.terminate.recv() => break,
@@ -175,7 +211,9 @@ async fn live(
     systemd::tell(&[NotifyState::Stopping]);
     let limit = gateway.current.load().policy.drain;
     tracing::info!(sessions = gateway.live.count(), limit_s = limit.as_secs(), "stopping");
+    desk.stop();
     let left = gateway::drain(gateway, limit).await;
+    desk.end(limit).await;
     started.stop();
     watching.abort();
     // Dropping it removes the socket, while the lock is still ours.
@@ -185,6 +223,38 @@ async fn live(
         tracing::warn!(sessions = left, "sessions over the drain limit were cut");
     }
     Ok(())
+}
+
+/// The desk at its work.
+struct Working {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Working {
+    fn begin(gateway: &Gateway) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(Arc::clone(&gateway.desk).work(stopped));
+        Self { stop, task }
+    }
+
+    /// Nothing new is begun.
+    fn stop(&self) {
+        let _ = self.stop.send(true);
+    }
+
+    /// What is under way is finished, within the limit; what is cut then is tried again after the next start.
+    async fn end(self, limit: Duration) {
+        let abort = self.task.abort_handle();
+        match timeout(limit, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the work on quarantine and spool ended badly"),
+            Err(_elapsed) => {
+                abort.abort();
+                tracing::warn!("deliveries over the drain limit were cut; they may be delivered twice");
+            }
+        }
+    }
 }
 
 struct Signals {

@@ -2,7 +2,7 @@
 
 use super::exit::UNREACHABLE;
 use super::out::{self, Ink, Paint, count, duration, octets};
-use super::state_dir;
+use super::{state_dir, upkeep};
 use crate::control::{Answer, Request, ask};
 use crate::downstream::{AddressReport, Report};
 use crate::gateway::{AuditLosses, ListenerReport, Status};
@@ -97,7 +97,8 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
         let words = format!("{} connections at the door (limits, bans, block lists)", status.turned_away);
         row(out, "turned away", &paint.ink(Ink::Warn, &words));
     }
-    row(out, "messages", &format!("{} delivered, {} refused at their end", status.delivered, status.refused));
+    let (delivered, kept, refused) = (status.delivered, status.kept, status.refused);
+    row(out, "messages", &format!("{delivered} delivered, {kept} kept, {refused} refused at their end"));
     let (memory, disk) = (status.memory, status.disk);
     row(
         out,
@@ -117,6 +118,7 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
             row(out, "audit", &paint.ink(Ink::Bad, &words));
         }
     }
+    upkeep::rows(status, now, paint).iter().for_each(|(name, words)| row(out, name, words));
     let records = status.records;
     let words = format!("{} kept, {} on disk", records.entries, octets(records.octets));
     match records.lost {
@@ -176,6 +178,11 @@ mod tests {
                 "reduced":{"limit":3,"why":"452 4.3.1 full","since_unix_ms":90060000},
                 "addresses":[{"address":"10.0.0.5:25","healthy":true,"last_error":null},
                              {"address":"10.0.0.6:25","healthy":false,"last_error":"it is away"}]}],
+            "kept":3,"vault":{"items":12,"spooled":4,"held":2,"damaged":["x.item"],"damaged_count":1,"behind":5000,
+                "canary":"the canary was removed","troubles":["the index cannot be written"]},
+            "volumes":[{"holds":["state","quarantine"],"path":"/var","free":1048576,"level":"full","since_unix_ms":90000000},
+                       {"holds":["audit log"],"path":"/log","free":1,"level":"good","since_unix_ms":0}],
+            "near_full":[{"folder":"policy","percent":95,"since_unix_ms":90060000}],
             "oldest":[{"session":"7F3K9QAB","client":"192.0.2.1","listener":"in","since_unix_ms":1000}]}"#;
         let status: Status = serde_json::from_str(status).unwrap();
         let text = text(&status, 90_061_000, Paint::none());
@@ -186,6 +193,13 @@ mod tests {
             "\n    gateway.toml:2:1: error: nor this\n",
             "2 of 10 open; 1 connection since",
             "4 connections at the door (limits, bans, block lists)",
+            "5 delivered, 3 kept, 6 refused at their end\n",
+            "12 messages; 2 held, 4 wait to be delivered\n",
+            "/var (state, quarantine) is FULL, mail is put off (452), 1.0 MiB free, for 1 min 1 s; folder policy is 95 % full for 1 s; \
+             downstream mx is slow for 1 s; the files of the quarantine are 5000 changes behind\n",
+            "1 files of the quarantine: x.item\n",
+            "touches the files of the quarantine: the canary was removed\n",
+            "the index cannot be written\n",
             "most ever 2.0 KiB",
             "INCOMPLETE: 8 lines lost, 9 writes failed",
             "in           [::]:25\n",

@@ -2,41 +2,13 @@
 
 use super::model::Rate;
 use crate::rules::{parse_duration, parse_size};
+pub use crate::rules::{parse_thousandths, thousandths};
 use std::time::Duration;
 
 /// Shortest period of a rate: the counters tick in seconds.
 const PERIOD_MIN: Duration = Duration::from_secs(1);
 /// Longest period of a rate: counters live in memory and begin anew with the process.
 const PERIOD_MAX: Duration = Duration::from_hours(24 * 31);
-
-/// A decimal number with at most three places, in thousandths; `None` where it is none or too large.
-#[must_use]
-pub fn parse_thousandths(text: &str) -> Option<i32> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
-    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(places) {
-        return None;
-    }
-    let places = places.trim_end_matches('0');
-    if places.len() > 3 {
-        return None;
-    }
-    let thousandths: i64 = format!("{whole}{places:0<3}").parse().ok()?;
-    i32::try_from(if negative { -thousandths } else { thousandths }).ok()
-}
-
-/// Thousandths as a decimal number: `1`, `0.5`, `-2.125`.
-#[must_use]
-pub fn thousandths(value: i32) -> String {
-    let sign = if value < 0 { "-" } else { "" };
-    let value = value.unsigned_abs();
-    let text = format!("{sign}{}.{:03}", value / 1000, value % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
 
 /// A rate: `"30/1m"`, with sizes `"500M/1h"`; `"off"` is no limit.
 ///
@@ -74,25 +46,6 @@ pub fn parse_rate(text: &str, of_octets: bool) -> Result<Option<Rate>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn decimal_numbers_are_exact() {
-        for (text, want, shown) in [
-            ("1", 1000, "1"),
-            ("1.0", 1000, "1"),
-            ("0.5", 500, "0.5"),
-            ("-2.125", -2125, "-2.125"),
-            ("+3.10", 3100, "3.1"),
-            ("0.001", 1, "0.001"),
-            ("-0.05", -50, "-0.05"),
-        ] {
-            assert_eq!(parse_thousandths(text), Some(want), "{text}");
-            assert_eq!(thousandths(want), shown);
-        }
-        for text in ["", ".", "1e3", "nan", "inf", "0.0001", "9999999999", "1.2.3", "--1", "1_000"] {
-            assert_eq!(parse_thousandths(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn rates() {

@@ -143,6 +143,7 @@ code = 554
 on_unknown = "pass"
 points = 3
 delay = "1500ms"
+copy = "policy"
 client = "192.0.2.0/24"
 reverse_name = [".example.com"]
 has_reverse_name = true
@@ -171,6 +172,11 @@ id = "four"
 action = "continue"
 answer_at = "connect"
 points = 1
+[[rule]]
+id = "five"
+action = "quarantine"
+folder = "spam"
+authenticated = false
 [[expect]]
 client = "::ffff:192.0.2.1"
 reverse_name = "a.example.com"
@@ -212,7 +218,7 @@ fn every_key_of_protocol_is_read() {
     );
     assert_eq!(p.country_database.as_deref(), Some(Path::new("/rules/c.mmdb")));
     assert_eq!((p.block.len(), p.allow.len(), &*p.block[0].name), (1, 0, "bad"));
-    let [one, two, three, four] = &policy.rules[..] else { panic!() };
+    let [one, two, three, four, _] = &policy.rules[..] else { panic!() };
     assert_eq!(
         format!(
             "{:?}",
@@ -240,7 +246,7 @@ fn every_key_of_protocol_is_read() {
     assert_eq!((four.answer_at, four.points), (Stage::Connect, 1));
     assert_eq!(
         format!("{:?}", policy.expects[0]),
-        "Expect { file: \"protocol.toml\", line: 53, client: 192.0.2.1, reverse_name: Some(\"a.example.com\"), listener: \"in\", \
+        "Expect { file: \"protocol.toml\", line: 59, client: 192.0.2.1, reverse_name: Some(\"a.example.com\"), listener: \"in\", \
          hello: Some(\"a.example.com\"), tls: true, user: Some(\"anna\"), sender: Some(\"<>\"), \
          recipient: Some(\"<x@example.net>\"), header_from: Some(\"a@example.com\"), size: Some(2048), country: Some(\"DE\"), \
          listed_milli: Some(-500), result: Tempfail, rule: Some(\"three\") }"
@@ -251,7 +257,7 @@ fn every_key_of_protocol_is_read() {
 /// Every key of the two files stands in the texts above, so that none is left out.
 #[test]
 fn no_key_is_left_out() {
-    for (file, text) in FILES.iter().skip(1).zip([LIMITS, PROTOCOL]) {
+    for (file, text) in FILES.iter().skip(1).zip([LIMITS, PROTOCOL, super::several_quarantine::ALL]) {
         for section in file.sections {
             for key in section.keys {
                 assert!(text.contains(&format!("{} = ", key.name)), "{} {}", section.title(), key.name);

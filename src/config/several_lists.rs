@@ -181,7 +181,7 @@ fn a_directory_is_read_with_all_that_lies_in_it() {
         told,
         [
             "lists/x.txt:1:1: warning: nobody reads this file: lists are named lists/NAME.list, such as lists/x.list",
-            "scanners.toml:1:1: warning: nobody reads this file: the files of settings are gateway.toml, limits.toml, protocol.toml",
+            "scanners.toml:1:1: warning: nobody reads this file: the files of settings are gateway.toml, limits.toml, protocol.toml, quarantine.toml",
         ]
     );
     let policy = policy.unwrap();

@@ -187,7 +187,7 @@ const TABLE: &[Row] = &[
         "protocol.toml:1:1: warning: this [[rule]] has no condition, so it is for everybody",
     ]),
     ("protocol.toml", "[[rule]]\nid = \"a\"\naction = \"refuse\"\nclient = \"192.0.2.1\"", &[
-        "protocol.toml:3:10: error: `action`: expected \"accept\", \"reject\", \"tempfail\", \"drop\", \"hide\" or \"continue\", found \"refuse\"",
+        "protocol.toml:3:10: error: `action`: expected \"accept\", \"reject\", \"tempfail\", \"drop\", \"quarantine\", \"discard\", \"hide\" or \"continue\", found \"refuse\"",
     ]),
     ("protocol.toml", "[[rule]]\nid = \"ä\"\naction = \"drop\"\nclient = \"192.0.2.1\"", &[
         "protocol.toml:2:6: error: `id`: expected up to 64 letters, digits, `-`, `_` and `.`, found \"ä\"",
@@ -296,7 +296,7 @@ const TABLE: &[Row] = &[
     ]),
     ("protocol.toml", "[[expect]]\nresult = \"pas\"", &[
         "protocol.toml:1:1: error: `client` is missing in [[expect]]; for example: client = \"203.0.113.7\"",
-        "protocol.toml:2:10: error: `result`: expected \"pass\", \"reject\", \"tempfail\" or \"drop\", found \"pas\"; did you mean \"pass\"?",
+        "protocol.toml:2:10: error: `result`: expected \"pass\", \"quarantine\", \"discard\", \"reject\", \"tempfail\" or \"drop\", found \"pas\"; did you mean \"pass\"?",
     ]),
     ("protocol.toml", "[[expect]]\nclient = \"192.0.2.0/24\"\nresult = \"pass\"\nlistener = \"inn\"", &[
         "protocol.toml:2:10: error: `client`: expected one address such as \"203.0.113.7\", found \"192.0.2.0/24\"",

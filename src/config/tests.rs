@@ -1,5 +1,5 @@
 use super::model::{
-    Address, AuditTarget, AuthMode, BareNewline, DownstreamTls, Identity, ListenerTls, Policy,
+    Address, AuditTarget, AuthMode, BareNewline, DownstreamTls, Identity, ListenerTls, OnOutage, Policy,
 };
 use super::{FILES, Section, parse};
 use crate::mail::{Domain, Mailbox};
@@ -153,6 +153,7 @@ reuse = false
 chunking = "off"
 hide_text = true
 ehlo_name = "[192.0.2.1]"
+on_outage = "queue"
 backpressure = false
 [relay]
 domains = [".example.net", "example.net"]
@@ -216,6 +217,7 @@ fn every_key_is_read() {
         (d.server_name.as_deref(), d.identity, d.reuse),
         (Some("mail.example.net"), Identity::Proxy, false)
     );
+    assert_eq!((d.on_outage, d.backpressure), (OnOutage::Queue, false));
     assert_eq!((d.chunking, d.hide_text, &*d.ehlo_name), (false, true, "[192.0.2.1]"));
     assert!(
         policy.relay.domains.contains(&Domain::parse(b"a.example.net").unwrap()) && policy.trusted.is_empty()

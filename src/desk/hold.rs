@@ -36,7 +36,7 @@ impl Desk {
             Err(error) => return Scanned::Unknown(format!("the message cannot be read: {error}")),
         };
         let deadline = Instant::now() + self.world.policy().timeouts.after_data;
-        let findings = Box::pin(scan(self.world.scanners(), &body, deadline)).await;
+        let findings = Box::pin(scan(&self.world.scanners(), &body, deadline)).await;
         outcome(&findings)
     }
 

@@ -139,6 +139,29 @@ impl DownstreamError {
     }
 }
 
+impl DownstreamError {
+    /// Whether it could not be reached at all: no session came about, for a reason that passes by itself. Where it is
+    /// only busy, or lacks what one message needs, it is there.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Connect { .. }
+            | Self::Lost { .. }
+            | Self::Timeout { .. }
+            | Self::Protocol { .. }
+            | Self::Refused { .. }
+            | Self::Tls { .. } => true,
+            Self::Busy { .. }
+            | Self::Shed { .. }
+            | Self::NoTls { .. }
+            | Self::Lacks { .. }
+            | Self::Body(_)
+            | Self::Differs { .. } => false,
+        }
+    }
+}
+
 impl From<&DownstreamError> for Reply {
     fn from(error: &DownstreamError) -> Self {
         match error {

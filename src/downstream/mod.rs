@@ -1,9 +1,10 @@
 //! The mail server behind us: reaching it, speaking with it, sharing its connections.
 //!
 //! Owner of: connections to a downstream (in use and resting), how many it is given, the health of its addresses, and
-//! what it offered last. Every await on the outside has a deadline. Failure: an error names the address and the
+//! what it offered last, recipients that it accepted. Every await on the outside has a deadline. Failure: an error names the address and the
 //! step, and becomes 451 or 421 for the client; nothing here ever becomes 5xx by itself.
 
+mod accepted;
 mod address;
 mod begin;
 mod deliver;
@@ -21,6 +22,7 @@ mod step;
 mod stream;
 pub mod tls;
 
+pub use accepted::Accepted;
 pub use address::AddressReport;
 pub use begin::{Begun, Wanted};
 pub use deliver::Handed;

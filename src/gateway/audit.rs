@@ -289,6 +289,12 @@ pub struct MessageLine<'a> {
     pub(super) header: HeaderLine,
     pub(super) ms: Times,
     pub(super) note: Option<String>,
+    /// The folder that it was taken into; its reference there is that of the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) folder: Option<&'a str>,
+    /// The folder that has a copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) copy: Option<&'a str>,
     /// What was looked up, where anything was: with it the session can be judged again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) facts: Option<&'a Gathered>,
@@ -432,6 +438,8 @@ mod tests {
             },
             ms: Times { envelope: 1.234, data: 0.567, scan: 0.012, deliver: 2.345 },
             note: None,
+            folder: None,
+            copy: None,
             facts: None,
             conduct: None,
         }

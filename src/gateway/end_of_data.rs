@@ -3,25 +3,25 @@
 //! The client hears 250 only after the downstream's 2yz (promise P1). From its end of data to ours runs one
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
-use super::audit::{HeaderLine, MessageLine, RecipientLine, finding_line};
 use super::clock::{millis, unix_ms};
 use super::incoming::Incoming;
+use super::item::Purpose;
+use super::keep::Decision;
 use super::live::Doing;
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
 use crate::body::Body;
 use crate::checks;
-use crate::downstream::{DownstreamError, Handed, Session as Link};
-use crate::mail::{escape, rfc3339};
+use crate::config::model::QuarantineFolder;
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
-use crate::scan::{self, SCANNERS};
+use crate::scan;
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Conduct, Disposition, Fact, Finding, Gathered, MessageFacts, Stage, merge};
+use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Stage};
 use tokio::time::Instant;
 
 impl Session {
@@ -77,30 +77,62 @@ impl Session {
     ) -> Reply {
         let looked = Instant::now();
         self.gather_message();
-        let mut findings = self.look(body, facts, &summary).await;
-        findings.extend(scan::scan(SCANNERS, body, finish_by).await);
-        let strongest = merge(&findings);
-        let disposition = Disposition::of(strongest);
-        let name = strongest.map_or("continue", |f| f.verdict.name());
+        // What was found before comes first; it is in the transaction already.
+        let mut findings = self.owed();
+        let before = findings.len();
+        findings.extend(self.look(body, facts, &summary).await);
+        findings.extend(scan::scan(&self.generation.scanners, body, finish_by).await);
+        let decision = Decision::of(&findings);
+        let queued = self.transaction.as_deref().is_some_and(Transaction::is_queued);
+        let name = match decision.decided {
+            Some(finding) => finding.verdict.name(),
+            None if queued => "queue",
+            None => "continue",
+        };
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.header = Some(summary);
             transaction.verdict = name;
-            transaction.findings.extend(findings);
+            transaction.findings.extend(findings.iter().skip(before).cloned());
             transaction.times.scan = millis(looked.elapsed());
         }
-        match disposition {
-            Disposition::Deliver => self.deliver(body, finish_by).await,
-            Disposition::Refuse(reply) => reply.with_reference(self.reference()),
+        self.dispose(body, decision, queued, finish_by).await
+    }
+
+    /// What the findings came to is done.
+    async fn dispose(
+        &mut self,
+        body: &Body,
+        decision: Decision<'_>,
+        queued: bool,
+        finish_by: Instant,
+    ) -> Reply {
+        let Decision { disposition, decided, copy } = decision;
+        let copying = copy.as_ref();
+        let pending = self.copy(body, copying, decided, finish_by).await;
+        let (reply, copied) = match disposition {
+            Disposition::Deliver if queued => (self.keep(body, Purpose::Outage, None, finish_by).await, None),
+            Disposition::Deliver => {
+                let reply = self.deliver(body, finish_by).await;
+                // Of what was not delivered the client still has the message, and sends it again.
+                let delivered = reply.is_success();
+                (reply, pending.filter(|_| delivered))
+            }
+            Disposition::Refuse(reply) => (reply.with_reference(self.reference()), pending),
             Disposition::Disconnect(reply) => {
-                let reply = reply.with_reference(self.reference());
                 self.server.close_after_answer();
-                reply
+                (reply.with_reference(self.reference()), pending)
             }
-            // Nothing in the rules can ask for these yet; what cannot be kept is not taken.
-            Disposition::Hold | Disposition::Quarantine(_) | Disposition::Discard => {
-                catalogue::INTERNAL.refusal(self.reference())
+            Disposition::Hold => (self.keep(body, Purpose::Hold, decided, finish_by).await, None),
+            Disposition::Quarantine(folder) => {
+                (self.keep(body, Purpose::Folder(&folder.0), decided, finish_by).await, None)
             }
-        }
+            Disposition::Discard => {
+                let purpose = Purpose::Folder(QuarantineFolder::DISCARDED);
+                (self.keep(body, purpose, decided, finish_by).await, None)
+            }
+        };
+        self.commit_copy(copied, copying).await;
+        reply
     }
 
     async fn look(&mut self, body: &Body, facts: BodyFacts, summary: &HeaderSummary) -> Vec<Finding> {
@@ -123,7 +155,7 @@ impl Session {
     }
 
     /// Our one header on top: who, from where, how, to whom, when.
-    fn trace(&self, transaction: &Transaction) -> Vec<u8> {
+    pub(super) fn trace(&self, transaction: &Transaction) -> Vec<u8> {
         let extended = self.hello.as_ref().is_some_and(|h| h.extended);
         let name = match &self.client.name {
             Fact::Known(name) => Some(&**name),
@@ -151,180 +183,6 @@ impl Session {
             unix_ms: unix_ms(),
         };
         received(&trace, &self.gateway.trace_key)
-    }
-
-    /// Hands the message over. A session that died before is replaced once, with the envelope said again.
-    async fn deliver(&mut self, body: &Body, finish_by: Instant) -> Reply {
-        let began = Instant::now();
-        let reply = match self.try_deliver(body, finish_by).await {
-            Ok(reply) => reply,
-            Err(error) => self.delivery_failed(&error),
-        };
-        if let Some(transaction) = self.transaction.as_deref_mut() {
-            transaction.times.deliver = millis(began.elapsed());
-        }
-        reply
-    }
-
-    async fn try_deliver(&mut self, body: &Body, finish_by: Instant) -> Result<Reply, DownstreamError> {
-        let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
-        let mut link = transaction.take_link().and_then(|mut link| link.is_alive().then_some(link));
-        if link.is_none() {
-            self.recover_by(self.no_link(), finish_by).await?;
-            link = self.transaction.as_deref_mut().and_then(Transaction::take_link);
-        }
-        let Some(link) = link else { return Err(self.no_link()) };
-        match self.hand_over(link, body, finish_by).await {
-            // Nothing of the message was committed: the session died at DATA.
-            Err(error) if matches!(error.step(), Some("DATA" | "message data")) => {
-                self.recover_by(error, finish_by).await?;
-                let again = self.transaction.as_deref_mut().and_then(Transaction::take_link);
-                let Some(link) = again else { return Err(self.no_link()) };
-                self.hand_over(link, body, finish_by).await
-            }
-            other => other,
-        }
-    }
-
-    async fn hand_over(
-        &mut self,
-        mut link: Box<Link>,
-        body: &Body,
-        finish_by: Instant,
-    ) -> Result<Reply, DownstreamError> {
-        let Some(transaction) = self.transaction.as_deref() else { return Err(self.no_link()) };
-        let head = self.trace(transaction);
-        let pool = transaction.entrance.pool.clone();
-        self.set_in_doubt(true);
-        let mut wanted = || self.client_is_there();
-        let handed =
-            link.deliver(&head, body, pool.config().chunking, pool.limits(), finish_by, &mut wanted).await;
-        self.set_in_doubt(false);
-        let handed = handed?;
-        let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
-        let reply = match handed {
-            Handed::Reply(reply) | Handed::Refused(reply) => reply,
-            Handed::Abandoned => {
-                transaction.note = Some("the client was gone before the end of data".into());
-                return Ok(catalogue::INTERNAL.refusal(self.reference()));
-            }
-        };
-        transaction.downstream_reply = Some(reply.clone());
-        transaction.put_link(link);
-        Ok(self.shown(reply))
-    }
-
-    /// While the message goes down, a session that is cut (by a stop, by a panic) must say that it may have
-    /// been taken.
-    fn set_in_doubt(&mut self, in_doubt: bool) {
-        if let Some(transaction) = self.transaction.as_deref_mut() {
-            transaction.in_doubt = in_doubt;
-        }
-    }
-
-    fn delivery_failed(&mut self, error: &DownstreamError) -> Reply {
-        let in_doubt = error.step() == Some("the end of data");
-        if let Some(transaction) = self.transaction.as_deref_mut().filter(|_| in_doubt) {
-            transaction.note = Some("may be delivered twice".into());
-        }
-        self.downstream_failed(error)
-    }
-
-    /// The final answer, and everything that hangs on it.
-    fn conclude(&mut self, reply: &Reply) {
-        if reply.is_success() {
-            self.counts.messages += 1;
-            self.place.message();
-            self.counts.commands = 0;
-            self.gateway.counters.delivered();
-            self.count_delivered();
-        } else {
-            self.gateway.counters.refused();
-        }
-        if let Some(transaction) = self.transaction.as_deref_mut() {
-            transaction.final_reply = Some(reply.clone());
-            if reply.is_refusal() && transaction.verdict == "continue" {
-                transaction.verdict = if reply.code() >= 500 { "reject" } else { "tempfail" };
-            }
-        }
-        self.answer(reply);
-        if reply.is_success() {
-            self.server.transcript_mut().forget_message();
-        }
-        self.drop_transaction();
-    }
-
-    /// What a delivered message means for throttles, greylisting, and the client's name here.
-    fn count_delivered(&self) {
-        let Some(transaction) = self.transaction.as_deref() else { return };
-        let now = unix_ms() / 1000;
-        let limits = &self.gateway.limits;
-        let policy = &transaction.generation.policy.limits;
-        let sender = &transaction.mail.path;
-        if !policy.throttles.is_empty() {
-            let recipients: Vec<_> = transaction.accepted().map(|r| &r.path).collect();
-            let traffic = self.traffic(sender, transaction.octets);
-            limits.throttles.count(&traffic, &recipients, &policy.throttles, now);
-        }
-        if !self.standing.exempt {
-            limits.known.delivered(self.client.ip, policy, now);
-            limits.greylist.delivered(self.client.ip, sender, policy, now);
-        }
-    }
-
-    /// The audit line of a transaction. One that came to nothing and was refused nothing has none.
-    pub(super) fn audit_message(&self, t: &Transaction) {
-        let ended = t.data_began.is_some() || t.mail_reply.as_ref().is_some_and(Reply::is_refusal);
-        let refused = t.recipients.iter().any(|r| r.reply.is_refusal());
-        if !ended && !refused && t.findings.is_empty() && t.pending.is_none() {
-            return;
-        }
-        let said = t.final_reply.as_ref().or_else(|| t.last_refusal());
-        let verdict = match said {
-            Some(reply) if t.final_reply.is_none() && reply.code() >= 500 => "reject",
-            Some(_) if t.final_reply.is_none() => "tempfail",
-            Some(_) | None => t.verdict,
-        };
-        let cut = |text: &Option<String>| text.as_deref().map(|t| escape(t.as_bytes()));
-        let header = t.header.as_ref();
-        self.gateway.audit.line(&MessageLine {
-            time: rfc3339(unix_ms()),
-            kind: "message",
-            session: self.id.to_string(),
-            message: t.id.to_string(),
-            generation: t.generation.number,
-            listener: &t.entrance.listener.name,
-            direction: t.entrance.listener.direction,
-            client: self.client.ip,
-            port: self.client.port,
-            name: self.client.name.known().map(|name| &**name),
-            helo: self.helo_text(),
-            tls: self.tls_text(),
-            user: self.user_text(),
-            authenticated: self.authenticated,
-            from: t.mail.path.to_string(),
-            to: t
-                .recipients
-                .iter()
-                .map(|r| RecipientLine { rcpt: r.path.to_string(), reply: r.reply.to_log() })
-                .collect(),
-            size: t.octets,
-            verdict,
-            findings: self.standing.findings.iter().chain(&t.findings).map(finding_line).collect(),
-            downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
-            downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
-            downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
-            reply: said.map(Reply::to_log),
-            header: HeaderLine {
-                message_id: header.and_then(|h| cut(&h.message_id)),
-                subject: header.and_then(|h| cut(&h.subject)),
-                from: header.and_then(|h| cut(&h.from)),
-            },
-            ms: t.times,
-            note: t.note.clone(),
-            facts: Some(&self.standing.gathered).filter(|g| **g != Gathered::NOTHING),
-            conduct: Some(&self.standing.conduct).filter(|c| **c != Conduct::UNKNOWN),
-        });
     }
 }
 

@@ -8,8 +8,9 @@ use super::live::Doing;
 use super::parameters;
 use super::session::{End, Session};
 use super::standing::{Refusal, is_exempt};
-use super::transaction::{Recipient, Target, Transaction};
+use super::transaction::{Group, Recipient, Target, Transaction};
 use crate::checks;
+use crate::config::model::OnOutage;
 use crate::downstream::{Begun, DownstreamError, Key, Session as Link};
 use crate::mail::escape;
 use crate::reply::{Class, Entry, Reply, catalogue};
@@ -35,8 +36,14 @@ enum Step {
     Open,
     /// MAIL whose refusal is said at RCPT: taken by us, the downstream hears nothing.
     Hold,
-    /// RCPT, handed down.
-    HandDown(Rcpt),
+    /// RCPT, handed down, and where the message goes for it.
+    HandDown(Rcpt, Group),
+}
+
+/// Whether a recipient's mail would go another way than that of one before it in the same group.
+fn disagrees(step: &Step, before: &VecDeque<Step>) -> bool {
+    let Step::HandDown(_, group) = step else { return false };
+    before.iter().any(|s| matches!(s, Step::HandDown(_, other) if other.goes != group.goes))
 }
 
 impl Session {
@@ -51,7 +58,14 @@ impl Session {
                     Box::pin(self.gather_mail(&mail, anew)).await;
                     steps.push_back(self.on_mail(mail, anew));
                 }
-                Event::Command(Command::Rcpt(rcpt)) => steps.push_back(self.on_rcpt(rcpt, &steps)),
+                Event::Command(Command::Rcpt(rcpt)) => {
+                    let step = self.on_rcpt(rcpt, &steps);
+                    if disagrees(&step, &steps) && self.group().is_none() {
+                        // Which of them decides for the message is known when those before it are answered.
+                        self.carry_out(std::mem::take(&mut steps)).await?;
+                    }
+                    steps.push_back(self.keep_together(step));
+                }
                 Event::Refuse(entry) => steps.push_back(self.refused(entry, None)),
                 // The machine holds everything else until the group is answered; a Drop ends the group.
                 Event::Drop(entry) => {
@@ -77,6 +91,9 @@ impl Session {
         // Without a greeting it came through only where the policy lets it: then nothing was offered.
         let offer = Arc::clone(self.offer.get_or_insert_with(|| Arc::new(Offer::helo())));
         let violations = mail.violations;
+        if self.gateway.space.is_full() {
+            return self.refused(catalogue::NO_SPACE, None);
+        }
         let needs = match parameters::of_mail(&mail, &offer, self.authenticated) {
             Ok(needs) => needs,
             Err(entry) => return self.refused(entry, None),
@@ -152,6 +169,9 @@ impl Session {
             note: None,
             in_doubt: false,
             pending: None,
+            keeps: Vec::new(),
+            group: None,
+            kept: None,
             allowed: false,
             held: false,
             unanswered: 0,
@@ -172,7 +192,7 @@ impl Session {
             Err(entry) => return self.refused(entry, Some(rcpt)),
         }
         let listener = &transaction.entrance.listener;
-        let pending = before.iter().filter(|s| matches!(s, Step::HandDown(_))).count();
+        let pending = before.iter().filter(|s| matches!(s, Step::HandDown(..))).count();
         let taken = transaction.accepted().count() + pending;
         let most = if listener.one_recipient_per_transaction { 1 } else { listener.max_recipients };
         if taken >= most {
@@ -190,10 +210,46 @@ impl Session {
         let judged = self.judge(Stage::Rcpt, Some(&rcpt));
         self.standing.conduct.over = None;
         let pending = pending.filter(|_| !judged.allow);
+        let group = self.group_of(&judged);
         let refusal = said(pending.as_ref(), judged.refuse.as_ref()).and_then(|f| self.refusal(f));
         match refusal {
             Some(refusal) => self.count_refusal(refusal, Some(rcpt)),
-            None => Step::HandDown(rcpt),
+            None => Step::HandDown(rcpt, group),
+        }
+    }
+
+    fn group(&self) -> Option<&Group> {
+        self.transaction.as_deref()?.group.as_ref()
+    }
+
+    /// A message goes one way: recipients whose mail would go another hear 452, and it comes again for them. That is no
+    /// mistake of the client's.
+    fn keep_together(&self, step: Step) -> Step {
+        let Step::HandDown(rcpt, group) = step else { return step };
+        if self.transaction.is_none() {
+            return Step::Answer(catalogue::MAIL_FIRST.refusal(self.reference()), Some(rcpt));
+        }
+        match self.group() {
+            Some(first) if first.goes != group.goes => {
+                Step::Answer(catalogue::MIXED_RECIPIENTS.refusal(self.reference()), Some(rcpt))
+            }
+            Some(_) | None => Step::HandDown(rcpt, group),
+        }
+    }
+
+    /// The first recipient that is accepted decides where the message goes.
+    fn note_accepted(&mut self, rcpt: &Rcpt, reply: &Reply, group: Group) {
+        if !reply.is_success() {
+            return;
+        }
+        let Some(transaction) = self.transaction.as_deref_mut() else { return };
+        transaction.group.get_or_insert(group);
+        let config = transaction.entrance.pool.config();
+        if config.on_outage == OnOutage::Queue
+            && !transaction.is_queued()
+            && let Some(mailbox) = rcpt.path.mailbox()
+        {
+            self.gateway.accepted.note(&config.name, mailbox);
         }
     }
 
@@ -208,9 +264,9 @@ impl Session {
         let mut lines: VecDeque<Rcpt> = VecDeque::new();
         let mut replies: VecDeque<Reply> = VecDeque::new();
         let opens = matches!(steps.front(), Some(Step::Open));
-        if opens || steps.iter().any(|s| matches!(s, Step::HandDown(_))) {
+        if opens || steps.iter().any(|s| matches!(s, Step::HandDown(..))) {
             lines.extend(steps.iter().filter_map(|s| match s {
-                Step::HandDown(rcpt) => Some(rcpt.clone()),
+                Step::HandDown(rcpt, _) => Some(rcpt.clone()),
                 Step::Answer(..) | Step::Farewell(..) | Step::Open | Step::Hold => None,
             }));
             let late = self.transaction.as_deref_mut().is_some_and(|t| std::mem::take(&mut t.held));
@@ -241,8 +297,9 @@ impl Session {
                     self.after_mail(&reply);
                     self.answer(&reply);
                 }
-                Step::HandDown(rcpt) => {
+                Step::HandDown(rcpt, group) => {
                     let reply = replies.pop_front().unwrap_or_else(|| catalogue::INTERNAL.reply());
+                    self.note_accepted(&rcpt, &reply, group);
                     self.note_downstream_refusal(&reply);
                     self.note_recipient(Some(rcpt), &reply);
                     self.answer(&reply);
@@ -326,12 +383,12 @@ impl Session {
                     }
                     replies.push_back(first);
                 }
-                Err(error) => {
-                    let reply = self.downstream_failed(&error);
-                    replies.resize(rcpts.len() + 1, reply);
-                    return replies;
-                }
+                Err(error) => return self.without_downstream(&error, rcpts),
             }
+        }
+        if self.transaction.as_deref().is_some_and(Transaction::is_queued) {
+            replies.extend(rcpts.iter().map(|rcpt| self.queue_recipient(rcpt)));
+            return replies;
         }
         self.recipients_down(rcpts, sent, &mut replies).await;
         replies
@@ -345,6 +402,20 @@ impl Session {
             transaction.put_link(Box::new(session));
         }
         Ok((first, sent.saturating_sub(1)))
+    }
+
+    /// MAIL and `rcpts` where no session with the downstream can be had.
+    fn without_downstream(&mut self, error: &DownstreamError, rcpts: &[Rcpt]) -> VecDeque<Reply> {
+        let queued = !self.bound && error.is_outage() && self.queue_transaction();
+        let reply = self.downstream_failed(error);
+        let mut replies = VecDeque::with_capacity(rcpts.len() + 1);
+        if queued {
+            replies.push_back(catalogue::SENDER_OK.reply());
+            replies.extend(rcpts.iter().map(|rcpt| self.queue_recipient(rcpt)));
+        } else {
+            replies.resize(rcpts.len() + 1, reply);
+        }
+        replies
     }
 
     /// A failure of the downstream, logged, as the client hears it.

@@ -6,6 +6,7 @@ use crate::config::model::{Downstream, DownstreamTls, Listener, ListenerTls, Pol
 use crate::downstream::tls::{ClientTls, Verify};
 use crate::downstream::{Dial, Limits, Pool};
 use crate::lookup::{CountryError, Lookup};
+use crate::scan::{self, Scanners};
 use crate::store::generations::Numbered;
 use crate::verdict::{Needs, Stage};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Generation {
     pub entrances: Vec<Arc<Entrance>>,
     /// Names and lists in DNS, and countries.
     pub lookup: Arc<Lookup>,
+    /// Scanners.
+    pub scanners: Scanners,
     /// What the checks of each stage need, in the order of the stages.
     needs: [Needs; STAGES.len()],
 }
@@ -118,6 +121,7 @@ impl Generation {
             pools,
             entrances,
             lookup,
+            scanners: scan::built_in(),
             needs,
         })
     }

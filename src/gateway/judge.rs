@@ -6,12 +6,13 @@
 use super::clock::unix_ms;
 use super::session::Session;
 use super::standing::Refusal;
+use super::transaction::Group;
 use crate::checks;
 use crate::limits::{Kind, Offence};
 use crate::reply::Class;
 use crate::rules::Mode;
 use crate::smtp::command::{Rcpt, Violations};
-use crate::verdict::{Facts, Finding, Source, Stage, Verdict, said, settle};
+use crate::verdict::{Facts, Finding, Source, Stage, Verdict, kept, said, settle};
 
 /// Findings of one transaction that are kept for its audit line.
 const FINDINGS_MAX: usize = 200;
@@ -45,6 +46,7 @@ impl Session {
     pub(super) fn judge_anew(&mut self) -> Option<Refusal> {
         self.standing.allowed = false;
         self.standing.pending = None;
+        self.standing.keeps = None;
         // What is over is the message's, and said to it.
         let over = self.standing.conduct.over.take();
         let refusal = self.judge_early_stages();
@@ -77,14 +79,16 @@ impl Session {
         let allow = settled.allow;
         let pending = settled.pending.cloned();
         let refuse = settled.refuse.cloned();
+        let keep = settled.keep.filter(|_| !allow).cloned();
         if let (Some(transaction), true) = (self.transaction.as_deref_mut(), stage != Stage::Rcpt) {
             transaction.allowed |= allow;
             if transaction.pending.is_none() {
                 transaction.pending = pending.map(Box::new);
             }
+            transaction.keeps.extend(keep.clone());
         }
         self.note_findings(findings);
-        Judged { refuse, allow }
+        Judged { refuse, allow, keep }
     }
 
     /// A finding as the client hears it.
@@ -116,6 +120,26 @@ impl Session {
         let earlier = [self.standing.pending.as_deref(), transaction.pending.as_deref()];
         let due = earlier.into_iter().flatten().filter(|f| f.answer_at <= stage);
         due.fold(None, |first, second| said(first, Some(second))).cloned()
+    }
+
+    /// What the message comes to for one recipient, by its own stage and those before.
+    pub(super) fn group_of(&self, judged: &Judged) -> Group {
+        let (allowed, transaction) = (self.standing.allowed || judged.allow, self.transaction.as_deref());
+        let allowed = allowed || transaction.is_some_and(|t| t.allowed);
+        let earlier = self.standing.keeps.as_deref().into_iter().chain(transaction.iter().flat_map(|t| &t.keeps));
+        let found = kept(earlier.filter(|_| !allowed).chain(&judged.keep));
+        Group::of(found.cloned())
+    }
+
+    /// What the stages before the message found of where it goes. It is in the audit line already.
+    pub(super) fn owed(&self) -> Vec<Finding> {
+        let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
+        if self.standing.allowed || transaction.allowed {
+            return Vec::new();
+        }
+        let group = transaction.group.iter().filter_map(|group| group.by.as_deref());
+        // What was found at DATA is for all recipients.
+        group.chain(transaction.keeps.iter().filter(|f| f.stage == Stage::Data)).cloned().collect()
     }
 
     /// What was taken although it is no correct SMTP, and is to be told (`mode = "log"`).
@@ -206,4 +230,6 @@ pub(super) struct Judged {
     pub(super) refuse: Option<Finding>,
     /// An allow entry matched.
     pub(super) allow: bool,
+    /// The message goes elsewhere than downstream.
+    pub(super) keep: Option<Finding>,
 }

@@ -195,7 +195,7 @@ impl Session {
         self.drop_transaction();
     }
 
-    async fn give_back_reset(&mut self, mut link: Box<Link>) {
+    pub(super) async fn give_back_reset(&mut self, mut link: Box<Link>) {
         if self.bound {
             let limit = self.entrance.pool.limits().command.min(NOOP_LIMIT);
             let reset = link.command(b"RSET\r\n", Awaiting::Command, "RSET", limit).await;

@@ -1,4 +1,5 @@
-//! Starting: accept loops, probes of the downstreams, and the sweep of resting connections.
+//! Starting: accept loops, probes of the downstreams, the sweep of resting connections, and the looks at free space and
+//! at the vault's canary.
 
 use super::clock::unix_ms;
 use super::listener::{Bound, accept_in_threads, tell_refused};
@@ -8,9 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 /// How often resting connections and unhealthy downstreams are looked at.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How often free space is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks between two writes of the memory of accepted recipients.
+const SAVE_TICKS: u64 = 60;
+/// How often the canary is looked at.
+const CANARY: Duration = Duration::from_hours(1);
 
 /// What runs; ends when it is dropped. Sessions are tasks of their own and end by draining.
 pub struct Started {
@@ -48,7 +57,45 @@ pub async fn start(gateway: &Arc<Gateway>, bound: Vec<Bound>, probe_limit: Durat
         accept_in_threads(gateway, index, &socket.socket, &accepting)?;
     }
     tasks.spawn(sweep_loop(Arc::clone(gateway)));
+    tasks.spawn(space_loop(Arc::clone(gateway)));
+    tasks.spawn(canary_loop(Arc::clone(gateway)));
     Ok(Started { tasks, accepting })
+}
+
+/// Looks at free space every second, and writes what was learnt of recipients now and then. Not on a network thread: a
+/// disk may hang.
+async fn space_loop(gateway: Arc<Gateway>) {
+    let mut every = tokio::time::interval(LOOK);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for tick in 0_u64.. {
+        every.tick().await;
+        let gateway = Arc::clone(&gateway);
+        let looked = tokio::task::spawn_blocking(move || {
+            gateway.space.look(&gateway.current.load().policy, &gateway.vault, unix_ms());
+            if tick % SAVE_TICKS == SAVE_TICKS - 1
+                && let Err(error) = gateway.accepted.save()
+            {
+                tracing::warn!(%error, "the memory of accepted recipients cannot be written");
+            }
+        });
+        if let Err(error) = looked.await {
+            tracing::error!(%error, "the look at free space failed");
+        }
+    }
+}
+
+/// Looks whether something else on this machine reads or deletes what lies in the vault; `status` names it.
+async fn canary_loop(gateway: Arc<Gateway>) {
+    let mut every = tokio::time::interval(CANARY);
+    loop {
+        every.tick().await;
+        let vault = Arc::clone(&gateway.vault);
+        match tokio::task::spawn_blocking(move || vault.canary()).await {
+            Ok(None) => {}
+            Ok(Some(found)) => tracing::error!(%found, "something else touches the files of the quarantine"),
+            Err(error) => tracing::error!(%error, "the canary of the quarantine failed"),
+        }
+    }
 }
 
 /// Asks every downstream what it offers, all at once; who is slower than the limit is heard later.

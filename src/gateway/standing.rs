@@ -11,7 +11,7 @@ use crate::checks;
 use crate::limits::{Kind, Offence, Permit};
 use crate::reply::Reply;
 use crate::verdict::{
-    Client, Conduct, Direction, Effect, Facts, Finding, Gathered, Needs, Stage, Verdict, settle,
+    Client, Conduct, Direction, Effect, Facts, Finding, Gathered, Needs, Stage, Verdict, kept, settle,
 };
 
 /// Findings that are kept of one session, beside those of its messages.
@@ -76,6 +76,8 @@ pub(super) struct Standing {
     pub(super) over_errors: bool,
     /// A refusal of an earlier stage, said later.
     pub(super) pending: Option<Box<Finding>>,
+    /// What takes every message of the session elsewhere than downstream, the strongest.
+    pub(super) keeps: Option<Box<Finding>>,
     /// Findings of the session before any message.
     pub(super) findings: Vec<Finding>,
     /// EHLO keywords hidden from this client.
@@ -154,6 +156,11 @@ impl Standing {
         self.allowed |= settled.allow;
         if self.pending.is_none() {
             self.pending = settled.pending.cloned().map(Box::new);
+        }
+        if settled.allow {
+            self.keeps = None;
+        } else if let Some(strongest) = kept(self.keeps.as_deref().into_iter().chain(settled.keep)) {
+            self.keeps = Some(Box::new(strongest.clone()));
         }
         settled.refuse.cloned()
     }

@@ -6,12 +6,16 @@ use super::generation::Generation;
 use super::history::History;
 use super::live::{Live, LiveReport};
 use super::phase::Phase;
+use super::space::{NearFull, Space, Volume};
+use super::world::Surroundings;
 use crate::body::Budget;
-use crate::downstream::{Dial, Report};
+use crate::desk::Desk;
+use crate::downstream::{Accepted, Dial, Report};
 use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::records::{Records, RecordsReport};
 use crate::store::Ids;
+use crate::vault::{Vault, VaultReport};
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,13 +26,23 @@ use tokio::sync::watch;
 /// The gateway: made once at start, shared by everything.
 pub struct Gateway {
     /// The generation in force.
-    pub current: ArcSwap<Generation>,
+    pub current: Arc<ArcSwap<Generation>>,
     /// Where the next session and message ids come from.
     pub ids: Ids,
     /// The key of our marks.
     pub trace_key: TraceKey,
     /// Memory and disk for message bodies.
     pub budget: Arc<Budget>,
+    /// Messages that are ours: quarantine, holds, spool.
+    pub vault: Arc<Vault>,
+    /// What people and the clock do with them.
+    pub desk: Arc<Desk>,
+    /// What the desk sees of this gateway.
+    pub world: Arc<Surroundings>,
+    /// Recipients that downstreams accepted before.
+    pub accepted: Accepted,
+    /// Free space, and folders that fill up.
+    pub space: Space,
     /// The audit log.
     pub audit: Audit,
     /// The same lines, to be searched and counted, and transcripts.
@@ -59,6 +73,7 @@ pub struct Gateway {
 #[derive(Debug, Default)]
 pub struct Counters {
     delivered: AtomicU64,
+    kept: AtomicU64,
     refused: AtomicU64,
     connections: AtomicU64,
     turned_away: AtomicU64,
@@ -67,6 +82,10 @@ pub struct Counters {
 impl Counters {
     pub(super) fn delivered(&self) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn kept(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self) {
@@ -137,8 +156,20 @@ pub struct Status {
     pub turned_away: u64,
     /// Messages delivered since start.
     pub delivered: u64,
+    /// Messages taken and not delivered since start: into quarantine, held, or waiting for a downstream.
+    #[serde(default)]
+    pub kept: u64,
     /// Messages refused at their end since start.
     pub refused: u64,
+    /// The store of messages that are ours.
+    #[serde(default)]
+    pub vault: VaultReport,
+    /// Volumes that are written to.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
+    /// Folders of the quarantine that are nearly full.
+    #[serde(default)]
+    pub near_full: Vec<NearFull>,
     /// Octets of bodies in memory.
     pub memory: Amount,
     /// Octets of bodies in temporary files.
@@ -166,6 +197,7 @@ impl Gateway {
             Phase::Running => "running",
             Phase::Draining => "draining",
         };
+        let (volumes, near_full) = self.space.report();
         let (lines, writes) = self.audit.losses();
         let listeners = generation
             .entrances
@@ -184,7 +216,11 @@ impl Gateway {
             connections: self.counters.connections.load(Ordering::Relaxed),
             turned_away: self.counters.turned_away.load(Ordering::Relaxed),
             delivered: self.counters.delivered.load(Ordering::Relaxed),
+            kept: self.counters.kept.load(Ordering::Relaxed),
             refused: self.counters.refused.load(Ordering::Relaxed),
+            vault: self.vault.report(),
+            volumes,
+            near_full,
             memory: Amount { now: used.memory, peak: used.memory_peak },
             disk: Amount { now: used.disk, peak: used.disk_peak },
             audit_losses: AuditLosses { lines, writes },

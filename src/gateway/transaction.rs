@@ -2,18 +2,19 @@
 
 use super::audit::Times;
 use super::generation::{Entrance, Generation};
+use super::keep::Kept;
 use crate::downstream::tls::Outcome;
 use crate::downstream::{Key, Pool, Session as Link};
 use crate::mail::{Id, Path};
 use crate::message::header::HeaderSummary;
 use crate::reply::Reply;
 use crate::smtp::command::Mail;
-use crate::verdict::Finding;
+use crate::verdict::{Disposition, Finding};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Where a message goes. The queue joins the downstream here.
+/// Where a message goes.
 pub(super) enum Target {
     /// In the client's own session: its 250 is the downstream's 250.
     Downstream {
@@ -24,6 +25,23 @@ pub(super) enum Target {
         /// It was lent to others while the client took its time; saying the envelope again is no replay.
         lent: bool,
     },
+    /// No session with the downstream could be had, and mail is taken all the same (`on_outage = "queue"`): it waits in
+    /// the spool. Also where the downstream comes back before the message is here.
+    Queue,
+}
+
+/// Where the message goes for the recipients that it has, and which finding says so.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) goes: Disposition,
+    pub(super) by: Option<Box<Finding>>,
+}
+
+impl Group {
+    /// By the finding that keeps the message, if one does.
+    pub(super) fn of(by: Option<Finding>) -> Self {
+        Self { goes: Disposition::of(by.as_ref()), by: by.map(Box::new) }
+    }
 }
 
 /// The downstream session of a message that ended well, kept for the next of the same client.
@@ -78,6 +96,12 @@ pub(super) struct Transaction {
     pub(super) in_doubt: bool,
     /// A refusal found at MAIL, said later.
     pub(super) pending: Option<Box<Finding>>,
+    /// What takes the message elsewhere than downstream, found at MAIL or DATA.
+    pub(super) keeps: Vec<Finding>,
+    /// What the first recipient that was accepted decides.
+    pub(super) group: Option<Group>,
+    /// Where it was kept.
+    pub(super) kept: Option<Kept>,
     /// Policy checks are not asked any more.
     pub(super) allowed: bool,
     /// MAIL was answered by us and has not gone down.
@@ -100,8 +124,10 @@ impl Transaction {
 
     /// The session with the downstream, taken out: whoever takes it gives it back or lets it die.
     pub(super) fn take_link(&mut self) -> Option<Box<Link>> {
-        let Target::Downstream { link, .. } = &mut self.target;
-        link.take()
+        match &mut self.target {
+            Target::Downstream { link, .. } => link.take(),
+            Target::Queue => None,
+        }
     }
 
     /// Puts the session back.
@@ -109,13 +135,16 @@ impl Transaction {
         self.last_down = Instant::now();
         self.downstream = Some((Arc::clone(&session.name), session.address));
         self.downstream_tls.clone_from(&session.tls);
-        let Target::Downstream { link, .. } = &mut self.target;
-        *link = Some(session);
+        match &mut self.target {
+            Target::Downstream { link, .. } => *link = Some(session),
+            // Nobody opens one for it; one that comes all the same dies here.
+            Target::Queue => {}
+        }
     }
 
     /// Takes the session out to lend it to others.
     pub(super) fn take_link_to_lend(&mut self) -> Option<Box<Link>> {
-        let Target::Downstream { link, lent, .. } = &mut self.target;
+        let Target::Downstream { link, lent, .. } = &mut self.target else { return None };
         let taken = link.take();
         *lent |= taken.is_some();
         taken
@@ -123,13 +152,15 @@ impl Transaction {
 
     /// Whether there is one.
     pub(super) fn has_link(&self) -> bool {
-        let Target::Downstream { link, .. } = &self.target;
-        link.is_some()
+        match &self.target {
+            Target::Downstream { link, .. } => link.is_some(),
+            Target::Queue => false,
+        }
     }
 
     /// Whether the envelope may be said again on a fresh session: once.
     pub(super) fn may_replay(&mut self) -> bool {
-        let Target::Downstream { replayed, lent, .. } = &mut self.target;
+        let Target::Downstream { replayed, lent, .. } = &mut self.target else { return false };
         std::mem::take(lent) || !std::mem::replace(replayed, true)
     }
 

@@ -27,16 +27,16 @@ impl Id {
     /// How many different references there are.
     pub const COUNT: u64 = 1 << BITS;
 
+    /// The reference of these bits; `None` beyond 40.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        (bits < Self::COUNT).then_some(Self(bits))
+    }
+
     /// The 40 bits.
     #[must_use]
     pub fn bits(self) -> u64 {
         self.0
-    }
-
-    /// The reference of these 40 bits; `None` if there are more.
-    #[must_use]
-    pub fn from_bits(bits: u64) -> Option<Self> {
-        (bits < Self::COUNT).then_some(Self(bits))
     }
 
     /// The beginning of a reference, as people type it: 4 to 8 characters, in the form that references are shown in.

@@ -291,3 +291,129 @@ fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEWS: &str = "the spring collection is here and we have picked the best pieces for your garden this season. \
+        Every order above a certain amount ships for free until the end of the month, and our gardeners answer all \
+        of your questions about roses, tulips and herbs. Visit the shop in town or order from home: whatever does \
+        not grow is replaced within a year. We look forward to a green summer with you and your family.";
+    const BANK: &str = "your account was used from a device that we do not know. If this was not you, change the \
+        password at once and call the number on the back of the card. For your safety the card stays blocked until \
+        we have heard from you; nothing else needs to be done, and no money has left the account so far.";
+    const NAMES: [&str; 8] =
+        ["Alice", "Bob Smith", "Dr. Carla van der Berg", "D'Angelo", "Zoë", "Ján Novák", "Mrs Brown", "X Æ"];
+
+    fn variant(n: usize, text: &str) -> String {
+        let name = NAMES[n % NAMES.len()];
+        let boundary = format!("----=_Part_{n}_{:x}.{}", n * 7919, n * 31);
+        let code = format!("{:016x}{:016x}", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15), n);
+        format!(
+            "From: shop{n}@example.org\r\nSubject: News {n}\r\nContent-Type: multipart/alternative;\r\n boundary={boundary}\r\n\r\n\
+             --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Part-{n}: {code}\r\n\r\nDear {name},\r\n\r\n{text}\r\n\
+             Read on: https://t{n}.example.org/c/{code}?u={n}\r\nYour number is {n}, order {code}.\r\nSent to user{n}@example.net\r\n\
+             --{boundary}--\r\n"
+        )
+    }
+
+    fn shared(one: [i64; 3], two: [i64; 3]) -> usize {
+        one.iter().zip(two).filter(|(a, b)| **a == *b).count()
+    }
+
+    #[test]
+    fn variants_of_a_newsletter_are_one_group() {
+        let first = likeness(variant(0, NEWS).as_bytes());
+        for n in 0..10_000 {
+            let other = variant(n, NEWS);
+            assert!(shared(first, likeness(other.as_bytes())) >= 2, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_changed_sentence_mostly_leaves_the_group() {
+        let words: Vec<&str> = NEWS.split(' ').collect();
+        let first = likeness(variant(0, NEWS).as_bytes());
+        let alike = (0..words.len()).filter(|&at| {
+            let mut words = words.clone();
+            words[at] = "zebra";
+            shared(first, likeness(variant(at, &words.join(" ")).as_bytes())) >= 2
+        });
+        let alike = alike.count();
+        assert!(alike * 100 >= words.len() * 95, "{alike} of {}", words.len());
+    }
+
+    #[test]
+    fn different_messages_are_different() {
+        let mut all: Vec<[i64; 3]> = [NEWS, BANK].iter().map(|text| likeness(variant(1, text).as_bytes())).collect();
+        assert_eq!(shared(all[0], all[1]), 0);
+        // Texts of words that are drawn from few, with the same frame around them.
+        let words: Vec<&str> = NEWS.split(' ').chain(BANK.split(' ')).collect();
+        let mut x: usize = 12345;
+        for n in 0..300 {
+            let text = std::iter::repeat_with(|| {
+                x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                words[(x >> 33) % words.len()]
+            });
+            let text = text.take(60).collect::<Vec<_>>().join(" ");
+            all.push(likeness(variant(n, &text).as_bytes()));
+        }
+        let pairs = (0..all.len()).flat_map(|one| (0..one).map(move |two| (one, two)));
+        let alike = pairs.filter(|&(one, two)| shared(all[one], all[two]) >= 2).count();
+        assert!(alike * 1000 < all.len() * all.len() / 2, "{alike}");
+    }
+
+    fn in_base64(octets: &[u8]) -> String {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(octets);
+        text.as_bytes().chunks(76).map(|line| format!("{}\r\n", std::str::from_utf8(line).unwrap())).collect()
+    }
+
+    #[test]
+    fn how_a_text_is_encoded_does_not_matter_and_attachments_count() {
+        let mail = |encoding: &str, body: &str| {
+            likeness(format!("A: b\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}").as_bytes())
+        };
+        let plain = mail("8bit", NEWS);
+        assert_eq!(plain, mail("base64", &in_base64(NEWS.as_bytes())));
+        let quoted = NEWS.replace('e', "=65").replace(" and", "=\r\n and");
+        assert_eq!(plain, mail("quoted-printable", &quoted));
+        assert_eq!(plain, mail("8bit", &format!("<html><b class=\"x\">{}</b>", NEWS.replace(' ', "\r\n"))));
+        let other = mail("base64", &in_base64(BANK.as_bytes()));
+        assert_eq!(shared(plain, other), 0);
+        let picture = |seed: u32| {
+            let octets: Vec<u8> = (seed..seed + 3000).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            mail("base64", &in_base64(&octets))
+        };
+        assert_eq!(picture(1), picture(1));
+        assert_eq!(shared(picture(1), picture(5000)), 0);
+    }
+
+    #[test]
+    fn odd_messages_are_read_in_bounded_time() {
+        for odd in [&b""[..], b"\r\n", b"no header at all", b"A: b\r\n\r\n", b"\r\n\r\n=", b"\r\n<<<<", b"\n\xff\xfe"] {
+            assert_eq!(likeness(odd), likeness(odd));
+        }
+        assert_eq!(likeness(b"A: b\r\n\r\n"), likeness(b"C: d\r\n\r\n"));
+        assert_ne!(likeness(b"\r\nBuy this"), likeness(b"\r\nSell that"));
+        let begun = std::time::Instant::now();
+        for octet in *b"<A=-\n ," {
+            let long = [&b"\r\n"[..], &[octet].repeat(10 << 20)].concat();
+            let _ = likeness(&long);
+        }
+        assert!(begun.elapsed().as_secs() < 5);
+        // What stands behind the bound does not matter.
+        let filler = "word and other words\r\n".repeat(4000);
+        let long = |end: &str| likeness(format!("\r\n{NEWS}\r\n{filler}{end}").as_bytes());
+        assert_eq!(long(""), long(BANK));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_fails(octets: Vec<u8>, text in "[<>=A-Za-z \r\n-]{0,200}") {
+            let _ = likeness(&octets);
+            let _ = likeness(format!("\n{text}").as_bytes());
+        }
+    }
+}

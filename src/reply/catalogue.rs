@@ -12,6 +12,8 @@ pub const HELO: Entry = Entry::plain(250, "Hello");
 pub const OK: Entry = Entry::new(250, E(2, 0, 0), "Ok");
 /// MAIL taken by us, with a refusal pending until RCPT.
 pub const SENDER_OK: Entry = Entry::new(250, E(2, 1, 0), "Ok");
+/// RCPT taken by us, for a message that waits for its downstream.
+pub const RECIPIENT_OK: Entry = Entry::new(250, E(2, 1, 5), "Ok");
 /// A message that is ours now: in quarantine, held, or in the spool. It looks like any other that is taken.
 pub const TAKEN: Entry = Entry::new(250, E(2, 0, 0), "Ok: queued");
 /// A piece of BDAT that is not the last.

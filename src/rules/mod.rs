@@ -34,7 +34,7 @@ pub use nearest::nearest;
 pub use nets::{Net, NetError, NetSet};
 pub use problem::{Position, Problem, Severity};
 pub use recipients::{RecipientError, RecipientTable};
-pub use units::{UnitError, parse_duration, parse_size};
+pub use units::{UnitError, parse_duration, parse_size, parse_thousandths, thousandths};
 
 #[cfg(test)]
 mod edit_tests;

@@ -1,4 +1,4 @@
-//! Sizes and durations as an admin writes them: `50M`, `30s`.
+//! Sizes, durations and decimal numbers as an admin writes them: `50M`, `30s`, `2.5`.
 
 use std::time::Duration;
 
@@ -92,6 +92,35 @@ fn duration_spelling(digits: &str, unit: &str) -> UnitError {
     UnitError::DurationSpelling(format!("{digits}{short}"))
 }
 
+/// A decimal number with at most three places, in thousandths; `None` where it is none or too large.
+#[must_use]
+pub fn parse_thousandths(text: &str) -> Option<i32> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(places) {
+        return None;
+    }
+    let places = places.trim_end_matches('0');
+    if places.len() > 3 {
+        return None;
+    }
+    let thousandths: i64 = format!("{whole}{places:0<3}").parse().ok()?;
+    i32::try_from(if negative { -thousandths } else { thousandths }).ok()
+}
+
+/// Thousandths as a decimal number: `1`, `0.5`, `-2.125`.
+#[must_use]
+pub fn thousandths(value: i32) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    let value = value.unsigned_abs();
+    let text = format!("{sign}{}.{:03}", value / 1000, value % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Digits, at least one, and what follows them.
 fn split(text: &str) -> Option<(&str, &str)> {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
@@ -157,6 +186,25 @@ mod tests {
             ("99999999999999999999s", UnitError::DurationTooLong),
         ] {
             assert_eq!(parse_duration(text), Err(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn decimal_numbers_are_exact() {
+        for (text, want, shown) in [
+            ("1", 1000, "1"),
+            ("1.0", 1000, "1"),
+            ("0.5", 500, "0.5"),
+            ("-2.125", -2125, "-2.125"),
+            ("+3.10", 3100, "3.1"),
+            ("0.001", 1, "0.001"),
+            ("-0.05", -50, "-0.05"),
+        ] {
+            assert_eq!(parse_thousandths(text), Some(want), "{text}");
+            assert_eq!(thousandths(want), shown);
+        }
+        for text in ["", ".", "1e3", "nan", "inf", "0.0001", "9999999999", "1.2.3", "--1", "1_000"] {
+            assert_eq!(parse_thousandths(text), None, "{text}");
         }
     }
 }

@@ -7,4 +7,4 @@ mod run;
 mod table;
 
 pub use run::scan;
-pub use table::{SCANNERS, ScanFuture, ScanVerdict, Scanner};
+pub use table::{OnError, ScanFuture, ScanVerdict, Scanner, Scanners, built_in};

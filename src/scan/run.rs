@@ -1,20 +1,21 @@
 //! Running the scanners of one message: each under the deadline, a panic caught, findings out.
 
-use super::table::{ScanVerdict, Scanner};
+use super::table::{OnError, ScanVerdict, Scanner};
 use crate::body::Body;
 use crate::reply::catalogue;
 use crate::verdict::{Finding, Source, Stage, Verdict};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::Poll;
 use tokio::time::{Instant, timeout_at};
 
 /// Asks all scanners of `table`, one after the other.
-pub async fn scan(table: &[&dyn Scanner], body: &Body, deadline: Instant) -> Vec<Finding> {
+pub async fn scan(table: &[Arc<dyn Scanner>], body: &Body, deadline: Instant) -> Vec<Finding> {
     let mut findings = Vec::new();
     for scanner in table {
-        let verdict = ask(*scanner, body, deadline).await;
-        findings.extend(finding(scanner.name(), verdict));
+        let verdict = ask(&**scanner, body, deadline).await;
+        findings.extend(finding(scanner.name(), scanner.on_error(), verdict));
     }
     findings
 }
@@ -32,11 +33,14 @@ async fn ask(scanner: &dyn Scanner, body: &Body, deadline: Instant) -> ScanVerdi
     timeout_at(deadline, guarded).await.unwrap_or(ScanVerdict::TimedOut)
 }
 
-/// What a verdict means for the message: infected is refused, everything that is not an answer is a
-/// temporary failure.
-fn finding(name: &str, verdict: ScanVerdict) -> Option<Finding> {
+/// What a verdict means for the message: infected is refused, everything that is not an answer is what the scanner's
+/// `on_error` says, and never a pass.
+fn finding(name: &str, on_error: OnError, verdict: ScanVerdict) -> Option<Finding> {
     let refuse = |reason: String| {
-        let verdict = Verdict::TempFail(catalogue::SCANNER_DOWN.reply());
+        let verdict = match on_error {
+            OnError::Tempfail => Verdict::TempFail(catalogue::SCANNER_DOWN.reply()),
+            OnError::Hold => Verdict::Hold,
+        };
         Some(Finding::new(name, Stage::Message, verdict, Source::built_in(), reason))
     };
     match verdict {
@@ -54,11 +58,15 @@ fn finding(name: &str, verdict: ScanVerdict) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::{PassEverything, ScanFuture};
+    use super::super::table::{PassEverything, ScanFuture, Scanners};
+    use Scripted::{Hangs, Panics, PanicsLater, Says};
     use super::*;
     use crate::body::{BodyWriter, Budget};
     use std::time::Duration;
 
+    struct Script(Scripted, OnError);
+
+    #[derive(Clone)]
     enum Scripted {
         Says(ScanVerdict),
         Panics,
@@ -66,17 +74,20 @@ mod tests {
         Hangs,
     }
 
-    impl Scanner for Scripted {
+    impl Scanner for Script {
         fn name(&self) -> &'static str {
             "scripted"
         }
         fn scan<'a>(&'a self, _: &'a Body, _: Instant) -> ScanFuture<'a> {
-            match self {
-                Self::Says(verdict) => Box::pin(std::future::ready(verdict.clone())),
-                Self::Panics => panic!("on purpose"),
-                Self::PanicsLater => Box::pin(async { panic!("on purpose") }),
-                Self::Hangs => Box::pin(std::future::pending()),
+            match &self.0 {
+                Scripted::Says(verdict) => Box::pin(std::future::ready(verdict.clone())),
+                Scripted::Panics => panic!("on purpose"),
+                Scripted::PanicsLater => Box::pin(async { panic!("on purpose") }),
+                Scripted::Hangs => Box::pin(std::future::pending()),
             }
+        }
+        fn on_error(&self) -> OnError {
+            self.1
         }
     }
 
@@ -84,19 +95,25 @@ mod tests {
     async fn only_an_answer_is_an_answer() {
         let budget = Budget::new(1 << 20, 1 << 20, std::env::temp_dir());
         let body = BodyWriter::new(budget).finish().await.unwrap();
-        for (scanner, want) in [
-            (Scripted::Says(ScanVerdict::Clean), None),
-            (Scripted::Says(ScanVerdict::Infected("x".into())), Some("reject")),
-            (Scripted::Says(ScanVerdict::TooLarge), Some("tempfail")),
-            (Scripted::Says(ScanVerdict::Error("x".into())), Some("tempfail")),
-            (Scripted::Says(ScanVerdict::Unavailable("x".into())), Some("tempfail")),
-            (Scripted::Panics, Some("tempfail")),
-            (Scripted::PanicsLater, Some("tempfail")),
-            (Scripted::Hangs, Some("tempfail")),
+        let failed = Some("no answer");
+        for (script, want) in [
+            (Says(ScanVerdict::Clean), None),
+            (Says(ScanVerdict::Infected("x".into())), Some("reject")),
+            (Says(ScanVerdict::TooLarge), failed),
+            (Says(ScanVerdict::Error("x".into())), failed),
+            (Says(ScanVerdict::Unavailable("x".into())), failed),
+            (Panics, failed),
+            (PanicsLater, failed),
+            (Hangs, failed),
         ] {
-            let deadline = Instant::now() + Duration::from_secs(20);
-            let findings = scan(&[&PassEverything, &scanner], &body, deadline).await;
-            assert_eq!(findings.first().map(|f| f.verdict.name()), want);
+            for (on_error, word) in [(OnError::Tempfail, "tempfail"), (OnError::Hold, "hold")] {
+                let scripted = Script(script.clone(), on_error);
+                let scanners: Scanners = Arc::new([Arc::new(PassEverything), Arc::new(scripted)]);
+                let deadline = Instant::now() + Duration::from_secs(20);
+                let findings = scan(&scanners, &body, deadline).await;
+                let want = if want == failed { Some(word) } else { want };
+                assert_eq!(findings.first().map(|f| f.verdict.name()), want);
+            }
         }
     }
 }

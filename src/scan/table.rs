@@ -3,6 +3,7 @@
 use crate::body::Body;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What a scanner says. Never two-valued: an error is neither clean nor infected.
@@ -31,10 +32,30 @@ pub trait Scanner: Send + Sync {
     fn name(&self) -> &str;
     /// Scans a message; what is not known by `deadline` is `TimedOut`.
     fn scan<'a>(&'a self, body: &'a Body, deadline: Instant) -> ScanFuture<'a>;
+    /// What everything that is no answer leads to.
+    fn on_error(&self) -> OnError {
+        OnError::Tempfail
+    }
 }
 
-/// The kinds of scanner. To add one: a file beside this one and a line here.
-pub static SCANNERS: &[&dyn Scanner] = &[&PassEverything];
+/// What becomes of a message that a scanner did not judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// The client tries again (451 4.3.0).
+    #[default]
+    Tempfail,
+    /// It is taken, kept sealed, and scanned again by itself.
+    Hold,
+}
+
+/// The scanners of a generation, in the order in which they are asked. A value, so that tests have their own.
+pub type Scanners = Arc<[Arc<dyn Scanner>]>;
+
+/// The scanners that there are without any setting. To add a kind: a file beside this one and a line here.
+#[must_use]
+pub fn built_in() -> Scanners {
+    Arc::new([Arc::new(PassEverything)])
+}
 
 /// Looks at nothing. It keeps the place of the scanners in the pipeline.
 #[derive(Debug, Clone, Copy)]

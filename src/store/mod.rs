@@ -15,6 +15,7 @@ mod lock;
 pub mod pem;
 mod probe;
 pub mod seal;
+pub mod sqlite;
 mod state;
 pub mod x509;
 

@@ -42,6 +42,9 @@ pub enum VaultError {
         /// What is wrong.
         what: String,
     },
+    /// A question to the index took too long and was stopped.
+    #[error("stopped after {} seconds: ask for less, such as a folder or an age", .0.as_secs())]
+    Slow(std::time::Duration),
     /// The vault is closed, or its thread ended.
     #[error("the quarantine is closed")]
     Closed,

@@ -32,6 +32,7 @@ mod view;
 mod writer;
 
 pub use error::VaultError;
+pub use index::state_of;
 pub use item::{
     Attempt, BodyKind, Change, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold,
     Item, Line, Priority, Progress, RecipientView, Spool, SpoolCause, Trash,

@@ -313,6 +313,13 @@ impl Pending {
     }
 }
 
+#[cfg(test)]
+impl Pending {
+    pub(super) fn body(&self) -> &ReadyBody {
+        &self.ready.as_ref().unwrap().body
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         // A file is removed by a thread that may wait for the disk.

@@ -190,3 +190,37 @@ pub struct Stats {
     /// Octets of the files on disk, about.
     pub disk_octets: u64,
 }
+
+impl FolderStats {
+    /// A folder without anything in it.
+    #[must_use]
+    pub fn empty(folder: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            items: 0,
+            octets: 0,
+            trash: 0,
+            oldest_ms: None,
+            day_items: 0,
+            day_octets: 0,
+            max_items: None,
+            max_octets: None,
+            seconds_to_full: None,
+        }
+    }
+
+    /// With its caps, and how long it takes to the first of them at the speed of the last 24 hours: 0 where one is
+    /// reached, `None` where nothing came or there is no cap. What retention takes away is not reckoned with.
+    #[must_use]
+    pub fn capped(mut self, max_items: Option<u64>, max_octets: Option<u64>) -> Self {
+        let seconds = |cap: Option<u64>, now: u64, day: u64| {
+            let left = cap?.saturating_sub(now);
+            if left == 0 { Some(0) } else { left.saturating_mul(86_400).checked_div(day) }
+        };
+        let items = seconds(max_items, self.items, self.day_items);
+        let octets = seconds(max_octets, self.octets, self.day_octets);
+        self.seconds_to_full = items.into_iter().chain(octets).min();
+        (self.max_items, self.max_octets) = (max_items, max_octets);
+        self
+    }
+}

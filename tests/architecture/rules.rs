@@ -9,8 +9,8 @@ const FLOORS: [&[&str]; 14] = [
     &["reply"],
     &["verdict"],
     &["smtp", "message"],
-    &["rules", "query"],
-    &["config"],
+    &["rules"],
+    &["config", "query"],
     &["checks"],
     &["store"],
     &["body"],
@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 14] = [
     &["cli"],
 ];
 /// Floors 0 to 2.
-const PURE: [&str; 8] = ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "checks"];
+const PURE: [&str; 9] = ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "query", "checks"];
 const IMPURE: [&str; 12] = [
     "tokio",
     "TcpStream",

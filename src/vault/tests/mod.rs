@@ -1,6 +1,9 @@
 //! The vault on real disks, with faults.
 
 mod basics;
+mod crash;
+mod faults;
+mod measure;
 
 use super::disk::Disk;
 use super::disk::faults::Faults;

@@ -1,0 +1,58 @@
+//! What `status` says of quarantine, spool and disks: figures, and one line that names what is slow or full and since
+//! when.
+
+use super::out::{Ink, Paint, duration, octets};
+use crate::gateway::{Level, Status, Volume};
+use crate::vault::VaultReport;
+
+/// Changes that are durable and not in files yet, from which on it is worth a word.
+const BEHIND: u64 = 1000;
+
+/// Rows: a name and words.
+pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str, String)> {
+    let VaultReport { items, spooled, held, damaged, damaged_count, behind: _, canary, troubles } = &status.vault;
+    let mut rows = vec![("quarantine", format!("{items} messages; {held} held, {spooled} wait to be delivered"))];
+    let slow = slow_or_full(status, now);
+    if !slow.is_empty() {
+        rows.push(("slow or full", paint.ink(Ink::Warn, &slow.join("; "))));
+    }
+    if *damaged_count > 0 {
+        let names = damaged.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let words = format!("{damaged_count} files of the quarantine: {names}");
+        rows.push(("DAMAGED", paint.ink(Ink::Bad, &words)));
+    }
+    if let Some(found) = canary {
+        let words = format!("something else touches the files of the quarantine: {found}");
+        rows.push(("CANARY", paint.ink(Ink::Bad, &words)));
+    }
+    rows.extend(troubles.iter().map(|trouble| ("trouble", paint.ink(Ink::Bad, trouble))));
+    rows
+}
+
+/// What is slow or full, each with its time.
+fn slow_or_full(status: &Status, now: i64) -> Vec<String> {
+    let for_time = |since: i64| format!("for {}", duration(u64::try_from((now - since) / 1000).unwrap_or(0)));
+    let mut out = Vec::new();
+    for volume in &status.volumes {
+        let Volume { holds, path, free, level, since_unix_ms } = volume;
+        let what = match level {
+            Level::Good => continue,
+            Level::Low => "low on space",
+            Level::Full => "FULL, mail is put off (452)",
+        };
+        let (path, holds, free) = (path.display(), holds.join(", "), octets(*free));
+        out.push(format!("{path} ({holds}) is {what}, {free} free, {}", for_time(*since_unix_ms)));
+    }
+    for near in &status.near_full {
+        out.push(format!("folder {} is {} % full {}", near.folder, near.percent, for_time(near.since_unix_ms)));
+    }
+    for pool in &status.downstreams {
+        if let Some(reduced) = &pool.reduced {
+            out.push(format!("downstream {} is slow {}", pool.name, for_time(reduced.since_unix_ms)));
+        }
+    }
+    if status.vault.behind > BEHIND {
+        out.push(format!("the files of the quarantine are {} changes behind", status.vault.behind));
+    }
+    out
+}

@@ -1,0 +1,56 @@
+//! What the desk sees of the running gateway: the rules in force and their downstreams.
+
+use super::audit::Audit;
+use super::generation::Generation;
+use crate::config::model::Policy;
+use crate::desk::World;
+use crate::downstream::Pool;
+use crate::scan::Scanners;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// The generation in force, whichever it is when the desk asks.
+pub struct Surroundings {
+    current: Arc<ArcSwap<Generation>>,
+    audit: Audit,
+    changed: Notify,
+}
+
+impl Surroundings {
+    /// Of the generation that a gateway has in force, and its log.
+    #[must_use]
+    pub fn new(current: Arc<ArcSwap<Generation>>, audit: Audit) -> Self {
+        Self { current, audit, changed: Notify::new() }
+    }
+
+    /// Until the desk edited a list that nobody watches: the rules are to be read again.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl World for Surroundings {
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.current.load().policy)
+    }
+
+    fn pool(&self, downstream: &str) -> Option<Arc<Pool>> {
+        let generation = self.current.load();
+        generation.pools.iter().find(|pool| *pool.config().name == *downstream).map(Arc::clone)
+    }
+
+    fn scanners(&self) -> Scanners {
+        Arc::clone(&self.current.load().scanners)
+    }
+
+    fn rules_changed(&self) {
+        if !self.policy().watch {
+            self.changed.notify_one();
+        }
+    }
+
+    fn audit(&self, line: serde_json::Value) {
+        self.audit.line(&line);
+    }
+}
