@@ -346,7 +346,8 @@ mod tests {
 
     #[test]
     fn different_messages_are_different() {
-        let mut all: Vec<[i64; 3]> = [NEWS, BANK].iter().map(|text| likeness(variant(1, text).as_bytes())).collect();
+        let mut all: Vec<[i64; 3]> =
+            [NEWS, BANK].iter().map(|text| likeness(variant(1, text).as_bytes())).collect();
         assert_eq!(shared(all[0], all[1]), 0);
         // Texts of words that are drawn from few, with the same frame around them.
         let words: Vec<&str> = NEWS.split(' ').chain(BANK.split(' ')).collect();
@@ -383,7 +384,8 @@ mod tests {
         let other = mail("base64", &in_base64(BANK.as_bytes()));
         assert_eq!(shared(plain, other), 0);
         let picture = |seed: u32| {
-            let octets: Vec<u8> = (seed..seed + 3000).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            let octets: Vec<u8> =
+                (seed..seed + 3000).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
             mail("base64", &in_base64(&octets))
         };
         assert_eq!(picture(1), picture(1));
@@ -392,7 +394,15 @@ mod tests {
 
     #[test]
     fn odd_messages_are_read_in_bounded_time() {
-        for odd in [&b""[..], b"\r\n", b"no header at all", b"A: b\r\n\r\n", b"\r\n\r\n=", b"\r\n<<<<", b"\n\xff\xfe"] {
+        for odd in [
+            &b""[..],
+            b"\r\n",
+            b"no header at all",
+            b"A: b\r\n\r\n",
+            b"\r\n\r\n=",
+            b"\r\n<<<<",
+            b"\n\xff\xfe",
+        ] {
             assert_eq!(likeness(odd), likeness(odd));
         }
         assert_eq!(likeness(b"A: b\r\n\r\n"), likeness(b"C: d\r\n\r\n"));

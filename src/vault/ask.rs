@@ -7,12 +7,23 @@ use crate::mail::Id;
 use crate::query::Query;
 
 impl Vault {
-    /// Items whose reference begins so; at most `most`, from the index.
+    /// Items whose reference begins so; at most `most`, from the index, and from memory where it is behind. Blocks.
     ///
     /// # Errors
     /// The index cannot be read.
     pub fn find(&self, prefix: &str, most: usize) -> Result<Vec<Id>, VaultError> {
-        self.core.index.find(prefix, most)
+        let mut found = self.core.index.find(prefix, most)?;
+        let Ok(prefix) = Id::prefix(prefix) else { return Ok(found) };
+        let state = self.core.state();
+        let newer = state.newer.iter().filter(|(id, _)| id.to_string().starts_with(&prefix));
+        for (id, newer) in newer {
+            found.retain(|known| known != id);
+            if newer.item.is_some() {
+                found.insert(0, *id);
+            }
+        }
+        found.truncate(most);
+        Ok(found)
     }
 
     /// One page. Blocks.

@@ -11,7 +11,6 @@ use crate::store::seal;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const SEALED: &str = "sealed.body";
 const PLAIN: &str = "plain.text";
@@ -26,19 +25,17 @@ fn pattern() -> Vec<u8> {
 }
 
 /// Looks. `written` is whether this process has written them before. Says what is wrong, and remembers it.
-pub(super) fn look(core: &Core, written: &AtomicBool) -> Option<String> {
-    let found = before(core, written.load(Ordering::Acquire)).or_else(|| match write(core) {
-        Ok(()) => {
-            written.store(true, Ordering::Release);
-            before(core, true)
-        }
+pub(super) fn look(core: &Core, written: &mut bool) -> Option<String> {
+    let found = before(core, *written).or_else(|| match write(core) {
+        Ok(()) => before(core, true),
         Err(error) => Some(format!("the canary of the quarantine cannot be written: {error}")),
     });
+    *written = found.is_none();
     if found.is_some() {
-        // What was touched is told once more by the next look only if it happens again.
-        written.store(false, Ordering::Release);
-        let _ = fs::remove_file(core.layout.canary().join(SEALED));
-        let _ = fs::remove_file(core.layout.canary().join(PLAIN));
+        // What was touched is told again only if it happens again.
+        for name in [PLAIN, SEALED] {
+            let _ = core.disk.unlink(&core.layout.canary().join(name));
+        }
     }
     core.state().canary.clone_from(&found);
     found

@@ -6,9 +6,9 @@
 
 use super::disk::{Disk, failed};
 use super::error::VaultError;
+use super::index::Index;
 use super::item::Item;
 use super::layout::Layout;
-use super::standin::Index;
 use super::tally::Tally;
 use crate::mail::Id;
 use crate::store::seal;

@@ -194,7 +194,7 @@ pub(super) mod faults {
     /// What tests ask for.
     #[derive(Debug, Default)]
     pub(crate) struct Faults {
-        steps: AtomicU64,
+        pub(crate) steps: AtomicU64,
         /// From this step on every step fails, as if the process had died; 0 is never.
         pub(crate) dies_at: u64,
         /// No space.

@@ -63,6 +63,7 @@ impl VaultError {
                 Self::Io { step, path: path.clone(), source }
             }
             Self::Index { path, what } => Self::Index { path: path.clone(), what: what.clone() },
+            Self::Slow(most) => Self::Slow(*most),
             Self::Closed => Self::Closed,
         }
     }

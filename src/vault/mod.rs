@@ -23,7 +23,6 @@ mod journal;
 mod layout;
 mod rebuild;
 mod service;
-mod standin;
 mod start;
 mod tally;
 #[cfg(test)]

@@ -14,8 +14,7 @@ use super::{block, bodies, canary, rebuild};
 use crate::body::{Body, BodyError, BodyWriter, Budget};
 use crate::mail::Id;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
@@ -30,7 +29,8 @@ const PIECES: usize = 2;
 pub struct Vault {
     pub(super) core: Arc<Core>,
     jobs: mpsc::Sender<Job>,
-    canary_written: AtomicBool,
+    /// Whether this process has written the canary; held while it is looked at.
+    canary: Mutex<bool>,
 }
 
 /// The threads; closing it writes what waits.
@@ -82,7 +82,7 @@ impl Vault {
         batch_max: usize,
     ) -> Result<(Arc<Self>, VaultWriter), VaultError> {
         let (core, jobs, threads) = start::open(state_dir, disk, batch_max)?;
-        let vault = Self { core, jobs, canary_written: AtomicBool::new(false) };
+        let vault = Self { core, jobs, canary: Mutex::default() };
         Ok((Arc::new(vault), VaultWriter { threads }))
     }
 
@@ -260,7 +260,8 @@ impl Vault {
 
     /// Looks whether something else touches the files: writes a canary, reads it back. At start and every hour. Blocks.
     pub fn canary(&self) -> Option<String> {
-        canary::look(&self.core, &self.canary_written)
+        let mut written = self.canary.lock().unwrap_or_else(PoisonError::into_inner);
+        canary::look(&self.core, &mut written)
     }
 
     /// How it is.
@@ -274,6 +275,8 @@ impl Vault {
         let stuck = state.stuck.as_ref();
         let stuck = stuck.map(|error| format!("files and index of the quarantine are behind: {error}"));
         let refusing = state.refusing.as_ref().map(|text| format!("messages are put off: {text}"));
+        let ended = (self.jobs.is_closed() && !state.closing)
+            .then(|| "a thread of the quarantine has ended: restart Portcullis".to_owned());
         VaultReport {
             items: sum(state.counts.items, state.coming.items),
             spooled: sum(state.counts.spooled, state.coming.spooled),
@@ -282,7 +285,7 @@ impl Vault {
             damaged_count: state.damaged_count,
             behind: state.durable - state.applied,
             canary: state.canary.clone(),
-            troubles: refusing.into_iter().chain(stuck).chain(rebuilding).collect(),
+            troubles: refusing.into_iter().chain(stuck).chain(rebuilding).chain(ended).collect(),
         }
     }
 }
@@ -293,8 +296,13 @@ impl Pending {
     /// # Errors
     /// Not durable; the message is not ours.
     pub async fn commit(mut self) -> Result<Id, VaultError> {
+        let jobs = self.jobs.clone();
+        // Whoever gives up while it waits here still has the message, and drops it as usual.
+        let place = jobs.reserve().await.map_err(|_| VaultError::Closed)?;
         let Some(ready) = self.ready.take() else { return Err(VaultError::Closed) };
-        let mut results = propose(&self.jobs, vec![Proposal::Put(ready)]).await;
+        let (tell, told) = oneshot::channel();
+        place.send(Job::Change(vec![Proposal::Put(ready)], tell));
+        let mut results = told.await.map_err(|_| VaultError::Closed)?;
         results.pop().unwrap_or(Err(VaultError::Closed)).map(|()| self.id)
     }
 

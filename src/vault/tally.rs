@@ -1,6 +1,8 @@
 //! How many items and octets there are by folder, for caps and `status`. Pure.
 
+use super::index::state_of;
 use super::item::Item;
+use crate::query::State;
 use std::collections::BTreeMap;
 
 /// What of an item is counted.
@@ -8,11 +10,10 @@ use std::collections::BTreeMap;
 pub(super) struct Counted {
     pub(super) version: u64,
     pub(super) digest: String,
+    order: i64,
     folder: String,
     octets: i64,
-    trash: bool,
-    waiting: bool,
-    held: bool,
+    state: State,
 }
 
 impl Counted {
@@ -20,12 +21,17 @@ impl Counted {
         Self {
             version: item.version,
             digest: item.digest.clone(),
+            order: item.order,
             folder: item.folder.clone(),
             octets: item.size.cast_signed(),
-            trash: item.trash.is_some(),
-            waiting: item.waiting() > 0,
-            held: item.hold.is_some(),
+            state: state_of(item),
         }
+    }
+
+    /// Whether it may become this: body and place in time stay.
+    pub(super) fn may_become(&self, item: &Item) -> bool {
+        let same = (&self.digest, self.order, self.octets);
+        same == (&item.digest, item.order, item.size.cast_signed())
     }
 }
 
@@ -43,9 +49,9 @@ impl Tally {
     /// `times` is 1 or -1.
     pub(super) fn add(&mut self, item: &Counted, times: i64) {
         self.items += times;
-        self.spooled += times * i64::from(item.waiting || item.held);
-        self.held += times * i64::from(item.held);
-        if item.trash {
+        self.spooled += times * i64::from(matches!(item.state, State::Spooled | State::Held));
+        self.held += times * i64::from(item.state == State::Held);
+        if item.state == State::Trash {
             return;
         }
         let folder = match self.folders.get_mut(&item.folder) {

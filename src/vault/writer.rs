@@ -17,7 +17,7 @@ use super::tally::Counted;
 use crate::mail::Id;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -191,7 +191,7 @@ impl Batch {
             Proposal::Put(ready) => self.put(core, ready)?,
             Proposal::Write(item, sealed) => {
                 let old = self.old(core, item.id, item.version - 1)?;
-                if old.digest != item.digest {
+                if !old.may_become(&item) {
                     return Err(VaultError::Conflict(item.id));
                 }
                 let what = What::Write(sealed, BodyAt::There);
@@ -257,12 +257,13 @@ impl Accepted {
 /// The applying thread: until the journal thread is gone and everything is applied. Whether that was done, and all of it
 /// is durable.
 pub(super) fn run_applier(core: &Arc<Core>, orders: &Receiver<Order>) -> bool {
-    let mut all = true;
-    loop {
-        match orders.recv_timeout(Duration::from_secs(3600)) {
-            Ok(Order::Apply(mut batch)) => {
+    let _ending = Ending(core);
+    while let Ok(order) = orders.recv() {
+        let mut turned = None;
+        match order {
+            Order::Turned(number) => turned = Some(number),
+            Order::Apply(mut batch) => {
                 // What waits already goes into the same transaction.
-                let mut turned = None;
                 while batch.len() < BATCH_MAX && turned.is_none() {
                     match orders.try_recv() {
                         Ok(Order::Apply(more)) => batch.extend(more),
@@ -270,14 +271,25 @@ pub(super) fn run_applier(core: &Arc<Core>, orders: &Receiver<Order>) -> bool {
                         Err(_) => break,
                     }
                 }
-                all &= insist(core, || apply::apply(core, &batch));
-                drop(batch);
-                all &= turned.is_none_or(|number| all && insist(core, || checkpoint(core, Some(number))));
+                if !insist(core, || apply::apply(core, &batch)) {
+                    return false;
+                }
             }
-            Ok(Order::Turned(number)) => all &= all && insist(core, || checkpoint(core, Some(number))),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return all && insist(core, || checkpoint(core, None)),
         }
+        if turned.is_some() && !insist(core, || checkpoint(core, turned)) {
+            return false;
+        }
+    }
+    insist(core, || checkpoint(core, None))
+}
+
+/// However the thread ends: nobody waits for it any more.
+struct Ending<'a>(&'a Core);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.state().stuck.get_or_insert(VaultError::Closed);
+        self.0.changed.notify_all();
     }
 }
 

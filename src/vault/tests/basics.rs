@@ -44,7 +44,7 @@ async fn what_was_put_is_there_octet_by_octet_also_after_a_restart() {
     }
     tokio::task::spawn_blocking(move || {
         writer.close();
-        let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+        let (vault, mut writer) = open(dir.path()).unwrap();
         assert_eq!(agrees(&vault, dir.path()).len(), 7);
         for (n, size) in sizes.into_iter().enumerate() {
             let read = vault.item(id(n as u64)).unwrap();
@@ -73,7 +73,7 @@ async fn octets_of(vault: &Vault, item: &Item, budget: &Arc<Budget>) -> Vec<u8> 
 #[test]
 fn changes_compare_versions() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     let first = put(&vault, 1, "virus").unwrap();
     assert!(matches!(put(&vault, 1, "virus"), Err(VaultError::Conflict(_))), "a reference is given once");
     let (mut one, mut two) = (vault.item(first).unwrap(), vault.item(first).unwrap());
@@ -106,7 +106,7 @@ fn changes_compare_versions() {
 #[test]
 fn counts_follow_moves_trash_and_releases() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     for n in 0..3 {
         put(&vault, n, "spam").unwrap();
     }
@@ -129,7 +129,7 @@ fn counts_follow_moves_trash_and_releases() {
     agrees(&vault, dir.path());
     right(&vault);
     writer.close();
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     right(&vault);
     remove(&vault, id(2)).unwrap();
     assert_eq!((vault.folder("spam"), vault.report().spooled), ((0, 0), 0));
@@ -139,7 +139,7 @@ fn counts_follow_moves_trash_and_releases() {
 #[test]
 fn identical_bodies_are_stored_once_and_go_with_the_last_item() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     for n in 0..3 {
         vault.put_octets(item(n, "spam"), &message(0)).unwrap().commit_blocking().unwrap();
     }
@@ -161,7 +161,7 @@ fn identical_bodies_are_stored_once_and_go_with_the_last_item() {
 #[test]
 fn what_is_not_committed_is_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     let large: Vec<u8> =
         (0..8_000_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
     let pending = vault.put_octets(item(1, "spam"), &large).unwrap();
@@ -179,7 +179,7 @@ fn what_is_not_committed_is_nothing() {
 fn no_folder_and_no_file_shows_what_a_message_says() {
     let pattern = ["X5O!P%@AP[4\\PZX54(P^)7CC)7}", "$EICAR-STANDARD-", "ANTIVIRUS-TEST-FILE!$H+H*"].concat();
     let dir = tempfile::tempdir().unwrap();
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     let mut told = item(1, "virus");
     told.header.subject = Some(pattern.clone());
     vault.put_octets(told, pattern.as_bytes()).unwrap().commit_blocking().unwrap();
@@ -197,7 +197,7 @@ fn no_folder_and_no_file_shows_what_a_message_says() {
 #[test]
 fn damaged_files_are_named_skipped_and_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     for n in 0..4 {
         put(&vault, n, "spam").unwrap();
     }
@@ -208,7 +208,7 @@ fn damaged_files_are_named_skipped_and_kept() {
         std::fs::write(path, &octets[..octets.len() - 3]).unwrap();
     };
     cut(&layout.item(id(0)));
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     assert!(matches!(vault.item(id(0)), Err(VaultError::Damaged { what: "cut", .. })));
     let whole = vault.item(id(1)).unwrap();
     let body = layout.body(&whole.digest).unwrap();
@@ -233,7 +233,7 @@ fn damaged_files_are_named_skipped_and_kept() {
 #[test]
 fn the_index_is_made_anew_where_it_is_missing_and_orphans_go() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     for n in 0..1200 {
         put(&vault, n, "spam").unwrap();
     }
@@ -243,7 +243,7 @@ fn the_index_is_made_anew_where_it_is_missing_and_orphans_go() {
     std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
     std::fs::write(&orphan, b"x").unwrap();
     std::fs::remove_file(dir.path().join("vault.db")).unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     // Meanwhile life goes on.
     for n in 1200..1300 {
         put(&vault, n, "spam").unwrap();
@@ -266,7 +266,7 @@ fn the_index_is_made_anew_where_it_is_missing_and_orphans_go() {
 #[test]
 fn the_canary_says_who_was_touched_and_how() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     let folder = dir.path().join("vault/canary");
     assert_eq!((vault.canary(), vault.canary()), (None, None));
     for path in files(&folder) {
@@ -287,7 +287,7 @@ fn the_canary_says_who_was_touched_and_how() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     let tasks: Vec<_> = (0..20_u64)
         .map(|task| {
             let vault = Arc::clone(&vault);
@@ -334,7 +334,7 @@ async fn twenty_at_once() {
         assert_eq!(there.len(), 400);
         writer.close();
         drop((vault, writer));
-        let (vault, _writer) = Vault::open(dir.path()).unwrap();
+        let (vault, _writer) = open(dir.path()).unwrap();
         assert_eq!(agrees(&vault, dir.path()), there);
     })
     .await

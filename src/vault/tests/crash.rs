@@ -16,7 +16,8 @@ fn put_one(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
 
 /// Its body is too large for the journal.
 fn put_large(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
-    let noise: Vec<u8> = (0..300_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 5).to_be_bytes()).collect();
+    let noise: Vec<u8> =
+        (0..300_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 5).to_be_bytes()).collect();
     let noise = ring::digest::digest(&ring::digest::SHA256, &noise).as_ref().repeat(40_000);
     let mut x = n + 1;
     let noise: Vec<u8> = noise
@@ -95,7 +96,7 @@ fn wait_for_index(vault: &Vault) {
 }
 
 fn is_as_expected(path: &Path, expected: &Expected, about: &str) {
-    let (vault, mut writer) = Vault::open(path).unwrap();
+    let (vault, mut writer) = open(path).unwrap();
     wait_for_index(&vault);
     let there: BTreeMap<Id, u64> = agrees(&vault, path).into_iter().collect();
     for (id, may_be) in expected {
@@ -151,14 +152,18 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(&path, &target).unwrap()) }
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
     }
 }
 
 /// The state directory of a process that was killed when all was in files and index, and nothing flushed.
 fn killed() -> (tempfile::TempDir, Expected) {
     let (dir, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     let expected = play(&vault, true);
     copy(dir.path(), dead.path());
     writer.close();
@@ -208,7 +213,8 @@ fn at_every_step_of_a_rebuild() {
     loop {
         let dir = tempfile::tempdir().unwrap();
         copy(base.path(), dir.path());
-        let Ok((vault, mut writer)) = open_on(dir.path(), Faults { dies_at: step, ..Faults::default() }) else {
+        let Ok((vault, mut writer)) = open_on(dir.path(), Faults { dies_at: step, ..Faults::default() })
+        else {
             step += 1;
             continue;
         };
@@ -227,7 +233,9 @@ fn at_every_step_of_a_rebuild() {
 #[test]
 fn files_that_were_never_flushed_come_back_from_the_journal() {
     let (base, expected) = killed();
-    for path in files(&base.path().join("vault/items")).iter().chain(&files(&base.path().join("vault/bodies"))) {
+    for path in
+        files(&base.path().join("vault/items")).iter().chain(&files(&base.path().join("vault/bodies")))
+    {
         // As a power failure leaves them.
         std::fs::write(path, b"").unwrap();
     }
@@ -237,7 +245,7 @@ fn files_that_were_never_flushed_come_back_from_the_journal() {
 #[test]
 fn a_torn_tail_is_what_nobody_was_told_of() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     let segment = files(&dir.path().join("vault/journal")).remove(0);
     let whole = std::fs::metadata(&segment).unwrap().len();
@@ -274,7 +282,7 @@ fn a_torn_tail_is_what_nobody_was_told_of() {
 #[test]
 fn a_journal_with_a_gap_is_named_and_set_aside() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     writer.close();
     drop((vault, writer));
@@ -282,7 +290,7 @@ fn a_journal_with_a_gap_is_named_and_set_aside() {
     let layout = crate::vault::layout::Layout::new(dir.path());
     let last = files(&layout.journal).len() as u64;
     drop(crate::vault::journal::Journal::begin(disk, layout.clone(), last + 5, 9, 0).unwrap());
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     assert!(vault.report().damaged[0].contains("the journal is not whole"), "{:?}", vault.report());
     assert_eq!(agrees(&vault, dir.path()), [(id(0), 1)]);
     put(&vault, 1, "spam").unwrap();

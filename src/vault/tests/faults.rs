@@ -15,7 +15,7 @@ fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
 #[test]
 fn a_full_disk_is_no_space_and_nothing_half_and_then_it_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     assert!(vault.catch_up());
     let segment = files(&dir.path().join("vault/journal")).remove(0);
@@ -38,15 +38,16 @@ fn a_full_disk_is_no_space_and_nothing_half_and_then_it_goes_on() {
     assert_eq!(there.len(), 3);
     writer.close();
     drop((vault, writer));
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     assert_eq!(agrees(&vault, dir.path()), there);
 }
 
 #[test]
 fn a_large_body_on_a_full_disk_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
-    let large: Vec<u8> = (0..1_000_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+    let (vault, mut writer) = open(dir.path()).unwrap();
+    let large: Vec<u8> =
+        (0..1_000_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
     vault.core.disk.faults.full.store(true, SeqCst);
     assert!(matches!(vault.put_octets(item(1, "spam"), &large), Err(VaultError::NoSpace(_))));
     assert!(files(&dir.path().join("vault/incoming")).is_empty());
@@ -60,7 +61,7 @@ fn a_large_body_on_a_full_disk_leaves_nothing() {
 #[test]
 fn a_flush_that_fails_gives_the_segment_up() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     vault.core.disk.faults.ill.store(true, SeqCst);
     assert!(matches!(put(&vault, 1, "spam"), Err(VaultError::Io { step: "flush", .. })));
@@ -78,14 +79,14 @@ fn a_flush_that_fails_gives_the_segment_up() {
     wait_for("the old segment goes", || files(&dir.path().join("vault/journal")).len() == 1);
     writer.close();
     drop((vault, writer));
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     assert_eq!(agrees(&vault, dir.path()), sorted(right));
 }
 
 #[test]
 fn files_that_cannot_follow_are_told_bounded_and_caught_up_with() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     // A file where the folder of the item would be.
     let folder = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
     std::fs::write(&folder, b"x").unwrap();
@@ -116,24 +117,25 @@ fn files_that_cannot_follow_are_told_bounded_and_caught_up_with() {
 #[test]
 fn closing_with_files_that_cannot_follow_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
+    let (vault, mut writer) = open(dir.path()).unwrap();
     let folder = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
     std::fs::write(&folder, b"x").unwrap();
     put(&vault, 0, "spam").unwrap();
     release(&vault, id(0)).unwrap();
     writer.close();
     drop((vault, writer));
-    assert!(Vault::open(dir.path()).is_err(), "what is ours cannot be put into files");
+    assert!(open(dir.path()).is_err(), "what is ours cannot be put into files");
     std::fs::remove_file(&folder).unwrap();
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     assert_eq!(agrees(&vault, dir.path()), [(id(0), 2)]);
 }
 
 #[test]
 fn many_segments_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
-    let (vault, mut writer) = Vault::open(dir.path()).unwrap();
-    let mut noise: Vec<u8> = (0..225_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+    let (vault, mut writer) = open(dir.path()).unwrap();
+    let mut noise: Vec<u8> =
+        (0..225_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
     for n in 0..100 {
         noise[0] = n as u8;
         vault.put_octets(item(n, "spam"), &noise).unwrap().commit_blocking().unwrap();
@@ -143,7 +145,7 @@ fn many_segments_come_and_go() {
     assert!(std::fs::metadata(files(&dir.path().join("vault/journal")).remove(0)).unwrap().len() < 40 << 20);
     writer.close();
     drop((vault, writer));
-    let (vault, _writer) = Vault::open(dir.path()).unwrap();
+    let (vault, _writer) = open(dir.path()).unwrap();
     assert_eq!(agrees(&vault, dir.path()).len(), 100);
     // Places in time go on behind the last one.
     let last = (0..100).map(|n| vault.item(id(n)).unwrap().order).max().unwrap();

@@ -27,7 +27,8 @@ fn rate(faults: Faults, batch_max: usize) -> f64 {
                 tokio::spawn(async move {
                     while begun.elapsed() < length {
                         let n = next.fetch_add(1, SeqCst);
-                        let words = (0..).map(|w| format!("w{} ", (n ^ w).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 5000));
+                        let words = (0..)
+                            .map(|w| format!("w{} ", (n ^ w).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 5000));
                         let mut text = format!("Subject: {n}\r\n\r\n");
                         words.take(620).for_each(|word| text.push_str(&word));
                         let mut body = BodyWriter::new(Arc::clone(&budget));
@@ -45,7 +46,10 @@ fn rate(faults: Faults, batch_max: usize) -> f64 {
     let (items, seconds) = (next.load(SeqCst) as f64, begun.elapsed().as_secs_f64());
     let caught = Instant::now();
     assert!(vault.catch_up());
-    println!("  {items} items in {seconds:.2} s, files and index {:.2} s behind", caught.elapsed().as_secs_f64());
+    println!(
+        "  {items} items in {seconds:.2} s, files and index {:.2} s behind",
+        caught.elapsed().as_secs_f64()
+    );
     writer.close();
     items / seconds
 }
@@ -82,7 +86,9 @@ fn rebuilding_is_fast() {
     std::thread::scope(|scope| {
         for part in 0..8 {
             let vault = &vault;
-            scope.spawn(move || (part * items / 8..(part + 1) * items / 8).for_each(|n| drop(put(vault, n, "spam"))));
+            scope.spawn(move || {
+                (part * items / 8..(part + 1) * items / 8).for_each(|n| drop(put(vault, n, "spam")))
+            });
         }
     });
     assert!(vault.catch_up());

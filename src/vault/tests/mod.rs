@@ -63,8 +63,13 @@ fn faulty(faults: Faults) -> Disk {
     Disk { faults }
 }
 
+/// Without flushes: a process that dies takes nothing with it that was written.
+fn open(path: &Path) -> Result<(Arc<Vault>, VaultWriter), VaultError> {
+    open_on(path, Faults::default())
+}
+
 fn open_on(path: &Path, faults: Faults) -> Result<(Arc<Vault>, VaultWriter), VaultError> {
-    Vault::open_on(path, faulty(faults), 512)
+    Vault::open_on(path, faulty(Faults { lazy: true, ..faults }), 512)
 }
 
 /// Every file below a folder.
