@@ -10,7 +10,7 @@ use crate::downstream::{BoxStream, Dial, DialFuture, Limits, Pool};
 use crate::mail::Id;
 use crate::message::trace::TraceKey;
 use crate::query::{Query, Term, What};
-use crate::scan::{ScanFuture, ScanVerdict, Scanner};
+use crate::scan::{ScanFuture, ScanVerdict, Scanner, Scanners};
 use crate::store::StateDir;
 use crate::vault::{
     ClientView, EnvelopeView, HeaderView, Hold, Item, Line, RecipientView, Scope, SpoolCause, Vault, VaultWriter,
@@ -137,7 +137,7 @@ async fn until(stream: &mut DuplexStream, input: &mut Vec<u8>, end: &[u8]) -> Op
 }
 
 /// A scanner that says what stands in its cell.
-pub struct Told(pub &'static Mutex<ScanVerdict>);
+pub struct Told(pub Arc<Mutex<ScanVerdict>>);
 
 impl Scanner for Told {
     fn name(&self) -> &'static str {
@@ -154,8 +154,8 @@ pub struct TestWorld {
     pub policy: Mutex<Arc<Policy>>,
     pool: Arc<Pool>,
     pub now: AtomicI64,
-    pub scanned: &'static Mutex<ScanVerdict>,
-    scanners: &'static [&'static dyn Scanner],
+    pub scanned: Arc<Mutex<ScanVerdict>>,
+    scanners: Scanners,
     pub audit: Mutex<Vec<serde_json::Value>>,
 }
 
@@ -172,8 +172,8 @@ impl World for TestWorld {
         self.now.load(Ordering::SeqCst)
     }
 
-    fn scanners(&self) -> &'static [&'static dyn Scanner] {
-        self.scanners
+    fn scanners(&self) -> Scanners {
+        Arc::clone(&self.scanners)
     }
 
     fn audit(&self, line: serde_json::Value) {
@@ -202,9 +202,8 @@ impl Stage {
         let second = Duration::from_secs(5);
         let limits = Limits { connect: second, command: second, message: second, wait: second };
         let pool = Pool::new(config, Arc::new(server.clone()), None, limits);
-        let scanned: &'static Mutex<ScanVerdict> = Box::leak(Box::new(Mutex::new(ScanVerdict::Clean)));
-        let told: &'static Told = Box::leak(Box::new(Told(scanned)));
-        let scanners: &'static [&'static dyn Scanner] = Box::leak(vec![told as &dyn Scanner].into());
+        let scanned = Arc::new(Mutex::new(ScanVerdict::Clean));
+        let scanners: Scanners = Arc::new([Arc::new(Told(Arc::clone(&scanned)))]);
         let world = Arc::new(TestWorld {
             policy: Mutex::new(Arc::new(policy)),
             pool: Arc::new(pool),

@@ -326,3 +326,49 @@ async fn a_large_message_comes_in_pieces_that_fit_together() {
     }).collect();
     assert!(base64::engine::general_purpose::STANDARD.decode(text).unwrap() == message);
 }
+
+#[tokio::test]
+async fn summaries_are_given_back_or_sent_to_our_own_recipients() {
+    let stage = Stage::new();
+    for rcpt in ["bob@example.org", "carol@example.org", "somebody@elsewhere.example"] {
+        for _ in 0..2 {
+            let mut item = stage.item("spam", &[rcpt]);
+            item.header.subject = Some("<script>x</script>".into());
+            stage.put(item);
+        }
+    }
+    let ask = |send| Request::Digest { pick: folder("spam"), send };
+    let given = stage.ask(ask(false)).await;
+    let Some(Answer::Digests(given)) = given.last() else { panic!("{given:?}") };
+    assert_eq!(given.len(), 3);
+    assert!(given.iter().all(|s| s.items == 2 && s.rows.len() == 2 && !s.html.contains("<script>")));
+    let done = stage.done(ask(true)).await;
+    assert_eq!((done.changed, done.skipped[0].1), (2, 1));
+    let spooled = all(&stage, "spool");
+    assert_eq!(spooled.len(), 2);
+    for id in spooled {
+        stage.desk.attempt(id, false).await;
+    }
+    stage.script(|s| {
+        assert_eq!(s.heard, ["MAIL FROM:<>", "RCPT TO:<bob@example.org>", "MAIL FROM:<>", "RCPT TO:<carol@example.org>"]);
+        assert!(s.messages.iter().all(|m| m.contains("multipart/alternative") && m.lines().all(|l| l.len() <= 78)));
+    });
+}
+
+#[tokio::test]
+async fn figures_have_the_caps_of_the_rules_and_lists_their_bounds() {
+    let stage = Stage::new();
+    stage.many("spam", 20).await;
+    let said = stage.ask(Request::Stats {}).await;
+    let [Answer::Stats(stats)] = &said[..] else { panic!("{said:?}") };
+    let spam = stats.folders.iter().find(|f| f.folder == "spam").unwrap();
+    assert_eq!((spam.items, spam.max_items), (20, Some(1_000_000)));
+    assert!(spam.max_octets.is_some());
+    let page = crate::vault::PageRequest { rows: 0, ..Default::default() };
+    let said = stage.ask(Request::List { page }).await;
+    let [Answer::Page(page)] = &said[..] else { panic!("{said:?}") };
+    assert!(page.rows.len() == 1 && page.next.is_some());
+    let said = stage.ask(Request::Group { pick: folder("spam"), most: 0 }).await;
+    assert!(matches!(&said[..], [Answer::Groups { of: 20, .. }]), "{said:?}");
+    assert_eq!(stage.done(Request::Rebuild {}).await.changed, 20);
+}
