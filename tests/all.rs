@@ -15,6 +15,7 @@ mod dialogues;
 mod ends;
 mod harness;
 mod invariance;
+mod kept;
 mod lists;
 mod quarantine;
 mod records;

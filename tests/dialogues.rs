@@ -39,7 +39,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 const KEYWORDS: &str = "PIPELINING, SIZE 10485760, 8BITMIME, ENHANCEDSTATUSCODES, DSN, SMTPUTF8";
 
 /// A dialogue as it stands in its file.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Dialogue {
     pub name: String,
     head: String,

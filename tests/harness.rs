@@ -468,7 +468,7 @@ impl Harness {
     /// The messages that are ours, in the order in which they came.
     pub fn items(&self) -> Vec<Item> {
         let vault = &self.gateway.vault;
-        vault.catch_up();
+        assert!(vault.catch_up());
         let ids = vault.ids(&Query::default(), Scope::Everything, 0, 1000).unwrap();
         ids.into_iter().map(|(id, _)| vault.item(id).unwrap()).collect()
     }

@@ -246,3 +246,227 @@ fn hold(seen: &Seen<'_>) -> Hold {
 fn after(now_ms: i64, pause: Duration) -> i64 {
     now_ms.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Moment, Sources, parse_files};
+    use crate::verdict::{Direction, Fact, Folder, Source, Stage, Verdict};
+    use std::path::Path as FilePath;
+
+    const GATEWAY: &str = "hostname = \"mx.example.net\"\nstate_dir = \"/s\"\n\
+        listener = [{ name = \"in\", address = \"127.0.0.1:25\", direction = \"inbound\", downstream = \"mx\" }]\n\
+        downstream = [{ name = \"mx\", addresses = [\"127.0.0.1:2525\"] }]\n[relay]\ndomains = [\"example.net\"]\n";
+
+    fn policy() -> Policy {
+        let rules = "[spool]\nretry = [\"2s\", \"9s\"]\nexpire = \"1h\"\n[hold]\nretry = \"3s\"\nmax_age = \"4s\"\n";
+        let sources = Sources::of(&[("gateway.toml", GATEWAY), ("quarantine.toml", rules)]);
+        let (policy, problems) = parse_files(&sources, FilePath::new("/rules"), Moment::at(0));
+        policy.unwrap_or_else(|| panic!("{problems:?}"))
+    }
+
+    fn mail(line: &str) -> Mail {
+        match Command::parse(line.trim_end().as_bytes(), line.as_bytes()) {
+            Command::Mail(mail) => mail,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn found(id: &str, verdict: Verdict, tags: &[&str]) -> Finding {
+        let source = Source { file: "protocol.toml".into(), line: 12 };
+        Finding {
+            score_milli: 1500,
+            tags: tags.iter().map(|&tag| tag.into()).collect(),
+            ..Finding::new(id, Stage::Rcpt, verdict, source, format!("reason of {id}"))
+        }
+    }
+
+    struct Scene {
+        policy: Policy,
+        client: Client,
+        tls: Tls,
+        mail: Mail,
+        header: HeaderSummary,
+        findings: Vec<Finding>,
+    }
+
+    fn scene() -> Scene {
+        let keep = Verdict::Quarantine(Folder("spam".into()));
+        Scene {
+            policy: policy(),
+            client: Client {
+                ip: "192.0.2.7".parse().unwrap(),
+                port: 4711,
+                name: Fact::Known("mx.example.com".into()),
+                trusted: false,
+                may_relay: false,
+                balancer: false,
+            },
+            tls: Tls { version: "TLSv1.3", cipher: "AES".into() },
+            mail: mail("MAIL FROM:<a@example.com> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x+3D1 SIZE=99\r\n"),
+            header: HeaderSummary {
+                message_id: Some("1@example.com".into()),
+                subject: Some("one\u{7}two".into()),
+                from: Some("A <a@example.com>".into()),
+                ..HeaderSummary::default()
+            },
+            findings: vec![found("first", Verdict::Continue, &["x"]), found("rule", keep, &["x", "y"])],
+        }
+    }
+
+    impl Scene {
+        fn seen(&self) -> Seen<'_> {
+            let rcpt = |text: &'static str, path: &str| (text.as_bytes(), path.to_owned());
+            Seen {
+                id: "7F3K9QAB".parse().unwrap(),
+                session: "7F3K9QAC".parse().unwrap(),
+                now_ms: 1_000_000,
+                generation: 7,
+                policy: &self.policy,
+                listener: &self.policy.listeners[0],
+                client: &self.client,
+                helo: Some(b"he\xfflo"),
+                user: Some("anna"),
+                authenticated: true,
+                tls: Some(&self.tls),
+                mail: &self.mail,
+                mail_line: b"MAIL FROM:<a@example.com>\r\n",
+                recipients: vec![
+                    rcpt(
+                        "RCPT TO:<b@example.net> NOTIFY=failure,DELAY ORCPT=rfc822;b@example.net\r\n",
+                        "b@example.net",
+                    ),
+                    rcpt("RCPT TO:<c@example.net>\r\n", "c@example.net"),
+                ],
+                needs: &["8BITMIME", "DSN"],
+                header: Some(&self.header),
+                trace: b"Received: here\r\n".to_vec(),
+                findings: self.findings.iter().collect(),
+                decided: self.findings.get(1),
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_quarantined_message() {
+        let scene = scene();
+        let item = item(&scene.seen(), Purpose::Folder("spam"));
+        let finding = |id: &str, verdict: &str| FindingView {
+            id: id.into(),
+            verdict: verdict.into(),
+            file: "protocol.toml".into(),
+            line: 12,
+            text: format!("reason of {id}"),
+            told_only: false,
+        };
+        let want = Item {
+            id: "7F3K9QAB".parse().unwrap(),
+            version: 0,
+            order: 0,
+            folder: "spam".into(),
+            received_ms: 1_000_000,
+            rule: "rule".into(),
+            reason: "reason of rule".into(),
+            source: "protocol.toml:12".into(),
+            generation: 7,
+            copy: false,
+            size: 0,
+            digest: String::new(),
+            trace: Line(b"Received: here\r\n".to_vec()),
+            client: ClientView {
+                session: "7F3K9QAC".into(),
+                ip: Some("192.0.2.7".parse().unwrap()),
+                port: 4711,
+                name: Some("mx.example.com".into()),
+                helo: Some("he\\xFFlo".into()),
+                user: Some("anna".into()),
+                tls: Some("TLSv1.3 AES".into()),
+                listener: "in".into(),
+                direction: Some(Direction::Inbound),
+                downstream: "mx".into(),
+                answerable: true,
+            },
+            envelope: EnvelopeView {
+                from: "a@example.com".into(),
+                line: Line(b"MAIL FROM:<a@example.com>\r\n".to_vec()),
+                body: BodyKind::EightBit,
+                smtputf8: true,
+                requiretls: false,
+                needs: vec!["8BITMIME".into(), "DSN".into()],
+                ret_headers: true,
+                envid: Some("x+3D1".into()),
+            },
+            recipients: vec![
+                RecipientView {
+                    rcpt: "b@example.net".into(),
+                    line: Line(scene.seen().recipients[0].0.to_vec()),
+                    notify: Some("FAILURE,DELAY".into()),
+                    orcpt: Some("rfc822;b@example.net".into()),
+                },
+                RecipientView {
+                    rcpt: "c@example.net".into(),
+                    line: Line(b"RCPT TO:<c@example.net>\r\n".to_vec()),
+                    notify: None,
+                    orcpt: None,
+                },
+            ],
+            header: HeaderView {
+                message_id: Some("1@example.com".into()),
+                subject: Some("one\\x07two".into()),
+                from: Some("A <a@example.com>".into()),
+            },
+            findings: vec![finding("first", "continue"), finding("rule", "quarantine")],
+            score_milli: 3000,
+            tags: vec!["x".into(), "y".into()],
+            likeness: [0; 3],
+            spool: None,
+            hold: None,
+            trash: None,
+            history: Vec::new(),
+        };
+        assert_eq!(item, want);
+    }
+
+    #[test]
+    fn purposes_differ_in_what_is_to_be_done() {
+        let scene = scene();
+        let copy = item(&scene.seen(), Purpose::Copy("policy"));
+        assert_eq!((copy.folder.as_str(), copy.copy, copy.spool, copy.hold), ("policy", true, None, None));
+        let held = item(&scene.seen(), Purpose::Hold);
+        let hold = held.hold.unwrap();
+        assert_eq!(held.folder, "held");
+        assert_eq!((hold.scanner.as_str(), hold.scans, hold.next_ms, hold.told_ms), ("rule", 1, 1_003_000, 1_004_000));
+        assert_eq!(hold.last.unwrap().said, "reason of rule");
+        let seen = Seen { decided: None, ..scene.seen() };
+        let queued = item(&seen, Purpose::Outage);
+        let spool = queued.spool.unwrap();
+        assert_eq!((queued.folder.as_str(), queued.rule.as_str()), ("spool", ""));
+        assert_eq!(queued.reason, "the downstream could not be reached");
+        assert_eq!((spool.cause, spool.downstream.as_str(), spool.attempts), (SpoolCause::Outage, "mx", 0));
+        assert_eq!((spool.since_ms, spool.next_ms, spool.expires_ms), (1_000_000, 1_002_000, 4_600_000));
+        let to: Vec<_> = spool.deliveries.iter().map(|d| (d.rcpt.as_str(), d.progress, &d.line.0[..])).collect();
+        assert_eq!(to[0], ("b@example.net", Progress::Waiting, scene.seen().recipients[0].0));
+        assert_eq!(to[1].0, "c@example.net");
+    }
+
+    #[test]
+    fn who_may_be_told_is_who_proved_himself() {
+        let mut scene = scene();
+        scene.mail = mail("MAIL FROM:<>\r\n");
+        let stranger = |scene: &Scene| Seen { authenticated: false, ..scene.seen() }.then_item();
+        let item = stranger(&scene);
+        assert!(!item.client.answerable && item.client.user.is_none());
+        assert_eq!((item.envelope.from.as_str(), item.envelope.body), ("", BodyKind::SevenBit));
+        assert!(!item.envelope.ret_headers && item.envelope.envid.is_none());
+        scene.client.may_relay = true;
+        assert!(stranger(&scene).client.answerable);
+        scene.client.balancer = true;
+        assert!(!stranger(&scene).client.answerable, "it speaks for others");
+    }
+
+    impl Seen<'_> {
+        fn then_item(self) -> Item {
+            item(&self, Purpose::Folder("spam"))
+        }
+    }
+}

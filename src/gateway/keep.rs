@@ -175,6 +175,7 @@ impl Session {
             | VaultError::Damaged { .. }
             | VaultError::Io { .. }
             | VaultError::Index { .. }
+            | VaultError::Slow(_)
             | VaultError::Closed => catalogue::INTERNAL,
         }
     }
@@ -217,3 +218,59 @@ impl Transaction {
     }
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Moment, Sources, parse_files};
+    use crate::verdict::{Source, Stage, Verdict};
+    use std::path::Path;
+
+    fn finding(verdict: Verdict, copy: Option<&str>) -> Finding {
+        let found = Finding::new("t", Stage::Message, verdict, Source::built_in(), "");
+        Finding { copy: copy.map(|name| Folder(name.into())), ..found }
+    }
+
+    #[test]
+    fn copies_are_of_what_is_not_kept_anyway() {
+        let reject = || Verdict::Reject(catalogue::REJECTED.reply());
+        let kept = || Verdict::Quarantine(Folder("spam".into()));
+        for (findings, name, copy) in [
+            (vec![], "continue", None),
+            (vec![finding(reject(), Some("policy"))], "reject", Some("policy")),
+            (vec![finding(Verdict::Continue, Some("a")), finding(reject(), Some("b"))], "reject", Some("a")),
+            (vec![finding(Verdict::Continue, Some("a")), finding(kept(), None)], "quarantine", None),
+            (vec![finding(reject(), Some("a")).only_told(), finding(reject(), None)], "reject", None),
+        ] {
+            let decision = Decision::of(&findings);
+            assert_eq!(decision.decided.map_or("continue", |f| f.verdict.name()), name);
+            assert_eq!(decision.copy.as_ref().map(|folder| &*folder.0), copy);
+        }
+    }
+
+    #[test]
+    fn caps_of_folders_and_spool() {
+        let gateway = "hostname = \"mx.example.net\"\nstate_dir = \"/s\"\n\
+            listener = [{ name = \"in\", address = \"127.0.0.1:25\", direction = \"inbound\", downstream = \"mx\" }]\n\
+            downstream = [{ name = \"mx\", addresses = [\"127.0.0.1:2525\"] }]\n[relay]\ndomains = [\"example.net\"]\n";
+        let rules = "[[folder]]\nname = \"policy\"\nmax_messages = 2\nmax_bytes = \"1M\"\n\
+            [[folder]]\nname = \"spam\"\nmax_messages = 1\n[spool]\nmax_messages = 3\nmax_bytes = \"2M\"\n";
+        let sources = Sources::of(&[("gateway.toml", gateway), ("quarantine.toml", rules)]);
+        let (policy, problems) = parse_files(&sources, Path::new("/rules"), Moment::at(0));
+        let policy = policy.unwrap_or_else(|| panic!("{problems:?}"));
+        let mib = 1 << 20;
+        for (folder, have, octets, want) in [
+            ("policy", (1, 0), mib, true),
+            ("policy", (2, 0), 1, false),
+            ("policy", (1, 1), mib, false),
+            ("policy", (0, u64::MAX), u64::MAX, false),
+            ("spam", (9, 0), 1, true),
+            ("spool", (2, mib), mib, true),
+            ("spool", (3, 0), 1, false),
+            ("spool", (0, mib), mib + 1, false),
+            ("gone", (9, 9), 9, true),
+        ] {
+            assert_eq!(fits(&policy, folder, have, octets), want, "{folder} {have:?} {octets}");
+        }
+    }
+}
