@@ -222,16 +222,19 @@ impl Run<'_> {
         }
     }
 
-    /// The end.
-    pub(super) fn finish(self) -> Answer {
+    /// The end. Whoever looks at a list then sees what was done.
+    pub(super) async fn finish(self) -> Answer {
+        let vault = Arc::clone(&self.desk.vault);
+        // Where files and index cannot be written, what was done is durable all the same, and `status` says so.
+        let _ = blocking(move || vault.catch_up()).await;
         self.tally.finish()
     }
 
     /// The end of something that can be taken back by name.
-    pub(super) fn finish_batch(mut self, batch: String) -> Answer {
+    pub(super) async fn finish_batch(mut self, batch: String) -> Answer {
         let outcome = &mut self.tally.outcome;
         outcome.batch = Some(batch).filter(|_| outcome.changed > 0);
-        self.finish()
+        self.finish().await
     }
 }
 
