@@ -211,7 +211,7 @@ fn messages_are_listed_counted_found_and_shown() {
     assert!(!shown.contains('\x1b'), "{shown}");
     place.says(&["q", "show", "0000"], 1, &["there is no message"]);
     place.says(&["q", "stats"], 0, &["spam", "different bodies"]);
-    place.says(&["q", "group"], 0, &["of 2 messages"]);
+    place.says(&["q", "group"], 1, &["no two of 2 messages are near-identical"]);
 }
 
 #[test]
@@ -278,6 +278,7 @@ fn the_trash_gives_back_what_one_command_took() {
     place.says(&["q", "delete", "folder:spam"], 2, &["25 messages", "--yes does it"]);
     place.says(&["q", "delete", "folder:spam", "--dry-run"], 0, &["… and 15 more", "nothing was done"]);
     place.says(&["q", "count", "folder:spam"], 0, &["25 messages"]);
+    place.says(&["q", "group"], 0, &["25 x  buy now", "like:"]);
     let done = place.says(&["q", "delete", "folder:spam", "--yes"], 0, &["delete: 25 messages", "to undo: "]);
     place.says(&["q", "delete", "folder:spam"], 1, &["no message matches"]);
     place.says(&["q", "count", "state:trash"], 0, &["25 messages"]);
@@ -291,6 +292,11 @@ fn the_trash_gives_back_what_one_command_took() {
     place.says(&["q", "delete", "folder:virus", "--forever"], 0, &["delete: 1 message"]);
     place.says(&["q", "count", "folder:virus"], 1, &["0 messages"]);
     place.says(&["q", "delete"], 2, &["name the messages"]);
+    place.says(&["top", "--by", "sender", "x@bad.example", "--sweep", "delete"], 2, &["25 messages"]);
+    let sweep = ["top", "--by", "sender-domain", "bad.example", "--sweep", "move=policy", "--yes"];
+    place.says(&sweep, 0, &["move: 25 messages"]);
+    place.says(&["top", "--by", "ip", "192.0.2.8", "--sweep", "delete"], 1, &["no message matches"]);
+    place.says(&["top", "--sweep", "delete"], 2, &["SOURCE"]);
 }
 
 #[test]

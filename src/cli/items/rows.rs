@@ -2,7 +2,7 @@
 
 use super::ask::Asker;
 use super::terminal::{plain, width};
-use super::when::{ago, short};
+use super::when::{ago, short, shorter};
 use crate::cli::exit::{NOTHING, REFUSED};
 use crate::cli::out::{self, Ink, Paint, octets};
 use crate::desk::{Answer, Request};
@@ -11,12 +11,14 @@ use crate::query::{Query, State};
 use crate::vault::{Cursor, PageRequest, Row, Scope, Sort};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Below so many columns times are shorter.
+const NARROW: u16 = 120;
 /// Rows of one request at most.
 const ROWS_MAX: usize = 1000;
 
@@ -115,10 +117,18 @@ pub(in crate::cli) fn table(rows: &[Row], scope: Scope, paint: Paint, width: Opt
         }
     }
     table.set_header(titles(scope));
+    let narrow = width.is_some_and(|width| width < NARROW);
     for row in rows {
-        let mut cells = comfy_table::Row::from(cells(row, scope, now_ms));
+        let mut cells = comfy_table::Row::from(cells(row, scope, now_ms, narrow));
         cells.max_height(1);
         table.add_row(cells);
+    }
+    // Names and figures whole; texts give way.
+    for title in ["id", "received", "size", "done", "tries", "scans", "priority"] {
+        let at = titles(scope).iter().position(|t| *t == title);
+        if let Some(column) = at.and_then(|at| table.column_mut(at)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     let text = table.to_string();
     let mut out = String::with_capacity(text.len());
@@ -153,7 +163,7 @@ fn titles(scope: Scope) -> Vec<&'static str> {
     }
 }
 
-fn cells(row: &Row, scope: Scope, now_ms: i64) -> Vec<String> {
+fn cells(row: &Row, scope: Scope, now_ms: i64, narrow: bool) -> Vec<String> {
     let (id, size) = (row.id.to_string(), octets(row.size));
     let (from, to) = (sender(&row.from), recipients(row));
     let spool = row.spool.as_ref();
@@ -169,8 +179,13 @@ fn cells(row: &Row, scope: Scope, now_ms: i64) -> Vec<String> {
                     format!("{} ({})", row.folder, word(row.state))
                 }
             };
-            let why = if row.reason.is_empty() { plain(&row.rule) } else { plain(&row.reason) };
-            vec![id, short(row.received_ms), folder, from, to, plain(&row.subject), size, why]
+            let why = match (row.rule.as_str(), row.reason.as_str()) {
+                (rule, "") => plain(rule),
+                ("", reason) => plain(reason),
+                (rule, reason) => format!("{}: {}", plain(rule), plain(reason)),
+            };
+            let received = if narrow { shorter(row.received_ms) } else { short(row.received_ms) };
+            vec![id, received, folder, from, to, plain(&row.subject), size, why]
         }
         Scope::Spool => {
             let done = spool.map(|s| format!("{}/{}", s.delivered, s.total)).unwrap_or_default();
@@ -299,7 +314,7 @@ mod tests {
         assert!(!text.contains('\x1b') && text.contains("7F3K9QAB"), "{text}");
         let wide = table(&[row()], Scope::Quarantine, Paint::none(), None, 0);
         let line = wide.lines().nth(1).unwrap();
-        for part in ["7F3K9QAB", "<>", "bob@our.example +2", "your\\x1b[2J invoice", "2.0 KiB", "Eicar"] {
+        for part in ["7F3K9QAB", "<>", "bob@our.example +2", "your\\x1b[2J invoice", "2.0 KiB", "clamav: Eicar"] {
             assert!(line.contains(part), "{part}: {line}");
         }
     }

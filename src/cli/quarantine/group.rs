@@ -33,7 +33,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Err(asked::other_answer());
     };
     if groups.is_empty() {
-        eprintln!("portcullis: no message matches");
+        eprintln!("portcullis: {}", none(of));
         return Ok(NOTHING);
     }
     if options.json {
@@ -49,6 +49,14 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
     Ok(0)
 }
 
+fn none(of: u64) -> String {
+    match of {
+        0 => "no message matches".into(),
+        1 => "one message matches".into(),
+        _ => format!("no two of {of} messages are near-identical"),
+    }
+}
+
 fn text(groups: &[Group], of: u64, now: i64, paint: Paint) -> String {
     let mut out = String::new();
     for group in groups {
@@ -58,17 +66,21 @@ fn text(groups: &[Group], of: u64, now: i64, paint: Paint) -> String {
         let from = if sample.from.is_empty() { "<>".into() } else { plain(&sample.from) };
         let _ = writeln!(
             out,
-            "            {} senders (such as {from}), {} clients, {}, the last one {}",
-            group.senders,
-            group.clients,
+            "            {} (such as {from}), {}, {}, the last one {}",
+            many(group.senders, "sender"),
+            many(group.clients, "client"),
             octets(group.octets),
             ago(group.last_ms, now)
         );
         let _ = writeln!(out, "            {}", paint.ink(Ink::Faint, &format!("list, release or delete: like:{}", sample.id)));
     }
     let shown: u64 = groups.iter().map(|g| g.count).sum();
-    let _ = writeln!(out, "{} groups shown, {shown} of {of} messages", groups.len());
+    let _ = writeln!(out, "{} shown, {shown} of {of} messages", many(groups.len() as u64, "group"));
     out
+}
+
+fn many(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
