@@ -123,7 +123,7 @@ impl Briefs {
     /// The brief of a line that was read back.
     pub(super) fn add_record(&mut self, record: &Record<'_>) {
         let outcome = match record.kind {
-            Kind::Message if record.is_delivered() => Outcome::Delivered,
+            Kind::Message if record.is_taken() => Outcome::Delivered,
             Kind::Connection if &*record.end == "refused" => Outcome::Refused,
             Kind::Message | Kind::Connection | Kind::Refused | Kind::Other => Outcome::Other,
         };

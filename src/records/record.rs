@@ -176,6 +176,9 @@ pub struct Record<'a> {
     /// Something worth telling.
     #[serde(borrow)]
     pub note: Text<'a>,
+    /// The folder that it was taken into.
+    #[serde(borrow)]
+    pub folder: Text<'a>,
     /// How a session ended.
     #[serde(borrow)]
     pub end: Text<'a>,
@@ -327,10 +330,16 @@ impl<'a> Record<'a> {
         self.conduct.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
-    /// Whether a message was taken: the final reply is positive.
+    /// Whether a message was taken, downstream or into a folder of ours: the final reply is positive.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.kind == Kind::Message && self.reply.starts_with('2')
+    }
+
+    /// Whether the downstream took it.
     #[must_use]
     pub fn is_delivered(&self) -> bool {
-        self.kind == Kind::Message && self.reply.starts_with('2')
+        self.is_taken() && self.folder.is_empty()
     }
 
     /// Whether it was delivered and no check said a word against it.
