@@ -320,7 +320,8 @@ impl<'a> Run<'a> {
         let Run { harness, audit, items, .. } = self;
         let kept: Vec<String> = harness.items().iter().map(|i| serde_json::to_string(i).unwrap()).collect();
         for wanted in &items {
-            let found = kept.iter().any(|item| item.contains(wanted)) || (wanted == "nothing" && kept.is_empty());
+            let found =
+                kept.iter().any(|item| item.contains(wanted)) || (wanted == "nothing" && kept.is_empty());
             assert!(found, "no message that was kept has {wanted}:\n{}", kept.join("\n"));
         }
         let log = harness.audit();
@@ -427,6 +428,7 @@ fn escaped(octets: &[u8]) -> String {
 fn normal(text: &str) -> String {
     let mut text = cut(text, "[ref ", 8);
     text = cut(&text, "IDENT=", 8);
+    text = cut(&text, "Ok: queued as ", 8);
     if let Some(at) = text.find(" id ").filter(|&at| text.get(at + 12..at + 13) == Some(".")) {
         text.replace_range(at + 4..at + 23, "…");
     }

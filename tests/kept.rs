@@ -167,7 +167,8 @@ async fn mail_of_an_outage_arrives_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quarantined_message_is_what_came() {
-    let rules = "[[rule]]\nid = \"all\"\naction = \"quarantine\"\nfolder = \"spam\"\nsender = \"a@example.com\"\n";
+    let rules =
+        "[[rule]]\nid = \"all\"\naction = \"quarantine\"\nfolder = \"spam\"\nsender = \"a@example.com\"\n";
     let harness = harness(Keys { protocol: rules.into(), ..Keys::default() });
     harness.probe().await;
     let mut client = Client::connect(&harness).await;

@@ -237,7 +237,9 @@ impl<'a> Walk<'a> {
         let earlier = self.group.iter().filter_map(|group| group.by.clone()).filter(|_| !self.allowed);
         let all: Vec<Finding> = earlier.chain(findings.iter().cloned()).collect();
         let strongest = merge(&all).filter(|f| f.refuses() || f.keeps()).cloned();
-        let reply = strongest.as_ref().map(|f| f.verdict.refusal().cloned().unwrap_or_else(|| catalogue::TAKEN.reply()));
+        let reply = strongest
+            .as_ref()
+            .map(|f| f.verdict.refusal().cloned().unwrap_or_else(|| catalogue::TAKEN.reply()));
         let goes = Disposition::of(strongest.as_ref());
         self.steps.push(Step { stage: Stage::Message, recipient: None, findings, reply, goes });
         if let Some(decided) = strongest {

@@ -152,7 +152,9 @@ fn outcome_of(step: &Step) -> String {
     match (&step.reply, goes) {
         (Some(_), _) if step.findings.iter().any(Finding::is_silent) => "closed without a word".to_owned(),
         (Some(reply), _) if reply.is_refusal() => reply.to_log(),
-        (Some(reply), Some(goes)) if step.stage == Stage::Message => format!("{}, taken {goes}", reply.to_log()),
+        (Some(reply), Some(goes)) if step.stage == Stage::Message => {
+            format!("{}, taken {goes}", reply.to_log())
+        }
         (Some(reply), None) => reply.to_log(),
         (Some(reply), Some(goes)) => format!("{}; the message is taken {goes} at its end", reply.to_log()),
         (None, Some(goes)) => format!("passes; the message is taken {goes} at its end"),

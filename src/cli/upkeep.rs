@@ -10,8 +10,10 @@ const BEHIND: u64 = 1000;
 
 /// Rows: a name and words.
 pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str, String)> {
-    let VaultReport { items, spooled, held, damaged, damaged_count, behind: _, canary, troubles } = &status.vault;
-    let mut rows = vec![("quarantine", format!("{items} messages; {held} held, {spooled} wait to be delivered"))];
+    let VaultReport { items, spooled, held, damaged, damaged_count, behind: _, canary, troubles } =
+        &status.vault;
+    let mut rows =
+        vec![("quarantine", format!("{items} messages; {held} held, {spooled} wait to be delivered"))];
     let slow = slow_or_full(status, now);
     if !slow.is_empty() {
         rows.push(("slow or full", paint.ink(Ink::Warn, &slow.join("; "))));
@@ -44,7 +46,12 @@ fn slow_or_full(status: &Status, now: i64) -> Vec<String> {
         out.push(format!("{path} ({holds}) is {what}, {free} free, {}", for_time(*since_unix_ms)));
     }
     for near in &status.near_full {
-        out.push(format!("folder {} is {} % full {}", near.folder, near.percent, for_time(near.since_unix_ms)));
+        out.push(format!(
+            "folder {} is {} % full {}",
+            near.folder,
+            near.percent,
+            for_time(near.since_unix_ms)
+        ));
     }
     for pool in &status.downstreams {
         if let Some(reduced) = &pool.reduced {

@@ -127,7 +127,11 @@ impl Desk {
                 return Decision::Leave("it was taken out of the spool".into());
             };
             if std::mem::replace(&mut spool.in_doubt, true) {
-                item.happened(now, OURSELVES, "tried again although the last attempt may have arrived: may be delivered twice");
+                item.happened(
+                    now,
+                    OURSELVES,
+                    "tried again although the last attempt may have arrived: may be delivered twice",
+                );
             }
             Decision::Write
         });

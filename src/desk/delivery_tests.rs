@@ -30,12 +30,16 @@ async fn delivered_to_all_is_gone_with_trace_and_body_down() {
         assert_eq!(report.said, "delivered: 250 2.0.0 queued as X");
         assert!(stage.get(id).is_none());
         stage.script(|s| {
-            let lines = ["MAIL FROM:<sender@example.com>", "RCPT TO:<a@example.org>", "RCPT TO:<b@example.org>"];
+            let lines =
+                ["MAIL FROM:<sender@example.com>", "RCPT TO:<a@example.org>", "RCPT TO:<b@example.org>"];
             assert_eq!(s.heard, lines);
             assert_eq!(s.messages, ["Received: from x\r\nSubject: x\r\n\r\n.dot\r\nbody\r\n"]);
         });
         let audit = stage.world.audit.lock().unwrap();
-        assert_eq!((&audit[0]["type"], &audit[0]["to"][0]["result"]), (&"delivery".into(), &"delivered".into()));
+        assert_eq!(
+            (&audit[0]["type"], &audit[0]["to"][0]["result"]),
+            (&"delivery".into(), &"delivered".into())
+        );
     }
 }
 
@@ -112,7 +116,11 @@ async fn a_connection_lost_at_the_dot_is_in_doubt_and_says_so() {
     stage.script(|s| s.dot.push_back("451 4.0.0 x".into()));
     stage.desk.attempt(id, false).await;
     let item = stage.get(id).unwrap();
-    assert!(said(&item).contains("tried again although the last attempt may have arrived"), "{}", said(&item));
+    assert!(
+        said(&item).contains("tried again although the last attempt may have arrived"),
+        "{}",
+        said(&item)
+    );
     let audit = stage.world.audit.lock().unwrap();
     assert!(audit.iter().all(|line| line["note"] == "may be delivered twice"), "{audit:?}");
 }
@@ -150,9 +158,8 @@ async fn a_downstream_that_is_away_is_left_alone_and_everything_is_due_when_it_i
     let (stop, stopped) = tokio::sync::watch::channel(false);
     stage.rules(|p| p.quarantine.spool.concurrency = 1);
     let work = tokio::spawn(Arc::clone(&stage.desk).work(stopped));
-    let put_off = |stage: &Stage| {
-        ids.iter().all(|id| stage.get(*id).is_some_and(|i| i.spool.unwrap().attempts == 1))
-    };
+    let put_off =
+        |stage: &Stage| ids.iter().all(|id| stage.get(*id).is_some_and(|i| i.spool.unwrap().attempts == 1));
     while !put_off(&stage) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -263,14 +270,19 @@ async fn the_sender_is_told_where_it_may_be_and_the_admin_else() {
             (false, _) => assert_eq!(left.unwrap().folder, folder),
         }
         if report {
-            let stage_has = stage.desk.vault.ids(&self::folder("spool").query, Scope::Everything, i64::MIN, 9);
+            let stage_has =
+                stage.desk.vault.ids(&self::folder("spool").query, Scope::Everything, i64::MIN, 9);
             let dsn = stage_has.unwrap()[0].0;
             stage.desk.attempt(dsn, false).await;
             stage.script(|s| {
                 assert_eq!(s.heard[s.heard.len() - 2..], ["MAIL FROM:<>", "RCPT TO:<s@example.com>"]);
                 let text = s.messages.last().unwrap();
-                assert!(text.contains("Final-Recipient: rfc822; a@example.org") && text.contains("Status: 5.1.1"));
-                assert!(text.contains("X-Portcullis-Notice: gw.example.net") && text.starts_with("Received: "));
+                assert!(
+                    text.contains("Final-Recipient: rfc822; a@example.org") && text.contains("Status: 5.1.1")
+                );
+                assert!(
+                    text.contains("X-Portcullis-Notice: gw.example.net") && text.starts_with("Received: ")
+                );
             });
         }
     }

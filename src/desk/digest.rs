@@ -76,8 +76,7 @@ impl Desk {
     async fn summary(&self, query: &Query, rcpt: String, items: u64) -> Result<Summary, Refusal> {
         let mut query = query.clone();
         query.terms.push(Term { not: false, what: What::Rcpt(Text::Exact(rcpt.clone())) });
-        let page =
-            PageRequest { query, sort: Sort::Received, rows: ROWS_MAX, ..PageRequest::default() };
+        let page = PageRequest { query, sort: Sort::Received, rows: ROWS_MAX, ..PageRequest::default() };
         let vault = Arc::clone(&self.vault);
         let rows = blocking(move || vault.page(&page)).await??.rows;
         let policy = self.world.policy();

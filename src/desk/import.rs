@@ -58,7 +58,13 @@ impl Desk {
             let read = blocking(move || {
                 let mut piece = vec![0; READ];
                 let read = file.read(&mut piece);
-                (file, read.map(|n| { piece.truncate(n); piece }))
+                (
+                    file,
+                    read.map(|n| {
+                        piece.truncate(n);
+                        piece
+                    }),
+                )
             });
             let (again, piece) = read.await?;
             file = again;

@@ -114,10 +114,8 @@ impl Desk {
         }
         let (events, lost) = self.notices.take(now);
         let id = self.ids.next();
-        let lines: Vec<report::Line<'_>> = events
-            .iter()
-            .map(|e| report::Line { at_ms: e.at_ms, id: e.id, text: &e.text })
-            .collect();
+        let lines: Vec<report::Line<'_>> =
+            events.iter().map(|e| report::Line { at_ms: e.at_ms, id: e.id, text: &e.text }).collect();
         let text = report::notice(&policy.hostname, admin, id, now, &lines, lost);
         let sent = self.send_own(id, path.as_bytes(), admin, &self.notice_downstream(), &text).await;
         if sent.is_err() {

@@ -227,8 +227,7 @@ fn let_go(
     let more = if deliveries.len() > who.len() { " and others" } else { "" };
     let unscanned = if terms.unscanned { ", unscanned" } else { "" };
     let event = format!("{RELEASED} to {}{more}{unscanned}", who.join(", "));
-    let mut spool =
-        spool(SpoolCause::Released, deliveries, downstream, now_ms, &policy.quarantine.spool);
+    let mut spool = spool(SpoolCause::Released, deliveries, downstream, now_ms, &policy.quarantine.spool);
     spool.mark = mark(item, by, now_ms);
     if !to.is_empty() && !to.iter().all(|d| d.line.0.is_ascii()) && !item.envelope.smtputf8 {
         return Decision::Leave("the message came without SMTPUTF8: it cannot go to such a recipient".into());

@@ -151,9 +151,9 @@ impl Desk {
         let results = self.vault.change(changes).await;
         let gone = results.iter().filter(|r| r.is_ok()).count();
         // Somebody else was faster: the next round sees it as it is then. Everything else is an error.
-        let error = results.into_iter().find_map(|r| {
-            r.err().filter(|e| !matches!(e, VaultError::Conflict(_) | VaultError::Missing(_)))
-        });
+        let error = results
+            .into_iter()
+            .find_map(|r| r.err().filter(|e| !matches!(e, VaultError::Conflict(_) | VaultError::Missing(_))));
         match error {
             Some(error) => Err(error.into()),
             None => Ok(gone as u64),
@@ -166,10 +166,7 @@ impl Desk {
         let (mut items, mut octets) = (0, 0);
         for folder in &policy.quarantine.folders {
             let Some(keep) = folder.keep else { continue };
-            let what = [
-                What::Folder(folder.name.to_string()),
-                What::Age(Comparison::More, millis(keep)),
-            ];
+            let what = [What::Folder(folder.name.to_string()), What::Age(Comparison::More, millis(keep))];
             let terms = what.into_iter().map(|what| Term { not: false, what }).collect();
             let vault = Arc::clone(&self.vault);
             let scope = if &*folder.name == HELD { Scope::Held } else { Scope::Quarantine };

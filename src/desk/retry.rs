@@ -26,8 +26,7 @@ impl Desk {
         while let Some(items) = run.next().await? {
             let (now, policy) = (self.now_ms(), self.world.policy());
             let changed = run.apply(items, |item| due_now(item, reset, by, now, &policy)).await;
-            let (held, spooled): (Vec<Item>, Vec<Item>) =
-                changed.into_iter().partition(|i| i.hold.is_some());
+            let (held, spooled): (Vec<Item>, Vec<Item>) = changed.into_iter().partition(|i| i.hold.is_some());
             for item in held.into_iter().take(run.room()) {
                 let said = Box::pin(self.look_again(item.id, true)).await;
                 run.say(item.id, said);

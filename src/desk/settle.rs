@@ -68,7 +68,8 @@ impl Desk {
         }
         let Some((path, Path::Mailbox { .. })) = path_of(&item.envelope.line) else { return Ok(Vec::new()) };
         let wanted = |d: &&Delivery| {
-            rcpts.contains(&d.rcpt) && report::is_wanted(kind, view(item, d).and_then(|v| v.notify.as_deref()))
+            rcpts.contains(&d.rcpt)
+                && report::is_wanted(kind, view(item, d).and_then(|v| v.notify.as_deref()))
         };
         let deliveries: Vec<&Delivery> = spool.deliveries.iter().filter(wanted).collect();
         if deliveries.is_empty() || !self.may_send_one() {

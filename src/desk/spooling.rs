@@ -59,11 +59,8 @@ pub(super) fn path_of(line: &Line) -> Option<(&[u8], Path)> {
 
 /// Deliveries to the recipients of the envelope.
 pub(super) fn deliveries(recipients: &[RecipientView]) -> Vec<Delivery> {
-    let delivery = |r: &RecipientView| Delivery {
-        rcpt: r.rcpt.clone(),
-        line: r.line.clone(),
-        ..Delivery::default()
-    };
+    let delivery =
+        |r: &RecipientView| Delivery { rcpt: r.rcpt.clone(), line: r.line.clone(), ..Delivery::default() };
     recipients.iter().map(delivery).collect()
 }
 

@@ -13,7 +13,8 @@ use crate::query::{Query, Term, What};
 use crate::scan::{ScanFuture, ScanVerdict, Scanner, Scanners};
 use crate::store::StateDir;
 use crate::vault::{
-    ClientView, EnvelopeView, HeaderView, Hold, Item, Line, RecipientView, Scope, SpoolCause, Vault, VaultWriter,
+    ClientView, EnvelopeView, HeaderView, Hold, Item, Line, RecipientView, Scope, SpoolCause, Vault,
+    VaultWriter,
 };
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;

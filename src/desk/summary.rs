@@ -135,7 +135,8 @@ mod tests {
             assert!(!text.contains(bad), "{bad} in {text}");
         }
         let tags: Vec<&str> = text.split('<').skip(1).filter_map(|t| t.split(['>', ' ']).next()).collect();
-        let known = ["!DOCTYPE", "html", "head", "meta", "title", "body", "p", "br", "table", "tr", "th", "td"];
+        let known =
+            ["!DOCTYPE", "html", "head", "meta", "title", "body", "p", "br", "table", "tr", "th", "td"];
         assert!(tags.iter().all(|t| known.contains(&t.trim_start_matches('/'))), "{tags:?}");
     }
 

@@ -51,11 +51,8 @@ impl Desk {
         while !*stop.borrow() {
             while running.try_join_next().is_some() {}
             let policy = self.world.policy();
-            let together = if held {
-                policy.quarantine.hold.concurrency
-            } else {
-                policy.quarantine.spool.concurrency
-            };
+            let together =
+                if held { policy.quarantine.hold.concurrency } else { policy.quarantine.spool.concurrency };
             let room = together.max(1).saturating_sub(running.len());
             let mut pause = LOOK;
             if room > 0 {
@@ -76,12 +73,7 @@ impl Desk {
     }
 
     /// Begins what is due. Returns how long to wait if nothing happens.
-    async fn take_due(
-        self: &Arc<Self>,
-        held: bool,
-        room: usize,
-        running: &mut JoinSet<()>,
-    ) -> Duration {
+    async fn take_due(self: &Arc<Self>, held: bool, room: usize, running: &mut JoinSet<()>) -> Duration {
         let now = self.now_ms();
         let vault = Arc::clone(&self.vault);
         let due = blocking(move || vault.due(held, now, STEP)).await;
@@ -108,9 +100,8 @@ impl Desk {
             });
         }
         self.put_off(resting).await;
-        let until = next.map_or(LOOK, |next| {
-            Duration::from_millis(u64::try_from(next.saturating_sub(now)).unwrap_or(0))
-        });
+        let until = next
+            .map_or(LOOK, |next| Duration::from_millis(u64::try_from(next.saturating_sub(now)).unwrap_or(0)));
         if ids.is_empty() { until.clamp(LOOK_LEAST, LOOK) } else { LOOK_LEAST }
     }
 

@@ -170,7 +170,8 @@ fn text(parameters: &Parameters, keyword: &str) -> Option<String> {
 }
 
 fn header(summary: Option<&HeaderSummary>) -> HeaderView {
-    let clean = |text: &Option<String>| text.as_deref().map(|text| crate::mail::escape_at_most(text.as_bytes(), 200));
+    let clean =
+        |text: &Option<String>| text.as_deref().map(|text| crate::mail::escape_at_most(text.as_bytes(), 200));
     summary.map_or_else(HeaderView::default, |summary| HeaderView {
         message_id: clean(&summary.message_id),
         subject: clean(&summary.subject),
@@ -237,9 +238,7 @@ fn hold(seen: &Seen<'_>) -> Hold {
         scans: 1,
         next_ms: after(seen.now_ms, rules.retry),
         told_ms: after(seen.now_ms, rules.max_age),
-        last: seen
-            .decided
-            .map(|f| crate::vault::Attempt { at_ms: seen.now_ms, said: cut(&f.reason) }),
+        last: seen.decided.map(|f| crate::vault::Attempt { at_ms: seen.now_ms, said: cut(&f.reason) }),
     }
 }
 
@@ -259,7 +258,8 @@ mod tests {
         downstream = [{ name = \"mx\", addresses = [\"127.0.0.1:2525\"] }]\n[relay]\ndomains = [\"example.net\"]\n";
 
     fn policy() -> Policy {
-        let rules = "[spool]\nretry = [\"2s\", \"9s\"]\nexpire = \"1h\"\n[hold]\nretry = \"3s\"\nmax_age = \"4s\"\n";
+        let rules =
+            "[spool]\nretry = [\"2s\", \"9s\"]\nexpire = \"1h\"\n[hold]\nretry = \"3s\"\nmax_age = \"4s\"\n";
         let sources = Sources::of(&[("gateway.toml", GATEWAY), ("quarantine.toml", rules)]);
         let (policy, problems) = parse_files(&sources, FilePath::new("/rules"), Moment::at(0));
         policy.unwrap_or_else(|| panic!("{problems:?}"))
@@ -435,7 +435,10 @@ mod tests {
         let held = item(&scene.seen(), Purpose::Hold);
         let hold = held.hold.unwrap();
         assert_eq!(held.folder, "held");
-        assert_eq!((hold.scanner.as_str(), hold.scans, hold.next_ms, hold.told_ms), ("rule", 1, 1_003_000, 1_004_000));
+        assert_eq!(
+            (hold.scanner.as_str(), hold.scans, hold.next_ms, hold.told_ms),
+            ("rule", 1, 1_003_000, 1_004_000)
+        );
         assert_eq!(hold.last.unwrap().said, "reason of rule");
         let seen = Seen { decided: None, ..scene.seen() };
         let queued = item(&seen, Purpose::Outage);
@@ -444,7 +447,8 @@ mod tests {
         assert_eq!(queued.reason, "the downstream could not be reached");
         assert_eq!((spool.cause, spool.downstream.as_str(), spool.attempts), (SpoolCause::Outage, "mx", 0));
         assert_eq!((spool.since_ms, spool.next_ms, spool.expires_ms), (1_000_000, 1_002_000, 4_600_000));
-        let to: Vec<_> = spool.deliveries.iter().map(|d| (d.rcpt.as_str(), d.progress, &d.line.0[..])).collect();
+        let to: Vec<_> =
+            spool.deliveries.iter().map(|d| (d.rcpt.as_str(), d.progress, &d.line.0[..])).collect();
         assert_eq!(to[0], ("b@example.net", Progress::Waiting, scene.seen().recipients[0].0));
         assert_eq!(to[1].0, "c@example.net");
     }

@@ -126,7 +126,8 @@ impl Session {
     pub(super) fn group_of(&self, judged: &Judged) -> Group {
         let (allowed, transaction) = (self.standing.allowed || judged.allow, self.transaction.as_deref());
         let allowed = allowed || transaction.is_some_and(|t| t.allowed);
-        let earlier = self.standing.keeps.as_deref().into_iter().chain(transaction.iter().flat_map(|t| &t.keeps));
+        let earlier =
+            self.standing.keeps.as_deref().into_iter().chain(transaction.iter().flat_map(|t| &t.keeps));
         let found = kept(earlier.filter(|_| !allowed).chain(&judged.keep));
         Group::of(found.cloned())
     }

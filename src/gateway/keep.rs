@@ -218,7 +218,6 @@ impl Transaction {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,8 @@ pub fn quoted_printable(text: &str) -> String {
         while let Some(octet) = octets.next() {
             let octet = if octet.is_ascii_control() && octet != b'\t' { b'?' } else { octet };
             let last = octets.peek().is_none();
-            let plain = (octet.is_ascii_graphic() && octet != b'=') || (matches!(octet, b' ' | b'\t') && !last);
+            let plain =
+                (octet.is_ascii_graphic() && octet != b'=') || (matches!(octet, b' ' | b'\t') && !last);
             // A line that begins with a dot or with "From " is changed by some servers.
             let plain = plain && !(column == 0 && matches!(octet, b'.' | b'F'));
             let width = if plain { 1 } else { 3 };
@@ -36,7 +37,10 @@ pub fn quoted_printable(text: &str) -> String {
 /// Octets as printable ASCII; everything else becomes `?`, a tab stays.
 #[must_use]
 pub fn ascii(octets: &[u8]) -> String {
-    octets.iter().map(|&b| if b == b'\t' || (b' '..=b'~').contains(&b) { char::from(b) } else { '?' }).collect()
+    octets
+        .iter()
+        .map(|&b| if b == b'\t' || (b' '..=b'~').contains(&b) { char::from(b) } else { '?' })
+        .collect()
 }
 
 /// Text for the value of a header field: printable ASCII, at most 900 characters.

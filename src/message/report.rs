@@ -95,7 +95,9 @@ pub fn dsn(report: &Dsn<'_>) -> Vec<u8> {
     out.push_str("Content-Type: multipart/report; report-type=delivery-status;\r\n");
     out.push_str(&format!("\tboundary=\"{boundary}\"\r\n\r\n"));
     out.push_str(&format!("--{boundary}\r\n"));
-    out.push_str("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
+    out.push_str(
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+    );
     out.push_str(&quoted_printable(&words(report)));
     out.push_str(&format!("\r\n--{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n"));
     out.push_str(&status(report));
@@ -241,7 +243,9 @@ pub fn notice(host: &str, to: &str, id: Id, now_ms: i64, events: &[Line<'_>], lo
     let mut out = String::new();
     let subject = format!("Portcullis on {host}: {} events", events.len() as u64 + lost);
     head(&mut out, host, to, id, now_ms, &subject, "auto-generated");
-    out.push_str("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
+    out.push_str(
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+    );
     let mut text = String::from("What happened since the last digest:\n\n");
     if lost > 0 {
         text.push_str(&format!("{lost} older events had no room here; see the log.\n"));
@@ -258,14 +262,7 @@ pub fn notice(host: &str, to: &str, id: Id, now_ms: i64, events: &[Line<'_>], lo
 
 /// A message with the same said in two ways.
 #[must_use]
-pub fn summary(
-    host: &str,
-    to: &str,
-    id: Id,
-    now_ms: i64,
-    subject: &str,
-    [text, html]: [&str; 2],
-) -> Vec<u8> {
+pub fn summary(host: &str, to: &str, id: Id, now_ms: i64, subject: &str, [text, html]: [&str; 2]) -> Vec<u8> {
     let boundary = format!("=_summary_{id}");
     let mut out = String::with_capacity(text.len() + html.len() + 2048);
     head(&mut out, host, to, id, now_ms, subject, "auto-generated");
@@ -336,7 +333,9 @@ mod tests {
     #[test]
     fn what_does_not_pass_everywhere_goes_back_as_a_header() {
         let text = report(Kind::Failed, "550 no", "Subject: größe\r\n\r\nKörper\r\n".as_bytes());
-        assert!(text.contains("text/rfc822-headers") && text.contains("Subject: gr??") && !text.contains("rper"));
+        assert!(
+            text.contains("text/rfc822-headers") && text.contains("Subject: gr??") && !text.contains("rper")
+        );
         assert!(text.contains("Status: 5.0.0"));
         let long = format!("Subject: x\r\n\r\n{}\r\n", "a".repeat(2000));
         assert!(report(Kind::Failed, "550 no", long.as_bytes()).contains("text/rfc822-headers"));

@@ -59,9 +59,9 @@ fn finding(name: &str, on_error: OnError, verdict: ScanVerdict) -> Option<Findin
 #[cfg(test)]
 mod tests {
     use super::super::table::{PassEverything, ScanFuture, Scanners};
-    use Scripted::{Hangs, Panics, PanicsLater, Says};
     use super::*;
     use crate::body::{BodyWriter, Budget};
+    use Scripted::{Hangs, Panics, PanicsLater, Says};
     use std::time::Duration;
 
     struct Script(Scripted, OnError);

@@ -65,7 +65,6 @@ impl VaultError {
             Self::Index { path, what } => Self::Index { path: path.clone(), what: what.clone() },
             Self::Slow(most) => Self::Slow(*most),
             Self::Closed => Self::Closed,
-            Self::Slow(time) => Self::Slow(*time),
         }
     }
 }

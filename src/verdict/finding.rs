@@ -70,7 +70,9 @@ impl Verdict {
     pub fn keeps(&self) -> bool {
         match self {
             Self::Hold | Self::Quarantine(_) | Self::Discard => true,
-            Self::Continue | Self::Accept | Self::TempFail(_) | Self::Reject(_) | Self::Disconnect(_) => false,
+            Self::Continue | Self::Accept | Self::TempFail(_) | Self::Reject(_) | Self::Disconnect(_) => {
+                false
+            }
         }
     }
 

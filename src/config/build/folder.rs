@@ -26,7 +26,8 @@ pub fn build(tables: &[Table<'_>]) -> Vec<QuarantineFolder> {
     let mut names: Vec<Got<String>> = Vec::new();
     for table in tables {
         let name = name(table);
-        let known = name.as_ref().and_then(|name| folders.iter_mut().find(|folder| *folder.name == *name.value));
+        let known =
+            name.as_ref().and_then(|name| folders.iter_mut().find(|folder| *folder.name == *name.value));
         let mut spare = QuarantineFolder::named(name.as_ref().map_or("", |name| name.value.as_str()));
         match known {
             Some(folder) => change(table, folder),
@@ -109,7 +110,9 @@ fn users(table: &Table<'_>, items: &[Got<String>]) -> Vec<Box<str>> {
         let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'$' | b'@' | b'\\');
         if bare.is_empty() || bare.len() > USER_OCTETS_MAX || !bare.bytes().all(good) {
             let found = quoted(&item.value);
-            let message = format!("`release`: expected a user such as \"anna\" or a group such as \"@admins\", found {found}");
+            let message = format!(
+                "`release`: expected a user such as \"anna\" or a group such as \"@admins\", found {found}"
+            );
             table.sink.error(&item.span, message);
         } else {
             out.push(item.value.as_str().into());

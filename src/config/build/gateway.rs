@@ -3,7 +3,9 @@
 use super::common::{self, Surroundings};
 use super::{cross, dns, downstream, listener, relay, timeouts};
 use crate::config::file::{Document, Table};
-use crate::config::model::{AuditTarget, Limits, LoadedLists, Log, Policy, Protocol, Quarantine, Records, RuleTable};
+use crate::config::model::{
+    AuditTarget, Limits, LoadedLists, Log, Policy, Protocol, Quarantine, Records, RuleTable,
+};
 use crate::config::sink::Sink;
 use crate::config::value::quoted;
 use crate::rules::{Lists, NetSet, nearest};

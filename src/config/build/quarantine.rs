@@ -69,10 +69,16 @@ fn spool(table: &Table<'_>) -> SpoolRules {
 fn retry(table: &Table<'_>) -> Vec<Duration> {
     let list = table.list("retry");
     if list.given && list.value.is_empty() {
-        table.sink.error(&list.span, "`retry`: at least one pause is needed, for example [\"1m\", \"10m\", \"1h\"]");
+        table.sink.error(
+            &list.span,
+            "`retry`: at least one pause is needed, for example [\"1m\", \"10m\", \"1h\"]",
+        );
     }
     if list.value.len() > RETRIES_MAX {
-        let message = format!("`retry`: at most {RETRIES_MAX} pauses, found {}; the last one repeats", list.value.len());
+        let message = format!(
+            "`retry`: at most {RETRIES_MAX} pauses, found {}; the last one repeats",
+            list.value.len()
+        );
         table.sink.error(&list.span, message);
     }
     let mut out = Vec::with_capacity(list.value.len());
@@ -95,7 +101,9 @@ fn hold(table: &Table<'_>) -> HoldRules {
     let (retry, max_age) = (table.duration("retry"), table.duration("max_age"));
     if max_age.value < retry.value {
         let span = if max_age.given { &max_age.span } else { &retry.span };
-        table.sink.warning(span, "`max_age` is less than `retry`, so the admin is told before the second scan");
+        table
+            .sink
+            .warning(span, "`max_age` is less than `retry`, so the admin is told before the second scan");
     }
     let hold = HoldRules {
         retry: retry.value,
@@ -122,7 +130,8 @@ fn admin(table: &Table<'_>) -> Option<Box<str>> {
     let mailbox = Mailbox::parse(got.value.as_bytes());
     if mailbox.is_err() {
         let found = quoted(&got.value);
-        let message = format!("`admin`: expected an address such as \"postmaster@example.net\", found {found}");
+        let message =
+            format!("`admin`: expected an address such as \"postmaster@example.net\", found {found}");
         table.sink.error(&got.span, message);
         return None;
     }

@@ -77,7 +77,9 @@ fn folder(table: &Table<'_>, others: &Others<'_>, action: Option<&Got<RuleAction
             folder::known(table, "folder", others).map(|got| got.value)
         }
         Some(Got { value: RuleAction::Quarantine, span, .. }) => {
-            table.sink.error(span, "action = \"quarantine\" also needs `folder`, for example folder = \"policy\"");
+            table
+                .sink
+                .error(span, "action = \"quarantine\" also needs `folder`, for example folder = \"policy\"");
             None
         }
         Some(Got { value: RuleAction::Discard, .. }) if raw.is_some() => {
@@ -87,7 +89,10 @@ fn folder(table: &Table<'_>, others: &Others<'_>, action: Option<&Got<RuleAction
         }
         Some(_) => {
             if let Some(found) = raw {
-                table.sink.error(&found.span(), "`folder` is for rules with action = \"quarantine\"; `copy` keeps a copy");
+                table.sink.error(
+                    &found.span(),
+                    "`folder` is for rules with action = \"quarantine\"; `copy` keeps a copy",
+                );
             }
             None
         }
@@ -100,7 +105,10 @@ fn copy(table: &Table<'_>, others: &Others<'_>, action: Option<&Got<RuleAction>>
     let got = folder::known(table, "copy", others)?;
     match action.map(|got| got.value) {
         Some(RuleAction::Quarantine | RuleAction::Discard) => {
-            table.sink.error(&got.span, "`copy`: a rule with this action keeps the message anyway: take the line out");
+            table.sink.error(
+                &got.span,
+                "`copy`: a rule with this action keeps the message anyway: take the line out",
+            );
             None
         }
         Some(RuleAction::Hide) => {
@@ -209,7 +217,10 @@ fn replies(table: &Table<'_>, key: &Got<impl Sized>, name: &str, action: Option<
     match action.map(|got| got.value) {
         Some(RuleAction::Reject | RuleAction::Tempfail | RuleAction::Drop) | None => true,
         Some(RuleAction::Quarantine | RuleAction::Discard) => {
-            table.sink.error(&key.span, format!("`{name}`: the client hears 250: a rule with this action gives no reply"));
+            table.sink.error(
+                &key.span,
+                format!("`{name}`: the client hears 250: a rule with this action gives no reply"),
+            );
             false
         }
         Some(RuleAction::Accept | RuleAction::Hide | RuleAction::Continue) => {

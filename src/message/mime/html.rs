@@ -7,8 +7,30 @@ use mail_parser::decoders::html::add_html_token;
 const HIDDEN: [&str; 4] = ["script", "style", "template", "title"];
 /// Elements that begin a line.
 const BLOCKS: [&str; 24] = [
-    "p", "div", "br", "tr", "table", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "pre", "blockquote",
-    "section", "article", "header", "footer", "form", "center", "address",
+    "p",
+    "div",
+    "br",
+    "tr",
+    "table",
+    "li",
+    "ul",
+    "ol",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "pre",
+    "blockquote",
+    "section",
+    "article",
+    "header",
+    "footer",
+    "form",
+    "center",
+    "address",
 ];
 /// Longest address of a link that is shown, in characters.
 const LINK_CHARS_MAX: usize = 300;
@@ -222,8 +244,14 @@ mod tests {
     #[test]
     fn html_reads_as_text() {
         for (html, want) in [
-            ("<p>Hello  <b>you</b>,</p>\r\n<p>pay &amp; go&nbsp;on &#x263a; &bogus; a&b</p>", "Hello you,\n\npay & go on ☺ &bogus; a&b"),
-            ("click <a href=\"http://x.example/?a=1&amp;b\">here</a>.", "click here [http://x.example/?a=1&b]."),
+            (
+                "<p>Hello  <b>you</b>,</p>\r\n<p>pay &amp; go&nbsp;on &#x263a; &bogus; a&b</p>",
+                "Hello you,\n\npay & go on ☺ &bogus; a&b",
+            ),
+            (
+                "click <a href=\"http://x.example/?a=1&amp;b\">here</a>.",
+                "click here [http://x.example/?a=1&b].",
+            ),
             ("<a href='http://x.example'>http://x.example</a>", "http://x.example"),
             ("<a href=#top>up</a><a>b</a>", "upb"),
             ("a<script>alert('<b>')</script >b<STYLE>x{}</STYLE>c", "abc"),
@@ -244,7 +272,20 @@ mod tests {
 
     #[test]
     fn hostile_html_takes_linear_time() {
-        for piece in ["<", "<a href=\"", "<!--", "&", "<script", "<script>", "</", "<p", "a=", "<a =", "<b '", "<title></t"] {
+        for piece in [
+            "<",
+            "<a href=\"",
+            "<!--",
+            "&",
+            "<script",
+            "<script>",
+            "</",
+            "<p",
+            "a=",
+            "<a =",
+            "<b '",
+            "<title></t",
+        ] {
             let html = piece.repeat(1_000_000 / piece.len());
             let began = std::time::Instant::now();
             let text = to_text(&html);

@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn values_and_parameters_as_they_are_written() {
-        let field = Field::parse(b" Text/HTML (a \\) comment) ; charset=\"UTF-8\" ;; NAME=my file (1).pdf; x");
+        let field =
+            Field::parse(b" Text/HTML (a \\) comment) ; charset=\"UTF-8\" ;; NAME=my file (1).pdf; x");
         assert_eq!(field.value, "text/html");
         assert_eq!(field.text("charset").as_deref(), Some("UTF-8"));
         assert_eq!(field.text("name").as_deref(), Some("my file (1).pdf"));

@@ -112,13 +112,17 @@ impl fmt::Display for Problem {
             Wrong::NoBoundary => "it is a multipart without a boundary: not looked into",
             Wrong::NoParts => "it is a multipart without parts",
             Wrong::AfterEnd => "a boundary comes again after its end: what follows is not looked at",
-            Wrong::NearDelimiter => "a line begins as its boundary does and goes on: programs differ on whether it counts",
+            Wrong::NearDelimiter => {
+                "a line begins as its boundary does and goes on: programs differ on whether it counts"
+            }
             Wrong::TooDeep => "nested too deep: not looked into",
             Wrong::TooOftenEncoded => "an encoded message in encoded messages: not looked into",
             Wrong::TooManyParts => "too many parts: those that follow are not looked at",
             Wrong::LongHeader => "its header is too long: what is over 64 KiB is not looked at",
             Wrong::NoField => "a line of its header is no field",
-            Wrong::Twice => "a field or parameter of its type, encoding or name is there twice: the first one counts here",
+            Wrong::Twice => {
+                "a field or parameter of its type, encoding or name is there twice: the first one counts here"
+            }
             Wrong::BadType => "its type cannot be read: taken as text",
             Wrong::UnknownEncoding => "its encoding is unknown: shown as it is",
             Wrong::EncodedMultipart => "it has parts and claims to be encoded: that is ignored",

@@ -139,10 +139,13 @@ fn is_shown(structure: &Structure, part: &Part) -> bool {
     if part.kind != "text/html" {
         return true;
     }
-    let Some(alternative) = ancestor(structure, part, |kind| kind == "multipart/alternative") else { return true };
+    let Some(alternative) = ancestor(structure, part, |kind| kind == "multipart/alternative") else {
+        return true;
+    };
     let plain = |p: &&Part| p.kind == "text/plain" && !p.attachment && p.octets > 2;
     !structure.parts.iter().filter(plain).any(|p| {
-        ancestor(structure, p, |kind| kind == "multipart/alternative").is_some_and(|a| a.number == alternative.number)
+        ancestor(structure, p, |kind| kind == "multipart/alternative")
+            .is_some_and(|a| a.number == alternative.number)
     })
 }
 

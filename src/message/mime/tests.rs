@@ -20,7 +20,11 @@ fn shape(message: &str) -> String {
         .map(|p| {
             let body = Extract::whole(&structure, p.number, Take::Body, message.as_bytes()).unwrap();
             assert_eq!(body.len() as u64, p.octets, "part {}", p.number);
-            let body = if p.is_container() { String::new() } else { format!(" {:?}", String::from_utf8_lossy(&body)) };
+            let body = if p.is_container() {
+                String::new()
+            } else {
+                format!(" {:?}", String::from_utf8_lossy(&body))
+            };
             format!("{}.{} {}{body}", p.number, p.depth, p.kind)
         })
         .collect();
@@ -117,7 +121,8 @@ fn bounds_hold_and_are_said() {
     assert!(has(&deep, Wrong::TooDeep) && deep.parts.len() <= DEPTH_MAX as usize + 1);
     let deep = Walker::walk("Content-Type: message/rfc822\r\n\r\n".repeat(100_000).as_bytes());
     assert!(has(&deep, Wrong::TooDeep) && deep.parts.len() == DEPTH_MAX as usize + 1);
-    let many = format!("Content-Type: multipart/mixed; boundary=X\r\n\r\n{}", "--X\r\n\r\na\r\n".repeat(100_000));
+    let many =
+        format!("Content-Type: multipart/mixed; boundary=X\r\n\r\n{}", "--X\r\n\r\na\r\n".repeat(100_000));
     let many = Walker::walk(many.as_bytes());
     assert!(has(&many, Wrong::TooManyParts) && many.parts.len() == PARTS_MAX, "{}", many.parts.len());
     assert!(!has(&many, Wrong::MissingEnd));
@@ -132,7 +137,8 @@ fn bounds_hold_and_are_said() {
     let mut message = b"Subject: x\r\n\r\nx".to_vec();
     for _ in 0..6 {
         let text = base64::engine::general_purpose::STANDARD.encode(&message);
-        message = format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{text}").into_bytes();
+        message = format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{text}")
+            .into_bytes();
     }
     let encoded = Walker::walk(&message);
     assert!(has(&encoded, Wrong::TooOftenEncoded) && encoded.parts.len() == 4, "{encoded:?}");
@@ -142,7 +148,9 @@ fn bounds_hold_and_are_said() {
 #[test]
 fn hostile_messages_take_linear_time() {
     let boundaries: String = (0..20)
-        .map(|at| format!("Content-Type: multipart/mixed; boundary={}{at}\r\n\r\n--{0}{at}\r\n", "y".repeat(190)))
+        .map(|at| {
+            format!("Content-Type: multipart/mixed; boundary={}{at}\r\n\r\n--{0}{at}\r\n", "y".repeat(190))
+        })
         .collect();
     let almost = format!("--{}zz\r\n", "y".repeat(190));
     for message in [
@@ -168,7 +176,8 @@ fn hostile_messages_take_linear_time() {
 
 #[test]
 fn people_read_the_plain_text_else_the_html() {
-    let html = "Content-Type: text/html; charset=utf-8\r\n\r\n<p>rich <a href=\"http://x.example\">link</a></p>\r\n";
+    let html =
+        "Content-Type: text/html; charset=utf-8\r\n\r\n<p>rich <a href=\"http://x.example\">link</a></p>\r\n";
     let read = |message: &str| Reader::read(&Walker::walk(message.as_bytes()), message.as_bytes()).text;
     assert_eq!(read(html), "rich link [http://x.example]");
     let both = format!(

@@ -404,8 +404,7 @@ impl Walker {
             self.found.wrong(number, Wrong::TooManyParts);
             return None;
         }
-        let base =
-            Base { parts, depth: depth + 1, within: Some(number), encoded: self.base.encoded + 1 };
+        let base = Base { parts, depth: depth + 1, within: Some(number), encoded: self.base.encoded + 1 };
         Some(Walker::based(base))
     }
 

@@ -12,7 +12,9 @@ pub(super) fn text(octets: &[u8], charset: Option<&[u8]>) -> String {
         return text.to_owned();
     }
     let decoder = if is_utf8 { None } else { charset_decoder(claimed) };
-    match decoder.or_else(|| if is_utf8 && !claimed.is_empty() { None } else { charset_decoder(b"windows-1252") }) {
+    match decoder
+        .or_else(|| if is_utf8 && !claimed.is_empty() { None } else { charset_decoder(b"windows-1252") })
+    {
         Some(decode) if std::str::from_utf8(octets).is_err() || decoder.is_some() => decode(octets),
         _ => String::from_utf8_lossy(octets).into_owned(),
     }
