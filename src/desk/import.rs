@@ -225,8 +225,7 @@ async fn open(path: &str) -> Result<File, Refusal> {
 
 fn tell(ticket: &Ticket, tally: &Tally, answers: &Sender<Answer>) {
     ticket.running().at(tally.outcome.changed);
-    // A piece takes a while to be kept: this is no flood.
-    let _ = answers.try_send(Answer::Progress(ticket.job()));
+    ticket.tell(answers);
 }
 
 /// The envelope, as far as the header says it.

@@ -195,6 +195,6 @@ fn is_cancelled(job: Option<(&Ticket, &Sender<Answer>)>) -> bool {
 fn progress(job: Option<(&Ticket, &Sender<Answer>)>, done: u64) {
     if let Some((ticket, answers)) = job {
         ticket.running().at(done);
-        let _ = answers.try_send(Answer::Progress(ticket.job()));
+        ticket.tell(answers);
     }
 }

@@ -240,7 +240,7 @@ async fn the_admin_gets_one_digest_in_a_period_and_nobody_nothing() {
     assert_eq!(notices.len(), 1);
     stage.desk.attempt(notices[0], false).await;
     stage.script(|s| {
-        let text = s.messages.last().unwrap();
+        let text = s.messages.last().unwrap().replace("=\r\n", "");
         assert_eq!(s.heard.last().unwrap(), "RCPT TO:<root@example.org>");
         assert!(text.contains("1 events") && text.contains("not delivered: from sender@example.com"), "{text}");
         assert!(!text.contains("\r\nBcc") && !text.contains('\u{1b}') && text.is_ascii(), "{text}");
@@ -312,6 +312,24 @@ async fn show_and_parts_give_what_came() {
     assert!(stage.refused(Request::Part { id: id.to_string(), part: 9, header_only: false }).await.contains("no part 9"));
     assert!(stage.refused(Request::Show { id: "0000".into() }).await.contains("there is no message 0000"));
     assert!(stage.refused(Request::Show { id: "!".into() }).await.contains("is no reference"));
+}
+
+#[tokio::test]
+async fn a_beginning_that_several_have_names_them() {
+    let stage = Stage::new();
+    for id in ["ABCD0001", "ABCD0002", "ABCE0001"] {
+        let mut item = stage.item("spam", &["a@example.org"]);
+        item.id = id.parse().unwrap();
+        stage.put(item);
+    }
+    let text = stage.refused(Request::Show { id: "abcd".into() }).await;
+    assert_eq!(text, "ABCD may be ABCD0001, ABCD0002: type more of it");
+    let shown = stage.ask(Request::Show { id: "abce".into() }).await;
+    assert!(matches!(&shown[..], [Answer::Shown(s)] if s.item.id.to_string() == "ABCE0001"), "{shown:?}");
+    // By the reference of its session too.
+    let session = stage.get("ABCE0001".parse().unwrap()).unwrap().client.session;
+    let shown = stage.ask(Request::Show { id: session }).await;
+    assert!(matches!(&shown[..], [Answer::Shown(s)] if s.item.id.to_string() == "ABCE0001"), "{shown:?}");
 }
 
 #[tokio::test]
