@@ -30,6 +30,7 @@ mod run;
 mod spool;
 mod state_dir;
 mod status;
+mod sweep;
 mod systemd;
 mod test;
 mod throttles;

@@ -4,18 +4,20 @@
 use crate::body::Budget;
 use crate::cli::daemon;
 use crate::cli::exit::{REFUSED, UNREACHABLE};
-use crate::config::model::Policy;
+use crate::config::model::{AuditTarget, Policy};
 use crate::desk::{Answer, Desk, Request, World};
 use crate::downstream::{Dial, Pool, TcpDial};
-use crate::gateway::{load_rules, make_pool};
+use crate::gateway::audit::{Audit, AuditWriter};
+use crate::gateway::{Generation, load_rules};
 use crate::message::trace::TraceKey;
+use crate::scan::Scanners;
 use crate::store::{LockError, StateDir, StateLock};
 use crate::vault::{Vault, VaultWriter};
 use nix::unistd::{Uid, User};
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -31,24 +33,36 @@ const ANSWERS_WAITING: usize = 16;
 pub(super) struct Offline {
     desk: Arc<Desk>,
     runtime: Runtime,
-    writer: Mutex<VaultWriter>,
+    writer: VaultWriter,
+    audit: Option<AuditWriter>,
     by: String,
     _lock: StateLock,
 }
 
-/// Rules that do not change, and downstreams by them.
+/// Rules that do not change, and what runs by them.
 struct Rules {
-    policy: Arc<Policy>,
-    pools: Vec<Arc<Pool>>,
+    generation: Generation,
+    /// `None` where the log is standard output, which is the command's own.
+    audit: Option<Audit>,
 }
 
 impl World for Rules {
     fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy)
+        Arc::clone(&self.generation.policy)
     }
 
     fn pool(&self, downstream: &str) -> Option<Arc<Pool>> {
-        self.pools.iter().find(|pool| *pool.config().name == *downstream).map(Arc::clone)
+        self.generation.pools.iter().find(|pool| *pool.config().name == *downstream).map(Arc::clone)
+    }
+
+    fn scanners(&self) -> Scanners {
+        Arc::clone(&self.generation.scanners)
+    }
+
+    fn audit(&self, line: serde_json::Value) {
+        if let Some(audit) = &self.audit {
+            audit.line(&line);
+        }
     }
 }
 
@@ -61,7 +75,9 @@ impl Offline {
         let (policy, problems) = load_rules(rules, None);
         let Some(policy) = policy else {
             problems.iter().filter(|p| p.is_error()).for_each(|problem| eprintln!("{problem}"));
-            eprintln!("portcullis: no gateway runs, and with these mistakes in its rules nothing can be done in its place");
+            eprintln!(
+                "portcullis: no gateway runs, and with these mistakes in its rules nothing can be done in its place"
+            );
             return Err(REFUSED.into());
         };
         // Before the privileges go: who asks.
@@ -69,7 +85,9 @@ impl Offline {
         let lock = match StateLock::acquire(&policy.state_dir) {
             Ok(lock) => lock,
             Err(error @ LockError::Held { .. }) => {
-                eprintln!("portcullis: the gateway does not answer at its socket, and nobody else may work there: {error}");
+                eprintln!(
+                    "portcullis: the gateway does not answer at its socket, and nobody else may work there: {error}"
+                );
                 return Err(UNREACHABLE.into());
             }
             Err(LockError::File(error)) => return Err(refused(&error)),
@@ -78,25 +96,32 @@ impl Offline {
     }
 
     fn with(policy: Policy, rules: &Path, lock: StateLock, by: String) -> Result<Self, Box<dyn Error>> {
+        // Files of TLS are read while we still may.
         let dial: Arc<dyn Dial> = Arc::new(TcpDial);
-        let policy = Arc::new(policy);
-        let pools = policy.downstreams.iter().map(|d| make_pool(d, &policy.timeouts, &dial).map(Arc::new));
-        let pools = pools.collect::<Result<Vec<_>, _>>()?;
+        let generation = Generation::build(Arc::new(policy), None, &dial)?;
+        let policy = Arc::clone(&generation.policy);
         let rules_dir = std::path::absolute(rules)?;
         daemon::drop_privileges(&policy)?;
         let state = StateDir::open(&policy.state_dir)?;
         let (vault, writer) = Vault::open(&policy.state_dir)?;
         let budget = Budget::new(policy.memory_octets, policy.disk_octets, state.tmp());
-        let world = Arc::new(Rules { policy, pools });
+        let (audit, audit_writer) = match &policy.audit {
+            AuditTarget::Stdout => (None, None),
+            AuditTarget::File(_) => {
+                let (audit, writer) = Audit::open(policy.audit.clone(), None)?;
+                (Some(audit), Some(writer))
+            }
+        };
+        let world = Arc::new(Rules { generation, audit });
         let runtime = daemon::runtime()?;
-        let desk =
-            Desk::new(vault, world, budget, state.ids(), TraceKey::new(state.trace_key()), rules_dir);
-        Ok(Self { desk, runtime, writer: Mutex::new(writer), by, _lock: lock })
+        let desk = Desk::new(vault, world, budget, state.ids(), TraceKey::new(state.trace_key()), rules_dir);
+        Ok(Self { desk, runtime, writer, audit: audit_writer, by, _lock: lock })
     }
 
     /// Serves one request. What it asked to be delivered or scanned is tried once.
     pub(super) fn ask(&self, request: Request, take: &mut dyn FnMut(Answer)) {
-        let delivers = matches!(request, Request::Release { .. } | Request::Try { .. } | Request::Rescan { .. });
+        let delivers =
+            matches!(request, Request::Release { .. } | Request::Try { .. } | Request::Rescan { .. });
         let desk = Arc::clone(&self.desk);
         self.runtime.block_on(async {
             let (answers, mut taken) = mpsc::channel(ANSWERS_WAITING);
@@ -139,7 +164,10 @@ async fn is_due(desk: &Arc<Desk>) -> bool {
 
 impl Drop for Offline {
     fn drop(&mut self) {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).close();
+        self.writer.close();
+        if let Some(audit) = &mut self.audit {
+            audit.close();
+        }
     }
 }
 

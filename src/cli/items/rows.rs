@@ -2,7 +2,7 @@
 
 use super::ask::Asker;
 use super::terminal::{plain, width};
-use super::when::{ago, short};
+use super::when::{ago, short, shorter};
 use crate::cli::exit::{NOTHING, REFUSED};
 use crate::cli::out::{self, Ink, Paint, octets};
 use crate::desk::{Answer, Request};
@@ -11,12 +11,14 @@ use crate::query::{Query, State};
 use crate::vault::{Cursor, PageRequest, Row, Scope, Sort};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// Below so many columns times are shorter.
+const NARROW: u16 = 120;
 /// Rows of one request at most.
 const ROWS_MAX: usize = 1000;
 
@@ -102,7 +104,13 @@ pub(in crate::cli) fn json_row(row: &Row) -> JsonRow<'_> {
 }
 
 /// A page as a table. `scope` says which columns are of interest.
-pub(in crate::cli) fn table(rows: &[Row], scope: Scope, paint: Paint, width: Option<u16>, now_ms: i64) -> String {
+pub(in crate::cli) fn table(
+    rows: &[Row],
+    scope: Scope,
+    paint: Paint,
+    width: Option<u16>,
+    now_ms: i64,
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     match width {
@@ -115,10 +123,18 @@ pub(in crate::cli) fn table(rows: &[Row], scope: Scope, paint: Paint, width: Opt
         }
     }
     table.set_header(titles(scope));
+    let narrow = width.is_some_and(|width| width < NARROW);
     for row in rows {
-        let mut cells = comfy_table::Row::from(cells(row, scope, now_ms));
+        let mut cells = comfy_table::Row::from(cells(row, scope, now_ms, narrow));
         cells.max_height(1);
         table.add_row(cells);
+    }
+    // Names and figures whole; texts give way.
+    for title in ["id", "received", "size", "done", "tries", "scans", "priority"] {
+        let at = titles(scope).iter().position(|t| *t == title);
+        if let Some(column) = at.and_then(|at| table.column_mut(at)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     let text = table.to_string();
     let mut out = String::with_capacity(text.len());
@@ -148,29 +164,42 @@ fn titles(scope: Scope) -> Vec<&'static str> {
         Scope::Quarantine | Scope::Everything => {
             vec!["id", "received", "folder", "from", "to", "subject", "size", "why"]
         }
-        Scope::Spool => vec!["id", "from", "to", "done", "size", "tries", "waits", "priority", "status", "next", "last"],
+        Scope::Spool => {
+            vec!["id", "from", "to", "done", "size", "tries", "waits", "priority", "status", "next", "last"]
+        }
         Scope::Held => vec!["id", "from", "to", "subject", "size", "scans", "held", "next", "last"],
     }
 }
 
-fn cells(row: &Row, scope: Scope, now_ms: i64) -> Vec<String> {
+fn cells(row: &Row, scope: Scope, now_ms: i64, narrow: bool) -> Vec<String> {
     let (id, size) = (row.id.to_string(), octets(row.size));
     let (from, to) = (sender(&row.from), recipients(row));
     let spool = row.spool.as_ref();
     let last = spool.map(|s| plain(&s.last)).unwrap_or_default();
     let next = spool.map(|s| ago(s.next_ms, now_ms)).unwrap_or_default();
-    let since = spool.map(|s| ago(s.since_ms, now_ms).trim_end_matches(" ago").to_owned()).unwrap_or_default();
+    let since =
+        spool.map(|s| ago(s.since_ms, now_ms).trim_end_matches(" ago").to_owned()).unwrap_or_default();
     let attempts = spool.map(|s| s.attempts.to_string()).unwrap_or_default();
     match scope {
         Scope::Quarantine | Scope::Everything => {
             let folder = match row.state {
                 State::Kept => row.folder.clone(),
-                State::Held | State::Spooled | State::Released | State::Failed | State::Trash | State::Copy => {
+                State::Held
+                | State::Spooled
+                | State::Released
+                | State::Failed
+                | State::Trash
+                | State::Copy => {
                     format!("{} ({})", row.folder, word(row.state))
                 }
             };
-            let why = if row.reason.is_empty() { plain(&row.rule) } else { plain(&row.reason) };
-            vec![id, short(row.received_ms), folder, from, to, plain(&row.subject), size, why]
+            let why = match (row.rule.as_str(), row.reason.as_str()) {
+                (rule, "") => plain(rule),
+                ("", reason) => plain(reason),
+                (rule, reason) => format!("{}: {}", plain(rule), plain(reason)),
+            };
+            let received = if narrow { shorter(row.received_ms) } else { short(row.received_ms) };
+            vec![id, received, folder, from, to, plain(&row.subject), size, why]
         }
         Scope::Spool => {
             let done = spool.map(|s| format!("{}/{}", s.delivered, s.total)).unwrap_or_default();
@@ -231,7 +260,12 @@ impl Paging {
 ///
 /// # Errors
 /// The exit code; standard error says why.
-pub(in crate::cli) fn list(rules: &Path, query: Query, scope: Scope, paging: &Paging) -> Result<u8, ExitCode> {
+pub(in crate::cli) fn list(
+    rules: &Path,
+    query: Query,
+    scope: Scope,
+    paging: &Paging,
+) -> Result<u8, ExitCode> {
     let mut page = paging.first(query, scope)?;
     let asker = Asker::find(rules)?;
     let mut left = usize::try_from(paging.rows).unwrap_or(usize::MAX);
@@ -299,7 +333,9 @@ mod tests {
         assert!(!text.contains('\x1b') && text.contains("7F3K9QAB"), "{text}");
         let wide = table(&[row()], Scope::Quarantine, Paint::none(), None, 0);
         let line = wide.lines().nth(1).unwrap();
-        for part in ["7F3K9QAB", "<>", "bob@our.example +2", "your\\x1b[2J invoice", "2.0 KiB", "Eicar"] {
+        for part in
+            ["7F3K9QAB", "<>", "bob@our.example +2", "your\\x1b[2J invoice", "2.0 KiB", "clamav: Eicar"]
+        {
             assert!(line.contains(part), "{part}: {line}");
         }
     }
@@ -307,7 +343,8 @@ mod tests {
     #[test]
     fn scripts_get_one_object_a_row() {
         let text = serde_json::to_string(&json_row(&row())).unwrap();
-        for part in [r#""id":"7F3K9QAB""#, r#""received":"1970-01-01T00:00:00.000Z""#, r#""ref":"7F3K9QAC""#] {
+        for part in [r#""id":"7F3K9QAB""#, r#""received":"1970-01-01T00:00:00.000Z""#, r#""ref":"7F3K9QAC""#]
+        {
             assert!(text.contains(part), "{text}");
         }
     }

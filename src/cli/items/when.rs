@@ -5,12 +5,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// `2026-11-21 10:00`
-pub(in crate::cli) fn short(ms: i64) -> String {
+pub(super) fn short(ms: i64) -> String {
     local(ms, "%Y-%m-%d %H:%M")
 }
 
+/// `Nov 21 10:00`
+pub(super) fn shorter(ms: i64) -> String {
+    local(ms, "%b %e %H:%M")
+}
+
 /// `2026-11-21 10:00:07 +01:00`
-pub(in crate::cli) fn moment(ms: i64) -> String {
+pub(super) fn moment(ms: i64) -> String {
     local(ms, "%Y-%m-%d %H:%M:%S %:z")
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Err(asked::other_answer());
     };
     if groups.is_empty() {
-        eprintln!("portcullis: no message matches");
+        eprintln!("portcullis: {}", none(of));
         return Ok(NOTHING);
     }
     if options.json {
@@ -49,26 +49,43 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
     Ok(0)
 }
 
+fn none(of: u64) -> String {
+    match of {
+        0 => "no message matches".into(),
+        1 => "one message matches".into(),
+        _ => format!("no two of {of} messages are near-identical"),
+    }
+}
+
 fn text(groups: &[Group], of: u64, now: i64, paint: Paint) -> String {
     let mut out = String::new();
     for group in groups {
         let sample = &group.sample;
-        let subject = if sample.subject.is_empty() { "(no subject)".to_owned() } else { plain(&sample.subject) };
+        let subject =
+            if sample.subject.is_empty() { "(no subject)".to_owned() } else { plain(&sample.subject) };
         let _ = writeln!(out, "{}  {subject}", paint.ink(Ink::Title, &format!("{:>8} x", group.count)));
         let from = if sample.from.is_empty() { "<>".into() } else { plain(&sample.from) };
         let _ = writeln!(
             out,
-            "            {} senders (such as {from}), {} clients, {}, the last one {}",
-            group.senders,
-            group.clients,
+            "            {} (such as {from}), {}, {}, the last one {}",
+            many(group.senders, "sender"),
+            many(group.clients, "client"),
             octets(group.octets),
             ago(group.last_ms, now)
         );
-        let _ = writeln!(out, "            {}", paint.ink(Ink::Faint, &format!("list, release or delete: like:{}", sample.id)));
+        let _ = writeln!(
+            out,
+            "            {}",
+            paint.ink(Ink::Faint, &format!("list, release or delete: like:{}", sample.id))
+        );
     }
     let shown: u64 = groups.iter().map(|g| g.count).sum();
-    let _ = writeln!(out, "{} groups shown, {shown} of {of} messages", groups.len());
+    let _ = writeln!(out, "{} shown, {shown} of {of} messages", many(groups.len() as u64, "group"));
     out
+}
+
+fn many(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -89,7 +106,12 @@ mod tests {
             sample: serde_json::from_str(sample).unwrap(),
         };
         let said = text(&[group], 5000, 60_000, Paint::none());
-        for part in ["    4000 x  buy\\x1b[2J", "7 senders (such as <>), 3 clients, 2.0 KiB", "like:7F3K9QAB", "4000 of 5000"] {
+        for part in [
+            "    4000 x  buy\\x1b[2J",
+            "7 senders (such as <>), 3 clients, 2.0 KiB",
+            "like:7F3K9QAB",
+            "4000 of 5000",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
     }

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 /// A folder that is full so soon is marked.
 const SOON_SECONDS: u64 = 3 * 86_400;
+/// One that is full in so many years is not worth a figure.
+const LONG_SECONDS: u64 = 5 * 365 * 86_400;
 /// Rules and days that are shown; JSON has all.
 const SHOWN: usize = 10;
 
@@ -86,7 +88,7 @@ fn cells(folder: &FolderStats, now: i64) -> [String; 8] {
         folder.trash.to_string(),
         folder.oldest_ms.map(|ms| ago(ms, now)).unwrap_or_default(),
         full(folder),
-        folder.seconds_to_full.map(duration).unwrap_or_default(),
+        folder.seconds_to_full.filter(|seconds| *seconds < LONG_SECONDS).map(duration).unwrap_or_default(),
     ]
 }
 
@@ -123,7 +125,18 @@ mod tests {
             disk_octets: 4096,
         };
         let said = text(&stats, 3_600_000, Paint::none());
-        for part in ["spam", "900", "1.0 GiB", "+50", "1 h ago", "90 %", "2 d", "dns-list", "2026-11-21  2.0 KiB", "12 different"] {
+        for part in [
+            "spam",
+            "900",
+            "1.0 GiB",
+            "+50",
+            "1 h ago",
+            "90 %",
+            "2 d",
+            "dns-list",
+            "2026-11-21  2.0 KiB",
+            "12 different",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
     }
