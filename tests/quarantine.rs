@@ -88,7 +88,12 @@ impl Place {
     /// Exit code, standard output, standard error.
     fn run(&self, words: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-        command.arg("--rules").arg(self.dir.path()).args(words).env("SUDO_USER", "someone").stdin(Stdio::null());
+        command
+            .arg("--rules")
+            .arg(self.dir.path())
+            .args(words)
+            .env("SUDO_USER", "someone")
+            .stdin(Stdio::null());
         let out = command.output().unwrap();
         let text = |octets| String::from_utf8(octets).unwrap();
         (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
@@ -166,7 +171,8 @@ fn messages_are_listed_counted_found_and_shown() {
     place.says(&["quarantine", "list"], 1, &["no message matches"]);
     let ids = place.keep(&[("spam", "ann@partner.example", INVOICE), ("spam", "x@bad.example", SPAM)]);
     let (invoice, spam) = (ids[0].to_string(), ids[1].to_string());
-    let text = place.says(&["quarantine", "list"], 0, &[&invoice, &spam, "your invoice", "too many words\\x1b[2J"]);
+    let text =
+        place.says(&["quarantine", "list"], 0, &[&invoice, &spam, "your invoice", "too many words\\x1b[2J"]);
     assert!(text.find(&spam) < text.find(&invoice) && !text.contains('\x1b'), "{text}");
     let text = place.says(&["q", "list", "from:@partner.example", "--json"], 0, &[]);
     let row: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
@@ -246,7 +252,10 @@ fn a_release_goes_downstream_with_its_envelope() {
     assert!(text.ends_with(INVOICE), "{text}");
     assert!(text.contains(&format!("X-Portcullis-Released: {id}; folder=spam")), "{text}");
     let list = fs::read_to_string(place.path("lists/allow.list")).unwrap();
-    assert!(list.contains("ann@partner.example; until=") && list.contains("note=\"our \\\"printer\\\"\""), "{list}");
+    assert!(
+        list.contains("ann@partner.example; until=") && list.contains("note=\"our \\\"printer\\\"\""),
+        "{list}"
+    );
     place.says(&["q", "show", &id], 0, &["delivered", "2.0.0 taken", "someone"]);
     // Once is enough.
     place.says(&["q", "release", &id], 2, &["left alone"]);

@@ -1,8 +1,8 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
 use super::{
-    bans, blocks, check, demo, doctor, explain, held, items, kick, lists, loops, quarantine, reload, rollback, run, spool, status,
-    test, throttles, top, who,
+    bans, blocks, check, demo, doctor, explain, held, items, kick, lists, loops, quarantine, reload,
+    rollback, run, spool, status, test, throttles, top, who,
 };
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};

@@ -32,7 +32,9 @@ pub(super) fn parse(text: &str) -> Result<Sweep, String> {
 /// Sweeps.
 pub(super) fn run(rules: &Path, by: By, source: &str, sweep: &Sweep, bulk: &Bulk) -> ExitCode {
     let Some(query) = query(by, source) else {
-        eprintln!("portcullis: {source:?} is none of the sources that --by tells apart: copy it from the table");
+        eprintln!(
+            "portcullis: {source:?} is none of the sources that --by tells apart: copy it from the table"
+        );
         return REFUSED.into();
     };
     let pick = Pick { query, scope: Scope::Everything, dry_run: false };
@@ -80,7 +82,11 @@ mod tests {
             (By::Sender, " ", None),
         ] {
             let got = query(by, source);
-            assert_eq!(got.as_ref().and_then(|q| q.terms.first()).map(|t| &t.what), want.as_ref(), "{source}");
+            assert_eq!(
+                got.as_ref().and_then(|q| q.terms.first()).map(|t| &t.what),
+                want.as_ref(),
+                "{source}"
+            );
             // Never everything, and nothing out of the trash.
             assert!(got.is_none_or(|q| q.terms.len() == 2 && q.terms[1].not));
         }

@@ -35,7 +35,8 @@ impl Counters {
     /// Serves a client.
     pub(super) async fn serve(&self, gateway: &Arc<Gateway>, request: Request, stream: &mut UnixStream) {
         let Ok(_place) = self.places.try_acquire() else {
-            let text = "too many commands work with messages at this moment: try again in a moment".to_owned();
+            let text =
+                "too many commands work with messages at this moment: try again in a moment".to_owned();
             let _ = say(stream, &Answer::Error(text)).await;
             return;
         };

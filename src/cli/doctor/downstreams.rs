@@ -46,7 +46,11 @@ pub(super) fn speak(report: &mut Report, pools: &[Pool]) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            report.bad("downstreams", format!("cannot be asked: {error}"), "see the limits of processes and open files");
+            report.bad(
+                "downstreams",
+                format!("cannot be asked: {error}"),
+                "see the limits of processes and open files",
+            );
             return;
         }
     };
@@ -58,7 +62,13 @@ pub(super) fn speak(report: &mut Report, pools: &[Pool]) {
             match runtime.block_on(Box::pin(pool.open(socket, None))) {
                 Ok(session) => {
                     let tls = if session.tls.is_some() { ", with TLS" } else { "" };
-                    report.ok("downstreams", format!("\"{name}\": {socket} greets and answers EHLO{tls} ({} ms)", began.elapsed().as_millis()));
+                    report.ok(
+                        "downstreams",
+                        format!(
+                            "\"{name}\": {socket} greets and answers EHLO{tls} ({} ms)",
+                            began.elapsed().as_millis()
+                        ),
+                    );
                     runtime.block_on(Box::pin(session.quit()));
                 }
                 Err(error) => {
@@ -91,7 +101,8 @@ fn fix(error: &DownstreamError, socket: SocketAddr, others: impl FnOnce(SocketAd
     match source.kind() {
         ErrorKind::PermissionDenied => return local.into(),
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-            return "there is no way to that address: is it right, and is the network up (`ip route get`)?".into();
+            return "there is no way to that address: is it right, and is the network up (`ip route get`)?"
+                .into();
         }
         _ => {}
     }
@@ -104,19 +115,26 @@ fn fix(error: &DownstreamError, socket: SocketAddr, others: impl FnOnce(SocketAd
             "antivirus or endpoint protection here"
         ),
         (ErrorKind::TimedOut, None) if answers => {
-            format!("that machine answers at other ports and swallows port {port}: a filter here or there blocks it")
+            format!(
+                "that machine answers at other ports and swallows port {port}: a filter here or there blocks it"
+            )
         }
         (ErrorKind::ConnectionRefused, Some(open)) => format!(
             "port {open} of that machine answers: either no mail server listens at {port}, or a local filter (antivirus, endpoint protection) refuses port {port}; `ss -ltn` there says which"
         ),
-        (ErrorKind::ConnectionRefused, None) => "start the mail server there, or correct `addresses` in gateway.toml".into(),
+        (ErrorKind::ConnectionRefused, None) => {
+            "start the mail server there, or correct `addresses` in gateway.toml".into()
+        }
         _ => "that machine does not answer at all: is the address right, does it run?".into(),
     }
 }
 
 fn try_others(socket: SocketAddr) -> Vec<Other> {
     let ports = OTHERS.iter().filter(|port| **port != socket.port());
-    let tries: Vec<_> = ports.map(|port| SocketAddr::new(socket.ip(), *port)).map(|at| thread::spawn(move || try_one(at))).collect();
+    let tries: Vec<_> = ports
+        .map(|port| SocketAddr::new(socket.ip(), *port))
+        .map(|at| thread::spawn(move || try_one(at)))
+        .collect();
     tries.into_iter().map(|t| t.join().unwrap_or(Other::Silent)).collect()
 }
 
@@ -146,8 +164,14 @@ pub(super) fn names(report: &mut Report, policy: &Policy) {
     };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     for server in servers {
-        let dns = Dns { servers: vec![server], timeout: policy.dns.timeout.min(QUESTION_LIMIT), ..policy.dns.clone() };
-        let (Ok(lookup), Ok(name)) = (Lookup::build(&dns, None, None), Domain::parse(policy.hostname.as_bytes())) else {
+        let dns = Dns {
+            servers: vec![server],
+            timeout: policy.dns.timeout.min(QUESTION_LIMIT),
+            ..policy.dns.clone()
+        };
+        let (Ok(lookup), Ok(name)) =
+            (Lookup::build(&dns, None, None), Domain::parse(policy.hostname.as_bytes()))
+        else {
             continue;
         };
         let began = Instant::now();
@@ -163,7 +187,11 @@ pub(super) fn names(report: &mut Report, policy: &Policy) {
         };
         let text = format!("name server {server} {trouble}");
         let fix = "is port 53 (UDP and TCP) open to it, and does it look names up for this machine?";
-        if needed { report.bad("names", text, fix) } else { report.warn("names", text + "; no rule needs it", fix) }
+        if needed {
+            report.bad("names", text, fix)
+        } else {
+            report.warn("names", text + "; no rule needs it", fix)
+        }
     }
 }
 
@@ -176,7 +204,11 @@ mod tests {
         let socket: SocketAddr = "192.0.2.1:25".parse().unwrap();
         let error = |kind: ErrorKind| DownstreamError::Connect { address: socket, source: kind.into() };
         for (kind, others, want) in [
-            (ErrorKind::TimedOut, vec![Other::Silent, Other::Open(443)], "port 443 of that machine answers and port 25 does not"),
+            (
+                ErrorKind::TimedOut,
+                vec![Other::Silent, Other::Open(443)],
+                "port 443 of that machine answers and port 25 does not",
+            ),
             (ErrorKind::TimedOut, vec![Other::Refused], "swallows port 25"),
             (ErrorKind::TimedOut, vec![Other::Silent], "does not answer at all"),
             (ErrorKind::ConnectionRefused, vec![Other::Open(22)], "a local filter (antivirus"),

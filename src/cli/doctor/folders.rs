@@ -7,7 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// Below the state directory; those that are there.
 const BELOW: [&str; 9] = [
-    "tmp", "vault", "vault/items", "vault/bodies", "vault/journal", "vault/incoming", "generations", "records",
+    "tmp",
+    "vault",
+    "vault/items",
+    "vault/bodies",
+    "vault/journal",
+    "vault/incoming",
+    "generations",
+    "records",
     "transcripts",
 ];
 

@@ -19,14 +19,21 @@ pub(super) fn certificates(report: &mut Report, policy: &Policy) {
         let (ListenerTls::Starttls(files) | ListenerTls::Implicit(files)) = &listener.tls else { continue };
         let name = &listener.name;
         match ServerTls::load(&files.certificate, &files.key) {
-            Err(error) => report.bad("certificates", format!("listener \"{name}\": {error}"), "the gateway does not start like this: put a matching certificate and key there"),
+            Err(error) => report.bad(
+                "certificates",
+                format!("listener \"{name}\": {error}"),
+                "the gateway does not start like this: put a matching certificate and key there",
+            ),
             Ok(tls) => match tls.warning(Timestamp::now()) {
                 Some(warning) => report.warn(
                     "certificates",
                     format!("listener \"{name}\": {warning}"),
                     format!("renew {}, then `portcullis reload`", files.certificate.display()),
                 ),
-                None => report.ok("certificates", format!("listener \"{name}\": {} is good for a while", files.certificate.display())),
+                None => report.ok(
+                    "certificates",
+                    format!("listener \"{name}\": {} is good for a while", files.certificate.display()),
+                ),
             },
         }
     }
@@ -53,9 +60,16 @@ fn free(report: &mut Report, listener: &Listener, around: &Around) {
         Ok(()) => report.ok("listeners", format!("\"{name}\": {address} can be bound")),
         Err(error) => {
             let fix = match error.kind() {
-                ErrorKind::AddrInUse => format!("find the program that has it (`ss -ltnp 'sport = :{}'`) and stop it, or choose another port", address.port()),
-                ErrorKind::PermissionDenied => "ports below 1024 need a start as root, or CAP_NET_BIND_SERVICE".into(),
-                ErrorKind::AddrNotAvailable => "this machine does not have that address: correct `address` in gateway.toml".into(),
+                ErrorKind::AddrInUse => format!(
+                    "find the program that has it (`ss -ltnp 'sport = :{}'`) and stop it, or choose another port",
+                    address.port()
+                ),
+                ErrorKind::PermissionDenied => {
+                    "ports below 1024 need a start as root, or CAP_NET_BIND_SERVICE".into()
+                }
+                ErrorKind::AddrNotAvailable => {
+                    "this machine does not have that address: correct `address` in gateway.toml".into()
+                }
                 _ => "see the error".into(),
             };
             report.bad("listeners", format!("\"{name}\": {error}"), fix);
@@ -94,7 +108,11 @@ fn greeted(report: &mut Report, listener: &Listener, policy: &Policy) {
             "something between us and that port speaks SMTP (a firewall's inspection, antivirus): switch it off for this port",
         );
     } else if greeting.is_empty() {
-        report.bad("listeners", format!("\"{name}\": {address} takes the connection and says nothing"), "the gateway hangs or is overloaded: see its log, and `portcullis status`");
+        report.bad(
+            "listeners",
+            format!("\"{name}\": {address} takes the connection and says nothing"),
+            "the gateway hangs or is overloaded: see its log, and `portcullis status`",
+        );
     } else {
         report.warn("listeners", format!("\"{name}\": {address} turns us away: {shown}"), "`portcullis status` and `portcullis explain` say why; this machine's own address may be limited or blocked");
     }
@@ -132,7 +150,9 @@ mod tests {
 
     #[test]
     fn an_address_of_all_interfaces_is_reached_through_the_loopback() {
-        for (address, want) in [("0.0.0.0:25", "127.0.0.1:25"), ("[::]:25", "[::1]:25"), ("192.0.2.1:25", "192.0.2.1:25")] {
+        for (address, want) in
+            [("0.0.0.0:25", "127.0.0.1:25"), ("[::]:25", "[::1]:25"), ("192.0.2.1:25", "192.0.2.1:25")]
+        {
             assert_eq!(reachable(address.parse().unwrap()), want.parse().unwrap());
         }
     }

@@ -26,7 +26,10 @@ pub(super) fn open_files(report: &mut Report, policy: &Policy, around: &Around) 
     } else {
         report.bad(
             "open files",
-            format!("limit {whose}: {limit}, but max_connections = {} needs {needed}", policy.max_connections),
+            format!(
+                "limit {whose}: {limit}, but max_connections = {} needs {needed}",
+                policy.max_connections
+            ),
             "raise it (LimitNOFILE= of the systemd unit, ulimit -n), or lower max_connections",
         );
     }
@@ -63,16 +66,28 @@ fn volume(report: &mut Report, policy: &Policy, folder: &Path) {
     let disk = &policy.quarantine.disk;
     let text = format!("{} free on the volume of {shown}", octets(free));
     if free < disk.full {
-        report.bad("disk", format!("{text}: mail is put off (452) below {}", octets(disk.full)), "make room: `portcullis quarantine stats` says what takes it");
+        report.bad(
+            "disk",
+            format!("{text}: mail is put off (452) below {}", octets(disk.full)),
+            "make room: `portcullis quarantine stats` says what takes it",
+        );
     } else if free < disk.warn {
-        report.warn("disk", format!("{text}: less than [disk] warn, {}", octets(disk.warn)), "make room, or lower `keep` of folders in quarantine.toml");
+        report.warn(
+            "disk",
+            format!("{text}: less than [disk] warn, {}", octets(disk.warn)),
+            "make room, or lower `keep` of folders in quarantine.toml",
+        );
     } else {
         report.ok("disk", text);
     }
     let (all, free) = (about.files(), about.files_available());
     // Some file systems have no number of inodes, and say 0.
     if all > 0 && free < INODES && free.saturating_mul(100) < all.saturating_mul(INODES_PERCENT) {
-        report.bad("inodes", format!("{free} of {all} left on the volume of {shown}"), "delete many small files there, or make the file system anew with more inodes");
+        report.bad(
+            "inodes",
+            format!("{free} of {all} left on the volume of {shown}"),
+            "delete many small files there, or make the file system anew with more inodes",
+        );
     } else if all > 0 {
         report.ok("inodes", format!("{free} of {all} left on the volume of {shown}"));
     }
@@ -82,7 +97,11 @@ fn volume(report: &mut Report, policy: &Policy, folder: &Path) {
 pub(super) fn clock(report: &mut Report, policy: &Policy) {
     let now = Timestamp::now().as_second();
     let names = ["ids", "audit.jsonl", "vault.db", "lock"];
-    let newest = names.iter().filter_map(|name| fs::metadata(policy.state_dir.join(name)).ok()).map(|m| m.mtime()).max();
+    let newest = names
+        .iter()
+        .filter_map(|name| fs::metadata(policy.state_dir.join(name)).ok())
+        .map(|m| m.mtime())
+        .max();
     match trouble(now, newest) {
         Some(text) => report.bad("clock", text, "set it right (`timedatectl set-ntp true`, chrony): dates of mail, bans, greylisting and retention go by it"),
         None if synchronised() => report.ok("clock", "right, by the time service of this machine"),
@@ -95,7 +114,8 @@ fn trouble(now: i64, newest: Option<i64>) -> Option<String> {
         return Some(format!("it says {}, which is over", crate::mail::rfc3339(now * 1000)));
     }
     let ahead = newest? - now;
-    (ahead > BACK_SECONDS).then(|| format!("it is {ahead} s behind files that the gateway wrote: it was put back"))
+    (ahead > BACK_SECONDS)
+        .then(|| format!("it is {ahead} s behind files that the gateway wrote: it was put back"))
 }
 
 fn synchronised() -> bool {

@@ -71,14 +71,20 @@ impl Report {
         let (bad, warn) = (number(Level::Bad), number(Level::Warn));
         let worst = self.findings.iter().map(|f| f.level).max().unwrap_or(Level::Ok);
         match self.live {
-            None => out::json(&serde_json::json!({ "worst": worst, "bad": bad, "warn": warn, "findings": self.findings })),
+            None => out::json(
+                &serde_json::json!({ "worst": worst, "bad": bad, "warn": warn, "findings": self.findings }),
+            ),
             Some(paint) => {
                 let ink = match worst {
                     Level::Ok => Ink::Good,
                     Level::Warn => Ink::Warn,
                     Level::Bad => Ink::Bad,
                 };
-                let words = format!("{bad} bad, {}, {} looked at", count(warn, "warning"), count(self.findings.len(), "thing"));
+                let words = format!(
+                    "{bad} bad, {}, {} looked at",
+                    count(warn, "warning"),
+                    count(self.findings.len(), "thing")
+                );
                 out::print(&format!("\n{}\n", paint.ink(ink, &words)));
             }
         }

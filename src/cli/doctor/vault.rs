@@ -21,7 +21,11 @@ pub(super) fn check(report: &mut Report, policy: &Policy, around: &Around) {
     let lock = match StateLock::acquire(&policy.state_dir) {
         Ok(lock) => lock,
         Err(error) => {
-            report.warn("quarantine", format!("it cannot be looked at: {error}"), "run this as root, or as the gateway's user");
+            report.warn(
+                "quarantine",
+                format!("it cannot be looked at: {error}"),
+                "run this as root, or as the gateway's user",
+            );
             return;
         }
     };
@@ -32,21 +36,35 @@ pub(super) fn check(report: &mut Report, policy: &Policy, around: &Around) {
             drop(vault);
             writer.close();
         }
-        Err(error) => report.bad("quarantine", error.to_string(), "see the error; the log of the last run may say more"),
+        Err(error) => {
+            report.bad("quarantine", error.to_string(), "see the error; the log of the last run may say more")
+        }
     }
     drop(lock);
 }
 
 fn tell(report: &mut Report, vault: &VaultReport) {
     match &vault.canary {
-        Some(trouble) => report.bad("quarantine", format!("the canary file did not survive: {trouble}"), EXCLUDE),
-        None => report.ok("quarantine", format!("{} messages, {} to deliver, {} held; the canary file is as it was", vault.items, vault.spooled, vault.held)),
+        Some(trouble) => {
+            report.bad("quarantine", format!("the canary file did not survive: {trouble}"), EXCLUDE)
+        }
+        None => report.ok(
+            "quarantine",
+            format!(
+                "{} messages, {} to deliver, {} held; the canary file is as it was",
+                vault.items, vault.spooled, vault.held
+            ),
+        ),
     }
     if vault.damaged_count > 0 {
         let first = vault.damaged.first().map_or("", String::as_str);
         report.bad("quarantine", format!("{} damaged files, such as {first}", vault.damaged_count), EXCLUDE);
     }
     for trouble in &vault.troubles {
-        report.bad("quarantine", trouble.as_str(), "see the log; `portcullis quarantine rebuild` makes a broken index anew");
+        report.bad(
+            "quarantine",
+            trouble.as_str(),
+            "see the log; `portcullis quarantine rebuild` makes a broken index anew",
+        );
     }
 }

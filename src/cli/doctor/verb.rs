@@ -58,7 +58,11 @@ fn gateway(report: &mut Report, around: &Around) {
             report.ok("gateway", format!("runs as process {pid}, generation {}", status.generation));
             if let Some(error) = &status.last_reload_error {
                 let error = error.lines().next().unwrap_or_default();
-                report.warn("gateway", format!("its last reload was refused: {error}"), "correct the rules, then `portcullis reload`");
+                report.warn(
+                    "gateway",
+                    format!("its last reload was refused: {error}"),
+                    "correct the rules, then `portcullis reload`",
+                );
             }
         }
         (Some(pid), None, _) => report.bad(
@@ -66,7 +70,9 @@ fn gateway(report: &mut Report, around: &Around) {
             format!("process {pid} holds the state directory and does not answer at its socket"),
             "its log says more; restart it, or give it time if it is starting",
         ),
-        (None, _, Some(trouble)) => report.warn("gateway", trouble, "run this as root, or as the gateway's user"),
+        (None, _, Some(trouble)) => {
+            report.warn("gateway", trouble, "run this as root, or as the gateway's user")
+        }
         (None, _, None) => report.warn("gateway", "does not run", "start it: `systemctl start portcullis`"),
     }
 }
@@ -81,8 +87,14 @@ fn become_run_time_user(report: &mut Report, policy: &Policy) {
     match became {
         Ok(()) => report.ok("user", format!("looks at everything else as user \"{name}\"")),
         Err(error @ PrivilegeError::NotRoot(_)) => {
-            report.warn("user", format!("what user \"{name}\" may do is not tried: {error}"), "run this as root");
+            report.warn(
+                "user",
+                format!("what user \"{name}\" may do is not tried: {error}"),
+                "run this as root",
+            );
         }
-        Err(error) => report.bad("user", error.to_string(), format!("create the user: `useradd --system {name}`")),
+        Err(error) => {
+            report.bad("user", error.to_string(), format!("create the user: `useradd --system {name}`"))
+        }
     }
 }

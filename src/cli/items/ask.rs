@@ -26,7 +26,9 @@ impl Asker {
     pub(in crate::cli) fn find(rules: &Path) -> Result<Self, ExitCode> {
         let state_dir = state_dir::find(rules).map_err(|words| refused(&words))?;
         // Looks and asks nothing: the answer to a request tells a gateway that hangs.
-        match ask_desk(&state_dir, Request::Jobs {}).and_then(|answers| answers.collect::<Result<Vec<_>, _>>()) {
+        match ask_desk(&state_dir, Request::Jobs {})
+            .and_then(|answers| answers.collect::<Result<Vec<_>, _>>())
+        {
             Ok(_) => Ok(Self { who: Who::Gateway(state_dir) }),
             Err(ControlError::NoSocket(_) | ControlError::Stale(_)) => {
                 Offline::open(rules).map(|offline| Self { who: Who::Ourselves(Box::new(offline)) })

@@ -82,7 +82,11 @@ fn preview(verb: &str, items: u64, size: u64, sample: &[Row], pick: &Pick, json:
     out::print(&table(sample, pick.scope, Paint::of_stdout(), width(), now));
     let shown = sample.len() as u64;
     let more = if items > shown { format!("… and {} more\n", items - shown) } else { String::new() };
-    out::print(&format!("{more}{verb} would act on {}, {}; nothing was done\n", messages(items), octets(size)));
+    out::print(&format!(
+        "{more}{verb} would act on {}, {}; nothing was done\n",
+        messages(items),
+        octets(size)
+    ));
 }
 
 /// Whether it is meant.
@@ -160,7 +164,13 @@ pub(in crate::cli) fn told(verb: &str, outcome: &Outcome, json: bool) -> u8 {
     match (outcome.changed, outcome.cancelled) {
         (_, true) => REFUSED,
         // What matched was left alone.
-        (0, false) => if outcome.skipped.is_empty() { NOTHING } else { REFUSED },
+        (0, false) => {
+            if outcome.skipped.is_empty() {
+                NOTHING
+            } else {
+                REFUSED
+            }
+        }
         (_, false) => 0,
     }
 }
@@ -201,12 +211,16 @@ mod tests {
              to undo: portcullis quarantine undelete --batch delete-7F3K9QAC\n"
         );
         assert_eq!(told("delete", &Outcome::default(), false), NOTHING);
-        assert_eq!(told("delete", &Outcome { skipped: outcome.skipped, ..Outcome::default() }, false), REFUSED);
+        assert_eq!(
+            told("delete", &Outcome { skipped: outcome.skipped, ..Outcome::default() }, false),
+            REFUSED
+        );
     }
 
     #[test]
     fn the_bar_is_as_long_as_the_work() {
-        let job = |done, total| Job { job: 1, verb: "delete".into(), by: "me".into(), done, total, since_ms: 0 };
+        let job =
+            |done, total| Job { job: 1, verb: "delete".into(), by: "me".into(), done, total, since_ms: 0 };
         assert_eq!(bar(&job(0, 0)), "delete …");
         assert!(bar(&job(50, 100)).contains(&format!("[{}{}] 50 of 100", "#".repeat(15), " ".repeat(15))));
         assert!(bar(&job(200, 100)).contains("200 of 200"));

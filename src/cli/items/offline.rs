@@ -75,7 +75,9 @@ impl Offline {
         let (policy, problems) = load_rules(rules, None);
         let Some(policy) = policy else {
             problems.iter().filter(|p| p.is_error()).for_each(|problem| eprintln!("{problem}"));
-            eprintln!("portcullis: no gateway runs, and with these mistakes in its rules nothing can be done in its place");
+            eprintln!(
+                "portcullis: no gateway runs, and with these mistakes in its rules nothing can be done in its place"
+            );
             return Err(REFUSED.into());
         };
         // Before the privileges go: who asks.
@@ -83,7 +85,9 @@ impl Offline {
         let lock = match StateLock::acquire(&policy.state_dir) {
             Ok(lock) => lock,
             Err(error @ LockError::Held { .. }) => {
-                eprintln!("portcullis: the gateway does not answer at its socket, and nobody else may work there: {error}");
+                eprintln!(
+                    "portcullis: the gateway does not answer at its socket, and nobody else may work there: {error}"
+                );
                 return Err(UNREACHABLE.into());
             }
             Err(LockError::File(error)) => return Err(refused(&error)),
@@ -110,14 +114,14 @@ impl Offline {
         };
         let world = Arc::new(Rules { generation, audit });
         let runtime = daemon::runtime()?;
-        let desk =
-            Desk::new(vault, world, budget, state.ids(), TraceKey::new(state.trace_key()), rules_dir);
+        let desk = Desk::new(vault, world, budget, state.ids(), TraceKey::new(state.trace_key()), rules_dir);
         Ok(Self { desk, runtime, writer, audit: audit_writer, by, _lock: lock })
     }
 
     /// Serves one request. What it asked to be delivered or scanned is tried once.
     pub(super) fn ask(&self, request: Request, take: &mut dyn FnMut(Answer)) {
-        let delivers = matches!(request, Request::Release { .. } | Request::Try { .. } | Request::Rescan { .. });
+        let delivers =
+            matches!(request, Request::Release { .. } | Request::Try { .. } | Request::Rescan { .. });
         let desk = Arc::clone(&self.desk);
         self.runtime.block_on(async {
             let (answers, mut taken) = mpsc::channel(ANSWERS_WAITING);

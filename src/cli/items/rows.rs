@@ -104,7 +104,13 @@ pub(in crate::cli) fn json_row(row: &Row) -> JsonRow<'_> {
 }
 
 /// A page as a table. `scope` says which columns are of interest.
-pub(in crate::cli) fn table(rows: &[Row], scope: Scope, paint: Paint, width: Option<u16>, now_ms: i64) -> String {
+pub(in crate::cli) fn table(
+    rows: &[Row],
+    scope: Scope,
+    paint: Paint,
+    width: Option<u16>,
+    now_ms: i64,
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     match width {
@@ -158,7 +164,9 @@ fn titles(scope: Scope) -> Vec<&'static str> {
         Scope::Quarantine | Scope::Everything => {
             vec!["id", "received", "folder", "from", "to", "subject", "size", "why"]
         }
-        Scope::Spool => vec!["id", "from", "to", "done", "size", "tries", "waits", "priority", "status", "next", "last"],
+        Scope::Spool => {
+            vec!["id", "from", "to", "done", "size", "tries", "waits", "priority", "status", "next", "last"]
+        }
         Scope::Held => vec!["id", "from", "to", "subject", "size", "scans", "held", "next", "last"],
     }
 }
@@ -169,13 +177,19 @@ fn cells(row: &Row, scope: Scope, now_ms: i64, narrow: bool) -> Vec<String> {
     let spool = row.spool.as_ref();
     let last = spool.map(|s| plain(&s.last)).unwrap_or_default();
     let next = spool.map(|s| ago(s.next_ms, now_ms)).unwrap_or_default();
-    let since = spool.map(|s| ago(s.since_ms, now_ms).trim_end_matches(" ago").to_owned()).unwrap_or_default();
+    let since =
+        spool.map(|s| ago(s.since_ms, now_ms).trim_end_matches(" ago").to_owned()).unwrap_or_default();
     let attempts = spool.map(|s| s.attempts.to_string()).unwrap_or_default();
     match scope {
         Scope::Quarantine | Scope::Everything => {
             let folder = match row.state {
                 State::Kept => row.folder.clone(),
-                State::Held | State::Spooled | State::Released | State::Failed | State::Trash | State::Copy => {
+                State::Held
+                | State::Spooled
+                | State::Released
+                | State::Failed
+                | State::Trash
+                | State::Copy => {
                     format!("{} ({})", row.folder, word(row.state))
                 }
             };
@@ -246,7 +260,12 @@ impl Paging {
 ///
 /// # Errors
 /// The exit code; standard error says why.
-pub(in crate::cli) fn list(rules: &Path, query: Query, scope: Scope, paging: &Paging) -> Result<u8, ExitCode> {
+pub(in crate::cli) fn list(
+    rules: &Path,
+    query: Query,
+    scope: Scope,
+    paging: &Paging,
+) -> Result<u8, ExitCode> {
     let mut page = paging.first(query, scope)?;
     let asker = Asker::find(rules)?;
     let mut left = usize::try_from(paging.rows).unwrap_or(usize::MAX);
@@ -314,7 +333,9 @@ mod tests {
         assert!(!text.contains('\x1b') && text.contains("7F3K9QAB"), "{text}");
         let wide = table(&[row()], Scope::Quarantine, Paint::none(), None, 0);
         let line = wide.lines().nth(1).unwrap();
-        for part in ["7F3K9QAB", "<>", "bob@our.example +2", "your\\x1b[2J invoice", "2.0 KiB", "clamav: Eicar"] {
+        for part in
+            ["7F3K9QAB", "<>", "bob@our.example +2", "your\\x1b[2J invoice", "2.0 KiB", "clamav: Eicar"]
+        {
             assert!(line.contains(part), "{part}: {line}");
         }
     }
@@ -322,7 +343,8 @@ mod tests {
     #[test]
     fn scripts_get_one_object_a_row() {
         let text = serde_json::to_string(&json_row(&row())).unwrap();
-        for part in [r#""id":"7F3K9QAB""#, r#""received":"1970-01-01T00:00:00.000Z""#, r#""ref":"7F3K9QAC""#] {
+        for part in [r#""id":"7F3K9QAB""#, r#""received":"1970-01-01T00:00:00.000Z""#, r#""ref":"7F3K9QAC""#]
+        {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -72,8 +72,14 @@ fn row(text: &mut String, name: &str, value: &str) {
 
 fn summary(item: &Item, now: i64, paint: Paint) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}  {}", paint.ink(Ink::Title, &item.id.to_string()), plain(item.header.subject.as_deref().unwrap_or("")));
-    let folder = if item.trash.is_some() { format!("{} (in the trash)", item.folder) } else { item.folder.clone() };
+    let _ = writeln!(
+        text,
+        "{}  {}",
+        paint.ink(Ink::Title, &item.id.to_string()),
+        plain(item.header.subject.as_deref().unwrap_or(""))
+    );
+    let folder =
+        if item.trash.is_some() { format!("{} (in the trash)", item.folder) } else { item.folder.clone() };
     row(&mut text, "folder", &folder);
     row(&mut text, "received", &format!("{}, {}", moment(item.received_ms), ago(item.received_ms, now)));
     row(&mut text, "from", if item.envelope.from.is_empty() { "<>" } else { &item.envelope.from });
@@ -96,7 +102,8 @@ fn summary(item: &Item, now: i64, paint: Paint) -> String {
     if !item.history.is_empty() {
         title(&mut text, "history", paint);
         for event in &item.history {
-            let _ = writeln!(text, "{}  {:<12} {}", moment(event.at_ms), plain(&event.by), plain(&event.what));
+            let _ =
+                writeln!(text, "{}  {:<12} {}", moment(event.at_ms), plain(&event.by), plain(&event.what));
         }
     }
     text
@@ -114,7 +121,11 @@ fn why(text: &mut String, item: &Item, paint: Paint) {
     row(text, "rule", &item.rule);
     row(text, "where", &item.source);
     if item.copy {
-        row(text, "copy", "the message itself was refused or delivered otherwise; `release --again` delivers this one");
+        row(
+            text,
+            "copy",
+            "the message itself was refused or delivered otherwise; `release --again` delivers this one",
+        );
     }
     row(text, "ref", &item.client.session);
     if item.generation > 0 {
@@ -127,7 +138,11 @@ fn why(text: &mut String, item: &Item, paint: Paint) {
     }
     row(text, "tags", &item.tags.join(" "));
     for finding in item.findings.iter().take(LINES_MAX) {
-        let place = if finding.file.is_empty() { String::new() } else { format!(" {}:{}", finding.file, finding.line) };
+        let place = if finding.file.is_empty() {
+            String::new()
+        } else {
+            format!(" {}:{}", finding.file, finding.line)
+        };
         let told = if finding.told_only { " (only told)" } else { "" };
         row(text, "finding", &format!("{} {}{told}{place}: {}", finding.id, finding.verdict, finding.text));
     }
@@ -148,7 +163,11 @@ fn spool(text: &mut String, item: &Item, now: i64, paint: Paint) {
     row(text, "attempts", &spool.attempts.to_string());
     if waits {
         let frozen = if spool.frozen { "not tried by itself; " } else { "" };
-        row(text, "next", &format!("{frozen}{}, given up {}", ago(spool.next_ms, now), ago(spool.expires_ms, now)));
+        row(
+            text,
+            "next",
+            &format!("{frozen}{}, given up {}", ago(spool.next_ms, now), ago(spool.expires_ms, now)),
+        );
     }
     if spool.in_doubt {
         row(text, "in doubt", "the last attempt broke off at its end: the message may be there already");
@@ -200,7 +219,13 @@ fn part_cells(part: &PartView) -> [String; 5] {
     let indent = " ".repeat(part.depth.min(20).try_into().unwrap_or(0));
     let attachment = if part.attachment { "attachment" } else { "" };
     let name = part.name.as_deref().map(plain).unwrap_or_default();
-    [part.part.to_string(), format!("{indent}{}", plain(&part.kind)), octets(part.octets), attachment.into(), name]
+    [
+        part.part.to_string(),
+        format!("{indent}{}", plain(&part.kind)),
+        octets(part.octets),
+        attachment.into(),
+        name,
+    ]
 }
 
 #[cfg(test)]

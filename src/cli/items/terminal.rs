@@ -22,7 +22,8 @@ pub(in crate::cli) fn width() -> Option<u16> {
 /// `stty size` says `24 80`.
 fn asked() -> Option<u16> {
     let terminal = File::open("/dev/tty").ok()?;
-    let said = Command::new("stty").arg("size").stdin(Stdio::from(terminal)).stderr(Stdio::null()).output().ok()?;
+    let said =
+        Command::new("stty").arg("size").stdin(Stdio::from(terminal)).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(said.stdout).ok()?;
     text.split_ascii_whitespace().nth(1)?.parse().ok().filter(|columns| *columns > 0)
 }

@@ -28,7 +28,11 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
     if options.json {
         out::json(&serde_json::json!({ "messages": items, "octets": octets }));
     } else {
-        out::print(&format!("{items} message{}, {}\n", if items == 1 { "" } else { "s" }, out::octets(octets)));
+        out::print(&format!(
+            "{items} message{}, {}\n",
+            if items == 1 { "" } else { "s" },
+            out::octets(octets)
+        ));
     }
     Ok(if items == 0 { NOTHING } else { 0 })
 }

@@ -32,9 +32,14 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
                 let sample: Vec<_> = sample.iter().map(json_row).collect();
                 out::json(&serde_json::json!({ "messages": items, "octets": octets, "sample": sample }));
             } else {
-                sample.iter().for_each(|row| out::print(&format!("{}  {}  {}\n", row.id, row.folder, plain(&row.subject))));
+                sample.iter().for_each(|row| {
+                    out::print(&format!("{}  {}  {}\n", row.id, row.folder, plain(&row.subject)))
+                });
                 let s = if items == 1 { "" } else { "s" };
-                out::print(&format!("{items} message{s} would go, {}; nothing was done\n", out::octets(octets)));
+                out::print(&format!(
+                    "{items} message{s} would go, {}; nothing was done\n",
+                    out::octets(octets)
+                ));
             }
             Ok(0)
         }

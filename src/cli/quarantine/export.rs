@@ -57,7 +57,16 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Ok(if items == 0 { NOTHING } else { 0 });
     }
     let mut target: Option<Target> = None;
-    let (mut written, mut page) = (0u64, PageRequest { query: pick.query, scope: pick.scope, ascending: true, rows: ROWS, ..PageRequest::default() });
+    let (mut written, mut page) = (
+        0u64,
+        PageRequest {
+            query: pick.query,
+            scope: pick.scope,
+            ascending: true,
+            rows: ROWS,
+            ..PageRequest::default()
+        },
+    );
     loop {
         let Answer::Page(got) = asker.one(Request::List { page: page.clone() })? else {
             return Err(asked::other_answer());
@@ -81,7 +90,11 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Ok(NOTHING);
     };
     let place = target.finish()?;
-    out::print(&format!("{written} message{} written to {}\n", if written == 1 { "" } else { "s" }, place.display()));
+    out::print(&format!(
+        "{written} message{} written to {}\n",
+        if written == 1 { "" } else { "s" },
+        place.display()
+    ));
     Ok(0)
 }
 
@@ -134,13 +147,19 @@ impl Target {
             Self::Tar(file, _) => {
                 let header = tar_header(&format!("{}.eml", row.id), row.size, row.received_ms / 1000);
                 let Some(header) = header else {
-                    return Err(refused(&format!("{} is too large for a tar file; use --format eml", row.id)));
+                    return Err(refused(&format!(
+                        "{} is too large for a tar file; use --format eml",
+                        row.id
+                    )));
                 };
                 file.write_all(&header).map_err(|e| unwritten(&e))?;
                 let mut counted = Counted { out: file, octets: 0 };
                 to(asker, request, &mut counted)?;
                 if counted.octets != row.size {
-                    return Err(refused(&format!("{} is not as long as the index says: `quarantine rebuild`", row.id)));
+                    return Err(refused(&format!(
+                        "{} is not as long as the index says: `quarantine rebuild`",
+                        row.id
+                    )));
                 }
                 let rest = BLOCK - usize::try_from(row.size % BLOCK as u64).unwrap_or(0);
                 if rest < BLOCK {
@@ -295,7 +314,9 @@ mod tests {
         tar.resize(4 * BLOCK, 0);
         let path = dir.path().join("x.tar");
         std::fs::write(&path, tar).unwrap();
-        let Ok(done) = std::process::Command::new("tar").arg("-xf").arg(&path).current_dir(dir.path()).output() else {
+        let Ok(done) =
+            std::process::Command::new("tar").arg("-xf").arg(&path).current_dir(dir.path()).output()
+        else {
             return;
         };
         assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -61,7 +61,8 @@ fn text(groups: &[Group], of: u64, now: i64, paint: Paint) -> String {
     let mut out = String::new();
     for group in groups {
         let sample = &group.sample;
-        let subject = if sample.subject.is_empty() { "(no subject)".to_owned() } else { plain(&sample.subject) };
+        let subject =
+            if sample.subject.is_empty() { "(no subject)".to_owned() } else { plain(&sample.subject) };
         let _ = writeln!(out, "{}  {subject}", paint.ink(Ink::Title, &format!("{:>8} x", group.count)));
         let from = if sample.from.is_empty() { "<>".into() } else { plain(&sample.from) };
         let _ = writeln!(
@@ -72,7 +73,11 @@ fn text(groups: &[Group], of: u64, now: i64, paint: Paint) -> String {
             octets(group.octets),
             ago(group.last_ms, now)
         );
-        let _ = writeln!(out, "            {}", paint.ink(Ink::Faint, &format!("list, release or delete: like:{}", sample.id)));
+        let _ = writeln!(
+            out,
+            "            {}",
+            paint.ink(Ink::Faint, &format!("list, release or delete: like:{}", sample.id))
+        );
     }
     let shown: u64 = groups.iter().map(|g| g.count).sum();
     let _ = writeln!(out, "{} shown, {shown} of {of} messages", many(groups.len() as u64, "group"));
@@ -101,7 +106,12 @@ mod tests {
             sample: serde_json::from_str(sample).unwrap(),
         };
         let said = text(&[group], 5000, 60_000, Paint::none());
-        for part in ["    4000 x  buy\\x1b[2J", "7 senders (such as <>), 3 clients, 2.0 KiB", "like:7F3K9QAB", "4000 of 5000"] {
+        for part in [
+            "    4000 x  buy\\x1b[2J",
+            "7 senders (such as <>), 3 clients, 2.0 KiB",
+            "like:7F3K9QAB",
+            "4000 of 5000",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
     }

@@ -43,7 +43,11 @@ fn text(jobs: &[Job], now: i64) -> String {
         let _ = writeln!(
             out,
             "{}  {}: {}{of} messages, begun {since} by {}; to end it: portcullis quarantine cancel {}",
-            job.job, job.verb, job.done, plain(&job.by), job.job
+            job.job,
+            job.verb,
+            job.done,
+            plain(&job.by),
+            job.job
         );
     }
     if jobs.is_empty() {

@@ -49,6 +49,16 @@ pub(super) struct Headers {
     part: u32,
 }
 
+/// What is written.
+struct Wanted<'a> {
+    id: &'a str,
+    part: u32,
+    header_only: bool,
+    is_text: bool,
+    /// Its name in a folder.
+    name: String,
+}
+
 /// Runs `part`.
 pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
     let asker = Asker::find(rules)?;
@@ -60,19 +70,23 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Err(REFUSED.into());
     };
     let id = shown.item.id.to_string();
-    let is_text = part.kind.starts_with("text/");
-    octets(&asker, &id, options.part, false, options.output.as_deref(), is_text, &name(&id, part))
+    let (is_text, name) = (part.kind.starts_with("text/"), name(&id, part));
+    let wanted = Wanted { id: &id, part: options.part, header_only: false, is_text, name };
+    octets(&asker, &wanted, options.output.as_deref())
 }
 
 /// Runs `raw`.
 pub(super) fn raw(rules: &Path, options: &Raw) -> Result<u8, ExitCode> {
-    let asker = Asker::find(rules)?;
-    octets(&asker, &options.id, 0, false, options.output.as_deref(), true, &format!("{}.eml", options.id))
+    let name = format!("{}.eml", options.id);
+    let wanted = Wanted { id: &options.id, part: 0, header_only: false, is_text: true, name };
+    octets(&Asker::find(rules)?, &wanted, options.output.as_deref())
 }
 
 /// Runs `headers`.
 pub(super) fn headers(rules: &Path, options: &Headers) -> Result<u8, ExitCode> {
-    octets(&Asker::find(rules)?, &options.id, options.part, true, None, true, "")
+    let name = String::new();
+    let wanted = Wanted { id: &options.id, part: options.part, header_only: true, is_text: true, name };
+    octets(&Asker::find(rules)?, &wanted, None)
 }
 
 /// A file name for a part.
@@ -81,23 +95,20 @@ fn name(id: &str, part: &PartView) -> String {
     format!("{id}-{}-{}", part.part, crate::message::mime::file_name(claimed))
 }
 
-fn octets(
-    asker: &Asker,
-    id: &str,
-    part: u32,
-    header_only: bool,
-    output: Option<&Path>,
-    is_text: bool,
-    name: &str,
-) -> Result<u8, ExitCode> {
-    let request = Request::Part { id: id.to_owned(), part, header_only };
+fn octets(asker: &Asker, wanted: &Wanted<'_>, output: Option<&Path>) -> Result<u8, ExitCode> {
+    let Wanted { id, part, header_only, is_text, name } = wanted;
+    let request = Request::Part { id: (*id).to_owned(), part: *part, header_only: *header_only };
     let Some(output) = output else {
         let terminal = io::stdout().is_terminal();
-        if terminal && !is_text {
+        if terminal && !*is_text {
             eprintln!("portcullis: this part is no text: write it to a file with --output, or into a pipe");
             return Err(REFUSED.into());
         }
-        return if terminal { to_terminal(asker, request) } else { to(asker, request, &mut io::stdout().lock()) };
+        return if terminal {
+            to_terminal(asker, request)
+        } else {
+            to(asker, request, &mut io::stdout().lock())
+        };
     };
     let path = if output.is_dir() { output.join(name) } else { output.to_owned() };
     let mut file = write::new_file(&path).map_err(|words| refused(&words))?;
@@ -127,7 +138,8 @@ pub(super) fn to(asker: &Asker, request: Request, out: &mut dyn Write) -> Result
         if let Answer::Octets(text) = answer
             && failed.is_none()
         {
-            let written = STANDARD.decode(text).map_err(io::Error::other).and_then(|octets| out.write_all(&octets));
+            let written =
+                STANDARD.decode(text).map_err(io::Error::other).and_then(|octets| out.write_all(&octets));
             failed = written.err();
         }
     })?;

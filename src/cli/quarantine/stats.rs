@@ -125,7 +125,18 @@ mod tests {
             disk_octets: 4096,
         };
         let said = text(&stats, 3_600_000, Paint::none());
-        for part in ["spam", "900", "1.0 GiB", "+50", "1 h ago", "90 %", "2 d", "dns-list", "2026-11-21  2.0 KiB", "12 different"] {
+        for part in [
+            "spam",
+            "900",
+            "1.0 GiB",
+            "+50",
+            "1 h ago",
+            "90 %",
+            "2 d",
+            "dns-list",
+            "2026-11-21  2.0 KiB",
+            "12 different",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
     }

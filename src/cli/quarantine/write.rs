@@ -14,9 +14,11 @@ const TRIES: u32 = 1000;
 /// Why not, for people.
 pub(super) fn new_file(path: &Path) -> Result<File, String> {
     // `create_new` follows no link and replaces nothing.
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => format!("{} exists: nothing is overwritten", path.display()),
-        _ => format!("{} cannot be made: {error}", path.display()),
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+        match error.kind() {
+            ErrorKind::AlreadyExists => format!("{} exists: nothing is overwritten", path.display()),
+            _ => format!("{} cannot be made: {error}", path.display()),
+        }
     })
 }
 
