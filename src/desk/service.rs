@@ -41,7 +41,13 @@ pub trait World: Send + Sync {
     /// A list was edited: a gateway that does not watch its rules reads them again.
     fn rules_changed(&self) {}
 
-    /// An audit line: an object with `type` = `delivery` or `desk`.
+    /// Whether those who ask may be others than the user of this process, so that it must not read files for them that
+    /// they may not.
+    fn serves_others(&self) -> bool {
+        true
+    }
+
+    /// An audit line: an object with `kind` = `delivery` or `desk`.
     fn audit(&self, line: serde_json::Value) {
         tracing::info!(%line, "audit");
     }

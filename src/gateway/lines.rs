@@ -398,8 +398,8 @@ pub(super) mod tests {
                 header: Some(&self.header),
                 ms: Times { envelope: 1.234, data: 0.567, scan: 0.012, deliver: 2.0 },
                 note: None,
-            folder: None,
-            copy: None,
+                folder: None,
+                copy: None,
                 facts: None,
                 conduct: None,
             }
