@@ -14,6 +14,7 @@ pub mod pem;
 mod probe;
 pub mod sqlite;
 mod state;
+mod watch;
 pub mod x509;
 
 pub use error::FileError;
