@@ -41,7 +41,7 @@ pub trait World: Send + Sync {
     /// A list was edited: a gateway that does not watch its rules reads them again.
     fn rules_changed(&self) {}
 
-    /// An audit line: an object with `type` = `delivery` or `desk`.
+    /// An audit line: an object with `kind` = `delivery` or `desk`.
     fn audit(&self, line: serde_json::Value) {
         tracing::info!(%line, "audit");
     }
