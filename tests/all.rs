@@ -17,6 +17,7 @@ mod harness;
 mod invariance;
 mod kept;
 mod lists;
+mod quarantine;
 mod records;
 mod reload;
 mod shipped;

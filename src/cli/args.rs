@@ -1,8 +1,8 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
 use super::{
-    bans, blocks, check, demo, explain, kick, lists, loops, reload, rollback, run, status, test, throttles,
-    top, who,
+    bans, blocks, check, demo, doctor, explain, held, items, kick, lists, loops, quarantine, reload,
+    rollback, run, spool, status, test, throttles, top, who,
 };
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ pub(super) enum Verb {
     /// Look for mistakes in the rules, and for trouble in what they need: folders, ports, certificates,
     /// downstreams
     Check(check::Options),
+    /// Look whether this machine can do the work: folders, ports, downstreams, names, clock, room, quarantine
+    Doctor(doctor::Options),
     /// Say how the running gateway is
     Status(status::Options),
     /// Let the running gateway read its rules again
@@ -56,6 +58,13 @@ pub(super) enum Verb {
     Who(who::Options),
     /// End sessions
     Kick(kick::Options),
+    /// Messages that were kept instead of delivered: list, show, release, delete, and how to name them
+    #[command(visible_alias = "q")]
+    Quarantine(quarantine::Options),
+    /// Messages that are ours to deliver: list, force, retry
+    Spool(spool::Options),
+    /// Messages that wait for a scanner: list, retry, release
+    Held(held::Options),
     /// Show what is blocked and allowed, and what an entry would hit
     Blocks(blocks::Options),
     /// List, lift and add bans: clients that may not connect for a while
@@ -82,6 +91,7 @@ impl Verb {
         match self {
             Self::Run => run::run(rules),
             Self::Check(options) => check::run(rules, options),
+            Self::Doctor(options) => doctor::run(rules, options),
             Self::Status(options) => status::run(rules, options),
             Self::Reload(options) => reload::run(rules, options),
             Self::Rollback(options) => rollback::run(rules, options),
@@ -90,6 +100,9 @@ impl Verb {
             Self::Loops(options) => loops::run(rules, options),
             Self::Who(options) => who::run(rules, options),
             Self::Kick(options) => kick::run(rules, options),
+            Self::Quarantine(options) => quarantine::run(rules, options),
+            Self::Spool(options) => spool::run(rules, options),
+            Self::Held(options) => held::run(rules, options),
             Self::Blocks(options) => blocks::run(rules, options),
             Self::Bans(options) => bans::run(rules, options),
             Self::Throttles(options) => throttles::run(rules, options),
@@ -105,8 +118,12 @@ impl Verb {
 
 /// Parses the command line; a mistake is explained and ends the program with 2.
 pub(super) fn parse() -> Args {
-    Args::parse()
+    let picks = std::env::args_os().any(|word| NOUNS_OF_QUERIES.iter().any(|noun| word == *noun));
+    if picks { Args::parse_from(items::negations(std::env::args_os())) } else { Args::parse() }
 }
+
+/// Where words of queries are arguments.
+const NOUNS_OF_QUERIES: [&str; 4] = ["quarantine", "q", "spool", "held"];
 
 #[cfg(test)]
 mod tests {

@@ -120,7 +120,11 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     Ok(Daemon { gateway: Arc::new(gateway), bound, control, vault: vault_writer, writer, _lock: lock })
 }
 
-fn drop_privileges(policy: &Policy) -> Result<(), PrivilegeError> {
+/// Becomes the user that the rules name, who gets the state directory and its lock.
+///
+/// # Errors
+/// Why not.
+pub(super) fn drop_privileges(policy: &Policy) -> Result<(), PrivilegeError> {
     let Some(user) = policy.user.as_deref().map(privileges::target).transpose()?.flatten() else {
         return Ok(());
     };

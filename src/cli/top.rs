@@ -1,6 +1,8 @@
-//! `portcullis top`: who sends most now, and the command that stops it.
+//! `portcullis top`: who sends most now, and the command that stops it; and away with what a source left here.
 
+use super::items::Bulk;
 use super::out::{self, Ink, Paint, count, octets};
+use super::sweep::{self, Sweep};
 use super::{act, asked};
 use crate::control::{Answer, Request};
 use crate::records::{By, Row, Sort, TopReport, Window};
@@ -21,6 +23,9 @@ const NAME_CHARS: usize = 48;
 
 /// Options of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  portcullis top --by sender --window 1h\n  \
+    portcullis top --by sender spammer@bad.example --sweep delete --dry-run")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct Options {
     /// What sources are told apart by
     #[arg(long, default_value = "ip", value_parser = words::<By>(&["ip", "prefix", "sender", "sender-domain", "recipient", "recipient-domain", "rule"]))]
@@ -40,6 +45,18 @@ pub(super) struct Options {
     /// Print once, also on a terminal
     #[arg(long)]
     once: bool,
+    /// One source of the table, as it stands there and as --by tells sources apart
+    #[arg(value_name = "SOURCE", requires = "sweep")]
+    source: Option<String>,
+    /// Put what that source has in quarantine and spool into the trash, or into a folder
+    #[arg(long, value_name = "delete|move=FOLDER", value_parser = sweep::parse, requires = "source")]
+    sweep: Option<Sweep>,
+    /// With --sweep: say what would be done, and do nothing
+    #[arg(long, requires = "sweep")]
+    dry_run: bool,
+    /// With --sweep: do not ask, however many messages it is
+    #[arg(short, long, requires = "sweep")]
+    yes: bool,
 }
 
 /// A parser of the words that the control protocol uses too.
@@ -51,7 +68,10 @@ fn words<T: DeserializeOwned + Clone + Send + Sync + 'static>(
 
 /// Runs the verb.
 pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
-    let Options { by, window, sort, rows, json, once } = *options;
+    let Options { by, window, sort, rows, json, once, dry_run, yes, .. } = *options;
+    if let (Some(source), Some(sweep)) = (&options.source, &options.sweep) {
+        return sweep::run(rules, by, source, sweep, &Bulk { dry_run, yes, json });
+    }
     let request = Request::Top { by, window, sort, rows };
     let live = !once && !json && std::io::stdout().is_terminal();
     loop {

@@ -2,6 +2,7 @@
 
 use super::protocol::{ANSWER_OCTETS_MAX, Answer, Request};
 use super::socket::{SOCKET, reach};
+use crate::desk;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::time::Duration;
 /// For the answer to come. A reload may read lists of a million entries.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
 const RELOAD_LIMIT: Duration = Duration::from_secs(120);
+/// For each answer of the desk; work on many messages says how far it is in between.
+const DESK_LIMIT: Duration = Duration::from_secs(300);
 
 /// Why there is no answer of the daemon.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +81,70 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> 
         _ => STATUS_LIMIT,
     };
     let stream = reach(state_dir, SOCKET, |p| UnixStream::connect(p)).map_err(|e| unreachable(&path, e))?;
-    let line = exchange(&stream, request, limit).map_err(|source| match source.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => ControlError::Silent { path: path.clone(), limit },
-        _ => ControlError::Broken { path: path.clone(), source },
-    })?;
+    let line = exchange(&stream, request, limit).map_err(|source| trouble(path.clone(), source, limit))?;
     match serde_json::from_slice(&line) {
         Ok(Answer::Error(words)) => Err(ControlError::Refused(words)),
         Ok(answer) => Ok(answer),
         Err(error) => Err(ControlError::Unclear { path, what: error.to_string() }),
+    }
+}
+
+/// Asks the desk of the daemon of that state directory. Answers come one by one.
+///
+/// # Errors
+/// See [`ControlError`].
+pub fn ask_desk(state_dir: &Path, request: desk::Request) -> Result<DeskAnswers, ControlError> {
+    let path = state_dir.join(SOCKET);
+    let stream = reach(state_dir, SOCKET, |p| UnixStream::connect(p)).map_err(|e| unreachable(&path, e))?;
+    let broken = |source| ControlError::Broken { path: path.clone(), source };
+    say(&stream, &Request::Desk(request), DESK_LIMIT).map_err(broken)?;
+    Ok(DeskAnswers { path, lines: BufReader::new(stream), over: false })
+}
+
+/// What the desk answers, in order; the last one is never [`desk::Answer::Progress`].
+#[derive(Debug)]
+pub struct DeskAnswers {
+    path: PathBuf,
+    lines: BufReader<UnixStream>,
+    over: bool,
+}
+
+impl Iterator for DeskAnswers {
+    type Item = Result<desk::Answer, ControlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let mut line = Vec::new();
+        let read = (&mut self.lines).take(ANSWER_OCTETS_MAX).read_until(b'\n', &mut line);
+        let path = self.path.clone();
+        let answer = match read {
+            Ok(0) => {
+                self.over = true;
+                return None;
+            }
+            Ok(_) if line.pop() != Some(b'\n') => Err(ControlError::Broken {
+                path,
+                source: io::Error::new(ErrorKind::UnexpectedEof, "the answer is cut off"),
+            }),
+            Ok(_) => match serde_json::from_slice(&line) {
+                Ok(Answer::Desk(answer)) => Ok(answer),
+                Ok(Answer::Error(words)) => Err(ControlError::Refused(words)),
+                Ok(_) => Err(ControlError::Unclear { path, what: "the answer to another question".into() }),
+                Err(error) => Err(ControlError::Unclear { path, what: error.to_string() }),
+            },
+            Err(source) => Err(trouble(path, source, DESK_LIMIT)),
+        };
+        self.over = answer.is_err();
+        Some(answer)
+    }
+}
+
+fn trouble(path: PathBuf, source: io::Error, limit: Duration) -> ControlError {
+    match source.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => ControlError::Silent { path, limit },
+        _ => ControlError::Broken { path, source },
     }
 }
 
@@ -99,13 +158,17 @@ fn unreachable(path: &Path, source: io::Error) -> ControlError {
     }
 }
 
-fn exchange(stream: &UnixStream, request: &Request, limit: Duration) -> io::Result<Vec<u8>> {
+fn say(stream: &UnixStream, request: &Request, limit: Duration) -> io::Result<()> {
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     let mut writer = stream;
-    writer.write_all(&line)?;
+    writer.write_all(&line)
+}
+
+fn exchange(stream: &UnixStream, request: &Request, limit: Duration) -> io::Result<Vec<u8>> {
+    say(stream, request, limit)?;
     let mut answer = Vec::new();
     BufReader::new(stream.take(ANSWER_OCTETS_MAX)).read_until(b'\n', &mut answer)?;
     if answer.pop() != Some(b'\n') {

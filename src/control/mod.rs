@@ -5,12 +5,13 @@
 //! Who may speak: the user that the gateway runs as, root, and members of the socket's group (mode 0660).
 
 mod client;
+mod desk;
 mod limits;
 mod protocol;
 mod server;
 mod socket;
 
-pub use client::{ControlError, ask};
+pub use client::{ControlError, DeskAnswers, ask, ask_desk};
 pub use protocol::{Answer, BanList, BansLifted, Request, ThrottleList};
 pub use server::{Reloads, serve};
 pub use socket::ControlSocket;

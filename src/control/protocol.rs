@@ -1,6 +1,7 @@
 //! What is said on the socket: one request, a JSON object on one line; then lines of answers, and the end of
-//! the stream. A request that has several answers (none has yet) sends a line for each.
+//! the stream. A request that has several answers, which those to the desk may have, gets a line for each.
 
+use crate::desk;
 use crate::gateway::{LiveReport, ReloadReport, Status};
 use crate::limits::{BanReport, ThrottleReport};
 use crate::records::{By, LoopReport, Sort, TopReport, Window};
@@ -79,6 +80,8 @@ pub enum Request {
         #[serde(default)]
         all: bool,
     },
+    /// Messages that we own: `{"request":"desk","desk":"stats"}`. Several answers.
+    Desk(desk::Request),
 }
 
 /// What is answered: `{"status":{…}}`.
@@ -109,6 +112,8 @@ pub enum Answer {
     Throttles(ThrottleList),
     /// To `throttles-lift`: those that were in force.
     ThrottlesLifted(Vec<ThrottleReport>),
+    /// To `desk`, one of several.
+    Desk(desk::Answer),
     /// The request was not served; a sentence for people.
     Error(String),
 }
@@ -170,11 +175,20 @@ mod tests {
                 r#"{"request":"throttles-lift","subject":"alice"}"#,
                 Some(Request::ThrottlesLift { subject: Some("alice".into()), throttle: None, all: false }),
             ),
+            (r#"{"request":"desk","desk":"stats"}"#, Some(Request::Desk(desk::Request::Stats {}))),
+            (
+                r#"{"request":"desk","desk":"show","id":"7F3K"}"#,
+                Some(Request::Desk(desk::Request::Show { id: "7F3K".into() })),
+            ),
+            (r#"{"request":"desk","desk":"show","id":"7F3K","dry_run":true}"#, None),
+            (r#"{"request":"desk"}"#, None),
             ("status", None),
             ("", None),
         ] {
             assert_eq!(serde_json::from_str::<Request>(text).ok(), want, "{text}");
         }
         assert_eq!(serde_json::to_string(&Request::Status {}).unwrap(), r#"{"request":"status"}"#);
+        let stats = Request::Desk(desk::Request::Stats {});
+        assert_eq!(serde_json::to_string(&stats).unwrap(), r#"{"request":"desk","desk":"stats"}"#);
     }
 }

@@ -1,5 +1,6 @@
 //! The daemon's side: a few clients at once, each under a deadline.
 
+use super::desk::{self, Counters};
 use super::limits;
 use super::protocol::{Answer, REQUEST_OCTETS_MAX, Request};
 use super::socket::ControlSocket;
@@ -9,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -34,6 +35,7 @@ pub async fn serve(gateway: Arc<Gateway>, socket: ControlSocket, reloads: Reload
     let (listener, file) = socket.into_parts();
     let listener = UnixListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let counters = Arc::new(Counters::new());
     let mut clients = JoinSet::new();
     loop {
         while clients.try_join_next().is_some() {}
@@ -47,10 +49,14 @@ pub async fn serve(gateway: Arc<Gateway>, socket: ControlSocket, reloads: Reload
             }
         };
         let allowed = may_speak(&stream, file.path());
-        let (gateway, reloads) = (Arc::clone(&gateway), reloads.clone());
+        let (gateway, reloads, counters) = (Arc::clone(&gateway), reloads.clone(), Arc::clone(&counters));
         clients.spawn(async move {
-            let _place = place;
-            client(stream, allowed, &gateway, &reloads).await;
+            let mut stream = stream;
+            // Work at the desk may last, and does not keep others from asking.
+            if let Some(request) = client(&mut stream, allowed, &gateway, &reloads).await {
+                drop(place);
+                counters.serve(&gateway, request, &mut stream).await;
+            }
         });
     }
 }
@@ -65,9 +71,16 @@ fn may_speak(stream: &UnixStream, path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o007 == 0)
 }
 
-async fn client(mut stream: UnixStream, allowed: bool, gateway: &Arc<Gateway>, reloads: &Reloads) {
+/// Serves one client; a request that is for the desk is given back.
+async fn client(
+    stream: &mut UnixStream,
+    allowed: bool,
+    gateway: &Arc<Gateway>,
+    reloads: &Reloads,
+) -> Option<crate::desk::Request> {
     let answer = if allowed {
-        match timeout(LIMIT, read_request(&mut stream)).await {
+        match timeout(LIMIT, read_request(stream)).await {
+            Ok(Ok(Request::Desk(request))) => return Some(request),
             Ok(Ok(request)) => answer(request, gateway, reloads).await,
             Ok(Err(why)) => Answer::Error(why),
             Err(_elapsed) => Answer::Error(format!("no request within {} s", LIMIT.as_secs())),
@@ -78,10 +91,9 @@ async fn client(mut stream: UnixStream, allowed: bool, gateway: &Arc<Gateway>, r
                 .into(),
         )
     };
-    let Ok(mut line) = serde_json::to_vec(&answer) else { return };
-    line.push(b'\n');
     // A client that does not take its answer is closed all the same.
-    let _ = timeout(LIMIT, stream.write_all(&line)).await;
+    let _ = desk::say(stream, &answer).await;
+    None
 }
 
 async fn read_request(stream: &mut UnixStream) -> Result<Request, String> {
@@ -147,12 +159,14 @@ async fn answer(request: Request, gateway: &Arc<Gateway>, reloads: &Reloads) -> 
         Request::ThrottlesLift { subject, throttle, all } => {
             limits::lift_throttles(gateway, subject, throttle, all).await
         }
+        Request::Desk(_) => Answer::Error("this is for the desk".into()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt as _;
 
     async fn read(octets: &[u8]) -> Result<Request, String> {
         let (mut near, mut far) = UnixStream::pair().unwrap();

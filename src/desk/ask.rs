@@ -66,7 +66,7 @@ impl Desk {
                     return Ok(Answer::Done(Outcome { changed, ..Outcome::default() }));
                 }
                 () = tokio::time::sleep(TOLD_EVERY) => {
-                    let _ = answers.try_send(Answer::Progress(ticket.job()));
+                    ticket.tell(answers);
                 }
             }
         }

@@ -9,19 +9,17 @@ use super::jobs::Ticket;
 use super::refusal::{Refusal, blocking};
 use super::request::{Answer, Outcome, Pick};
 use super::service::Desk;
-use crate::mail::Id;
+use crate::mail::{Id, rfc3339};
 use crate::query::Query;
 use crate::vault::{Change, Item, PageRequest, Scope, VaultError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// Messages of one step.
 const STEP: usize = 200;
-/// Between two progress answers: five a second.
-const TOLD_EVERY: Duration = Duration::from_millis(200);
 /// Between two steps.
 const PAUSE: Duration = Duration::from_millis(2);
 /// While the vault is so many changes behind, bulk work waits.
@@ -48,7 +46,6 @@ pub(super) struct Run<'a> {
     after: i64,
     ticket: Ticket,
     answers: &'a mpsc::Sender<Answer>,
-    told: Instant,
     tally: Tally,
 }
 
@@ -74,7 +71,6 @@ impl Desk {
             after: i64::MIN,
             ticket,
             answers,
-            told: Instant::now(),
             tally: Tally::default(),
         })
     }
@@ -214,24 +210,34 @@ impl Run<'_> {
         self.ticket.is_cancelled()
     }
 
-    /// Tells how far it is, not too often; who does not listen misses it.
-    pub(super) fn tell(&mut self) {
-        if self.told.elapsed() >= TOLD_EVERY {
-            self.told = Instant::now();
-            let _ = self.answers.try_send(Answer::Progress(self.ticket.job()));
-        }
+    /// Tells how far it is.
+    pub(super) fn tell(&self) {
+        self.ticket.tell(self.answers);
     }
 
-    /// The end.
-    pub(super) fn finish(self) -> Answer {
+    /// The end. Whoever looks at a list then sees what was done.
+    pub(super) async fn finish(self) -> Answer {
+        let vault = Arc::clone(&self.desk.vault);
+        // Where files and index cannot be written, what was done is durable all the same, and `status` says so.
+        let _ = blocking(move || vault.catch_up()).await;
+        let (job, outcome) = (self.ticket.running().job(), &self.tally.outcome);
+        self.desk.world.audit(serde_json::json!({
+            "time": rfc3339(self.desk.now_ms()),
+            "type": "desk",
+            "verb": job.verb,
+            "by": job.by,
+            "changed": outcome.changed,
+            "batch": outcome.batch,
+            "cancelled": outcome.cancelled,
+        }));
         self.tally.finish()
     }
 
     /// The end of something that can be taken back by name.
-    pub(super) fn finish_batch(mut self, batch: String) -> Answer {
+    pub(super) async fn finish_batch(mut self, batch: String) -> Answer {
         let outcome = &mut self.tally.outcome;
         outcome.batch = Some(batch).filter(|_| outcome.changed > 0);
-        self.finish()
+        self.finish().await
     }
 }
 

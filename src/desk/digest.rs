@@ -59,7 +59,7 @@ impl Desk {
                     return Err(Refusal::new(text));
                 }
             }
-            let _ = answers.try_send(Answer::Progress(ticket.job()));
+            ticket.tell(answers);
             self.give_way().await;
         }
         if send && !tally.is_empty() {

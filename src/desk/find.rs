@@ -31,7 +31,8 @@ impl Desk {
             [] => Err(Refusal::nothing(format!("there is no message {prefix}"))),
             [id] => self.item(*id).await,
             many => {
-                let names: Vec<String> = many.iter().take(NAMED).map(ToString::to_string).collect();
+                let mut names: Vec<String> = many.iter().take(NAMED).map(ToString::to_string).collect();
+                names.sort();
                 let more = if many.len() > NAMED { " and more" } else { "" };
                 let text = format!("{prefix} may be {}{more}: type more of it", names.join(", "));
                 Err(Refusal::new(text))

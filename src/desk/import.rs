@@ -13,7 +13,7 @@ use super::request::Answer;
 use super::service::Desk;
 use super::spooling::{mail_line, rcpt_line};
 use crate::body::{BodyError, BodyWriter};
-use crate::mail::{Id, Mailbox, Path, escape};
+use crate::mail::{Id, Mailbox, escape};
 use crate::message::header::{HEADER_OCTETS_MAX, HeaderScan};
 use crate::vault::{BodyKind, ClientView, EnvelopeView, HeaderView, Item, Line, RecipientView};
 use crate::verdict::Direction;
@@ -225,8 +225,7 @@ async fn open(path: &str) -> Result<File, Refusal> {
 
 fn tell(ticket: &Ticket, tally: &Tally, answers: &Sender<Answer>) {
     ticket.running().at(tally.outcome.changed);
-    // A piece takes a while to be kept: this is no flood.
-    let _ = answers.try_send(Answer::Progress(ticket.job()));
+    ticket.tell(answers);
 }
 
 /// The envelope, as far as the header says it.
@@ -252,7 +251,7 @@ fn envelope(head: &[u8], eight_bit: bool) -> (EnvelopeView, Vec<RecipientView>) 
         to = of(parsed.as_ref().and_then(|m| m.to()));
         to.extend(of(parsed.as_ref().and_then(|m| m.cc())));
     }
-    to.retain(|t| matches!(Path::parse(format!("<{t}>").as_bytes()), Ok((Path::Mailbox { .. }, _))));
+    to.retain(|t| Mailbox::parse(t.as_bytes()).is_ok());
     to.truncate(RCPTS_MAX);
     let utf8 = !from.is_ascii() || to.iter().any(|t| !t.is_ascii());
     let mut parameters = Vec::new();

@@ -3,13 +3,18 @@
 //! Owner of: the list of running work, in memory. A job leaves it when it ends in whatever way; what it had done by
 //! then stays.
 
-use super::request::Job;
+use super::request::{Answer, Job};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 
 /// Jobs at once; beyond it a request is refused.
 const JOBS_MAX: usize = 32;
+/// Between two progress answers: five a second.
+const TOLD_EVERY: Duration = Duration::from_millis(200);
 
 /// All that run.
 #[derive(Default)]
@@ -38,6 +43,7 @@ pub(super) struct Running {
 pub(super) struct Ticket {
     jobs: Arc<Jobs>,
     running: Arc<Running>,
+    told: Mutex<Instant>,
 }
 
 impl Jobs {
@@ -64,7 +70,7 @@ impl Jobs {
             cancelled: AtomicBool::new(false),
         });
         inner.running.insert(running.number, Arc::clone(&running));
-        Some(Ticket { jobs: Arc::clone(self), running })
+        Some(Ticket { jobs: Arc::clone(self), running, told: Mutex::new(Instant::now()) })
     }
 
     /// All of them, the oldest first.
@@ -85,7 +91,7 @@ impl Jobs {
 }
 
 impl Running {
-    fn job(&self) -> Job {
+    pub(super) fn job(&self) -> Job {
         Job {
             job: self.number,
             verb: self.verb.to_owned(),
@@ -110,8 +116,13 @@ impl Running {
 }
 
 impl Ticket {
-    pub(super) fn job(&self) -> Job {
-        self.running.job()
+    /// Tells how far it is, not too often; who does not listen misses it.
+    pub(super) fn tell(&self, answers: &Sender<Answer>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() >= TOLD_EVERY {
+            *told = Instant::now();
+            let _ = answers.try_send(Answer::Progress(self.running.job()));
+        }
     }
 
     pub(super) fn running(&self) -> &Arc<Running> {

@@ -44,3 +44,7 @@ pub use service::{Desk, World};
 mod delivery_tests;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod release_tests;
+#[cfg(test)]
+mod verb_tests;

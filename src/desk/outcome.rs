@@ -63,6 +63,7 @@ impl Attempted {
 
 /// Enters what an attempt came to. Recipients that were changed meanwhile are left as they are.
 pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: &SpoolRules) {
+    let untried = item.waiting() > attempted.fates.len();
     let Some(spool) = item.spool.as_mut() else { return };
     spool.attempts = spool.attempts.saturating_add(1);
     spool.in_doubt = attempted.doubt;
@@ -100,6 +101,10 @@ pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: 
     // The last attempt is right when the time is over.
     let next = next_attempt(rules, spool.attempts, now_ms);
     spool.next_ms = if now_ms < spool.expires_ms { next.min(spool.expires_ms) } else { next };
+    if untried && attempted.fates.iter().any(|(_, fate)| matches!(fate, Fate::Delivered(_))) {
+        // More recipients than one transaction takes: the others are next.
+        spool.next_ms = now_ms;
+    }
     if attempted.doubt {
         events.push("the connection was lost at the end of the message: may be delivered twice".to_owned());
     }

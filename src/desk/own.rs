@@ -4,7 +4,7 @@ use super::notices::Happening;
 use super::refusal::{Refusal, blocking};
 use super::service::Desk;
 use super::spooling::{SPOOL, mail_line, millis, spool};
-use crate::mail::{Id, Path};
+use crate::mail::{Id, Mailbox};
 use crate::message::report;
 use crate::message::trace::{Trace, received};
 use crate::vault::{
@@ -109,7 +109,7 @@ impl Desk {
             return Ok(());
         }
         let path = format!("<{admin}>");
-        if !matches!(Path::parse(path.as_bytes()), Ok((Path::Mailbox { .. }, _))) {
+        if Mailbox::parse(admin.as_bytes()).is_err() {
             return Err(Refusal::new(format!("[notices] admin `{admin}` is no mailbox")));
         }
         let (events, lost) = self.notices.take(now);

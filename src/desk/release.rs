@@ -82,7 +82,7 @@ impl Desk {
                 run.say(id, said);
             }
         }
-        Ok(run.finish())
+        Ok(run.finish().await)
     }
 
     /// Those that may go, as far as a scan is asked for.

@@ -45,7 +45,7 @@ impl Desk {
                 run.tell();
             }
         }
-        Ok(run.finish())
+        Ok(run.finish().await)
     }
 
     async fn scan_one(self: &Arc<Self>, id: Id, by: &str) -> Result<String, Refusal> {

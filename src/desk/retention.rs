@@ -65,7 +65,7 @@ impl Desk {
                 if gone == 0 {
                     break;
                 }
-                self.give_way().await;
+                self.settled().await;
             }
         }
         for folder in rules.folders.iter().filter(|f| f.overflow == Overflow::Oldest) {
@@ -104,12 +104,8 @@ impl Desk {
     /// The figures of folders follow when the changes are in the index.
     async fn settled(&self) {
         self.give_way().await;
-        for _ in 0..100 {
-            if self.vault.report().behind == 0 {
-                return;
-            }
-            self.give_way().await;
-        }
+        let vault = Arc::clone(&self.vault);
+        let _ = blocking(move || vault.catch_up()).await;
     }
 
     /// One step: the oldest of a folder (the trash: `None`) from before then, until so many or so many octets are gone.
@@ -199,6 +195,6 @@ fn is_cancelled(job: Option<(&Ticket, &Sender<Answer>)>) -> bool {
 fn progress(job: Option<(&Ticket, &Sender<Answer>)>, done: u64) {
     if let Some((ticket, answers)) = job {
         ticket.running().at(done);
-        let _ = answers.try_send(Answer::Progress(ticket.job()));
+        ticket.tell(answers);
     }
 }

@@ -36,7 +36,7 @@ impl Desk {
             self.deliver_now(&mut run, spooled, room).await;
         }
         self.nudge();
-        Ok(run.finish())
+        Ok(run.finish().await)
     }
 }
 

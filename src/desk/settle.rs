@@ -45,10 +45,11 @@ impl Desk {
         let rest = failed.iter().filter(|r| over && !told_failed.contains(r));
         let silent: Vec<String> = rest.cloned().collect();
         let told: Vec<&String> = told_failed.iter().chain(&told_late).collect();
-        let (_, decision) = self.edit(item.id, |item| end(item, &told, &silent, now)).await?;
-        let own = spool.cause == SpoolCause::Notice;
+        let (item, decision) = self.edit(item.id, |item| end(item, &told, &silent, now)).await?;
+        let spool = item.spool.as_ref();
+        let own = spool.is_some_and(|s| s.cause == SpoolCause::Notice);
         if !silent.is_empty() && decision != Decision::Remove && !own {
-            let said = spool.last.as_ref().map_or("", |l| &l.said);
+            let said = spool.and_then(|s| s.last.as_ref()).map_or("", |l| &l.said);
             let text = format!("to {}: {said}", silent.join(", "));
             self.notices.note(Happening::of("not delivered", &item, &text, now));
         }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
 
-const RULES: &str = "\
+pub const RULES: &str = "\
 hostname = \"gw.example.net\"
 state_dir = \"/nowhere\"
 [[listener]]
@@ -114,7 +114,7 @@ async fn serve(server: Server, mut stream: DuplexStream) -> Option<()> {
             let message = until(&mut stream, &mut input, b"\r\n.\r\n").await?;
             let said = {
                 let mut script = server.0.lock().unwrap();
-                script.messages.push(message.trim_end_matches(".\r\n").replace("\r\n..", "\r\n."));
+                script.messages.push(message.strip_suffix(".\r\n").unwrap_or(&message).replace("\r\n..", "\r\n."));
                 script.dot.pop_front().unwrap_or_else(|| "250 2.0.0 queued as X".to_owned())
             };
             if said == "close" {
@@ -138,7 +138,7 @@ async fn until(stream: &mut DuplexStream, input: &mut Vec<u8>, end: &[u8]) -> Op
 }
 
 /// A scanner that says what stands in its cell.
-pub struct Told(pub &'static Mutex<ScanVerdict>);
+pub struct Told(pub Arc<Mutex<ScanVerdict>>);
 
 impl Scanner for Told {
     fn name(&self) -> &'static str {
@@ -155,7 +155,7 @@ pub struct TestWorld {
     pub policy: Mutex<Arc<Policy>>,
     pool: Arc<Pool>,
     pub now: AtomicI64,
-    pub scanned: &'static Mutex<ScanVerdict>,
+    pub scanned: Arc<Mutex<ScanVerdict>>,
     scanners: Scanners,
     pub audit: Mutex<Vec<serde_json::Value>>,
 }
@@ -193,7 +193,8 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // In memory where that is possible: what a flush costs is not tested here.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let open = |_: &Path| Err(std::io::Error::other("none"));
         let (policy, problems) = crate::config::parse(RULES, dir.path(), &open);
         let policy = policy.unwrap_or_else(|| panic!("{problems:?}"));
@@ -202,8 +203,8 @@ impl Stage {
         let second = Duration::from_secs(5);
         let limits = Limits { connect: second, command: second, message: second, wait: second };
         let pool = Pool::new(config, Arc::new(server.clone()), None, limits);
-        let scanned: &'static Mutex<ScanVerdict> = Box::leak(Box::new(Mutex::new(ScanVerdict::Clean)));
-        let scanners: Scanners = Arc::new([Arc::new(Told(scanned))]);
+        let scanned = Arc::new(Mutex::new(ScanVerdict::Clean));
+        let scanners: Scanners = Arc::new([Arc::new(Told(Arc::clone(&scanned)))]);
         let world = Arc::new(TestWorld {
             policy: Mutex::new(Arc::new(policy)),
             pool: Arc::new(pool),
@@ -261,6 +262,22 @@ impl Stage {
         let id = vault.put_octets(item, octets).unwrap().commit_blocking().unwrap();
         self.settled();
         id
+    }
+
+    /// Many at once.
+    pub async fn many(&self, folder: &str, count: usize) {
+        let mut commits = tokio::task::JoinSet::new();
+        for n in 0..count {
+            let (vault, item) = (Arc::clone(&self.desk.vault), self.item(folder, &["bob@example.org"]));
+            commits.spawn(async move {
+                let text = format!("Subject: {n}\r\n\r\nx\r\n");
+                vault.put_octets(item, text.as_bytes()).unwrap().commit().await.unwrap()
+            });
+        }
+        while let Some(done) = commits.join_next().await {
+            done.unwrap();
+        }
+        self.settled();
     }
 
     /// Waits until the index has everything.

@@ -45,7 +45,7 @@ impl Desk {
             .await;
         }
         tracing::info!(by, batch, "messages deleted");
-        Ok(if forever { run.finish() } else { run.finish_batch(batch) })
+        Ok(if forever { run.finish().await } else { run.finish_batch(batch).await })
     }
 
     /// Out of the trash, to where they were.
@@ -77,7 +77,7 @@ impl Desk {
             .await;
         }
         self.nudge();
-        Ok(run.finish())
+        Ok(run.finish().await)
     }
 
     /// To another folder. Deliveries and scans that waited are over then; who had the message already is no
@@ -97,7 +97,7 @@ impl Desk {
         while let Some(items) = run.next().await? {
             self.put_step(&mut run, items, folder, by).await;
         }
-        Ok(run.finish())
+        Ok(run.finish().await)
     }
 
     async fn put_step(&self, run: &mut Run<'_>, items: Vec<Item>, folder: &str, by: &str) {
@@ -168,7 +168,7 @@ impl Desk {
             .await;
         }
         self.nudge();
-        Ok(run.finish())
+        Ok(run.finish().await)
     }
 }
 

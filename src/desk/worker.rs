@@ -229,7 +229,9 @@ impl Desk {
                 self.notices.note(Happening::general(found, self.now_ms()));
             }
         }
-        let troubles = self.troubles();
+        let vault = Arc::clone(&self.vault);
+        let free = blocking(move || vault.free()).await.ok().flatten();
+        let troubles = self.troubles(free);
         self.notices.lasting(troubles, self.now_ms());
         if let Err(refusal) = Box::pin(self.tell_admin()).await {
             tracing::error!(error = refusal.text, "the admin could not be told");
@@ -237,7 +239,7 @@ impl Desk {
     }
 
     /// What lasts until somebody does something about it.
-    fn troubles(&self) -> Vec<String> {
+    fn troubles(&self, free: Option<u64>) -> Vec<String> {
         let report = self.vault.report();
         let policy = self.world.policy();
         let mut out = report.troubles;
@@ -250,7 +252,7 @@ impl Desk {
                 ));
             }
         }
-        if self.vault.free().is_some_and(|free| free < policy.quarantine.disk.warn) {
+        if free.is_some_and(|free| free < policy.quarantine.disk.warn) {
             out.push("little room is left on the volume of the quarantine: make room".to_owned());
         }
         out

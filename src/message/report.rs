@@ -5,6 +5,7 @@
 //! came: 998): they pass every server. Text of peers that stands in them is escaped or replaced, so that it can be
 //! neither a header, a link, markup nor a terminal's command. Nothing fails.
 
+use super::mime::neutral;
 use super::quoted::{ascii, header_text, quoted_printable};
 use crate::mail::{Id, rfc5322};
 
@@ -251,7 +252,8 @@ pub fn notice(host: &str, to: &str, id: Id, now_ms: i64, events: &[Line<'_>], lo
     }
     for event in events {
         let id = event.id.map(|id| format!("{id} ")).unwrap_or_default();
-        text.push_str(&format!("{}  {id}{}\n", rfc5322(event.at_ms), event.text));
+        let what = neutral(event.text).replace(['\n', '\t'], " ");
+        text.push_str(&format!("{}  {id}{what}\n", rfc5322(event.at_ms)));
     }
     text.push_str("\nportcullis quarantine show ID and portcullis spool list say more.\n");
     out.push_str(&quoted_printable(&text));

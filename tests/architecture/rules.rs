@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 14] = [
     &["checks"],
     &["store"],
     &["body"],
-    &["scan", "lookup", "quarantine", "queue", "limits", "downstream", "records", "vault"],
+    &["scan", "lookup", "vault", "limits", "downstream", "records"],
     &["desk"],
     &["gateway"],
     &["control"],

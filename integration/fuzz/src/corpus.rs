@@ -151,6 +151,21 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             r#"{"kind":"refused","client":"192.0.2.7","count":40,"findings":[{"id":"blocks","verdict":"disconnect"}]}"#,
             r#"{"kind":"novel","facts":[],"conduct":7,"to":null}"#,
         ]),
+        "mime" => {
+            let mut mails = words(&[
+                "Content-Type: multipart/mixed; boundary=\"X\"\r\n\r\n--X\r\n\r\none\r\n--X\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\ntwo\r\n--X--\r\n",
+                "Content-Type: multipart/alternative; boundary=X\r\n\r\n--X\r\nContent-Type: text/html; charset=utf-7\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<a href=3D\"x\">=\r\ny</a>&amp;<script>z</script>\r\n--X--",
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogaQ0KQ29udGVudC1UcmFuc2Zlci1FbmNvZGluZzogYmFzZTY0DQoN\r\nCmFHaz0NCg==\r\n",
+                "Content-Disposition: attachment; filename*0*=utf-8''%41; filename*1=\"b\\\"c\"; filename=\"=?utf-8?B?Z3I=?=\"\r\nContent-Transfer-Encoding: base64;\r\n\r\naGVs!bG8=aa\r\n",
+                "Content-Type: multipart/digest; boundary=\" a--\"\n\n-- a--\n\nSubject: x\n\ny\n-- a----\n-- a--z\n",
+            ]);
+            mails.extend([
+                &include_bytes!("../../../src/cli/demo/samples/html.eml")[..],
+                include_bytes!("../../../src/cli/demo/samples/utf8.eml"),
+                include_bytes!("../../../src/cli/demo/samples/foreign.eml"),
+            ].map(<[u8]>::to_vec));
+            mails
+        }
         _ => Vec::new(),
     });
     out.push(Vec::new());

@@ -3,6 +3,7 @@
 //!
 //! `portcullis-fuzz SECONDS [TARGET…]`, `portcullis-fuzz --input HEX TARGET`; `SEED` in the environment.
 
+mod content;
 mod corpus;
 mod gatekeeping;
 mod machines;
@@ -37,6 +38,7 @@ const TARGETS: &[Target] = &[
     ("matcher", gatekeeping::matcher),
     ("protocol", gatekeeping::protocol),
     ("record", gatekeeping::record),
+    ("mime", content::mime),
 ];
 
 /// Longest time for one input. The slowest honest one takes a hundredth of it.

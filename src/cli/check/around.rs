@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// What runs.
-pub(super) struct Around {
+pub(in crate::cli) struct Around {
     status: Option<Box<Status>>,
     /// The process that holds the state directory.
     holder: Option<u32>,
@@ -18,7 +18,7 @@ pub(super) struct Around {
 
 impl Around {
     /// Looks, without touching the lock: a daemon that starts at this moment must get it.
-    pub(super) fn look(state_dir: &Path) -> Self {
+    pub(in crate::cli) fn look(state_dir: &Path) -> Self {
         let (status, trouble) = match ask(state_dir, &Request::Status {}) {
             Ok(Answer::Status(status)) => (Some(status), None),
             Ok(_) => (None, Some("the gateway gave an answer to another question".to_owned())),
@@ -50,13 +50,23 @@ impl Around {
         }
     }
 
+    /// What the gateway says of itself, where it answers.
+    pub(in crate::cli) fn status(&self) -> Option<&Status> {
+        self.status.as_deref()
+    }
+
+    /// Why it could not be asked, where something is there to be asked.
+    pub(in crate::cli) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// The process, if one is known.
-    pub(super) fn pid(&self) -> Option<u32> {
+    pub(in crate::cli) fn pid(&self) -> Option<u32> {
         self.holder
     }
 
     /// The addresses that it listens on.
-    pub(super) fn listens_on(&self) -> impl Iterator<Item = SocketAddr> {
+    pub(in crate::cli) fn listens_on(&self) -> impl Iterator<Item = SocketAddr> {
         self.status.iter().flat_map(|s| &s.listeners).map(|listener| listener.address)
     }
 }

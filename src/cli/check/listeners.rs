@@ -81,14 +81,19 @@ fn address(report: &mut Report, listener: &Listener, around: &Around) {
     }
 }
 
-/// The limit of open files against `max_connections`.
-pub(super) fn open_files(report: &mut Report, policy: &Policy, around: &Around) {
+/// The limit of open files, what `max_connections` needs, and whose limit that is.
+pub(in crate::cli) fn open_files_limit(policy: &Policy, around: &Around) -> (u64, u64, &'static str) {
     let needed = privileges::open_files_needed(policy.max_connections);
     let running = around.pid().and_then(|pid| fs::read_to_string(format!("/proc/{pid}/limits")).ok());
-    let (limit, whose) = match running.as_deref().and_then(soft_limit) {
-        Some(limit) => (limit, "of the running gateway"),
-        None => (privileges::raise_open_files(policy.max_connections), "as started here"),
-    };
+    match running.as_deref().and_then(soft_limit) {
+        Some(limit) => (limit, needed, "of the running gateway"),
+        None => (privileges::raise_open_files(policy.max_connections), needed, "as started here"),
+    }
+}
+
+/// The limit of open files against `max_connections`.
+pub(super) fn open_files(report: &mut Report, policy: &Policy, around: &Around) {
+    let (limit, needed, whose) = open_files_limit(policy, around);
     if limit >= needed {
         report.ok(format!(
             "limit of open files {whose}: {limit}, max_connections = {} needs {needed}",

@@ -19,4 +19,6 @@ mod relay;
 mod report;
 mod verb;
 
+pub(super) use around::Around;
+pub(super) use listeners::open_files_limit;
 pub(super) use verb::{Options, run};

@@ -1,0 +1,5 @@
+//! `portcullis spool`: messages that are ours to deliver.
+
+mod verb;
+
+pub(super) use verb::{Options, run};
