@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Somebody who answers.
-pub(in crate::cli) struct Asker {
+pub(crate) struct Asker {
     who: Who,
 }
 
@@ -23,7 +23,7 @@ impl Asker {
     ///
     /// # Errors
     /// The exit code; standard error says why.
-    pub(in crate::cli) fn find(rules: &Path) -> Result<Self, ExitCode> {
+    pub(crate) fn find(rules: &Path) -> Result<Self, ExitCode> {
         let state_dir = state_dir::find(rules).map_err(|words| refused(&words))?;
         // Looks and asks nothing: the answer to a request tells a gateway that hangs.
         match ask_desk(&state_dir, Request::Jobs {})
@@ -38,7 +38,7 @@ impl Asker {
     }
 
     /// The gateway answers, and work goes on when this command ends.
-    pub(in crate::cli) fn is_gateway(&self) -> bool {
+    pub(crate) fn is_gateway(&self) -> bool {
         matches!(self.who, Who::Gateway(_))
     }
 
@@ -46,7 +46,7 @@ impl Asker {
     ///
     /// # Errors
     /// The exit code; standard error says why.
-    pub(in crate::cli) fn ask(&self, request: Request, take: &mut dyn FnMut(Answer)) -> Result<(), ExitCode> {
+    pub(crate) fn ask(&self, request: Request, take: &mut dyn FnMut(Answer)) -> Result<(), ExitCode> {
         let mut refusal = None;
         let mut hand_on = |answer| match answer {
             Answer::Error { text, nothing } => refusal = Some((text, nothing)),
@@ -75,7 +75,7 @@ impl Asker {
     ///
     /// # Errors
     /// The exit code; standard error says why.
-    pub(in crate::cli) fn one(&self, request: Request) -> Result<Answer, ExitCode> {
+    pub(crate) fn one(&self, request: Request) -> Result<Answer, ExitCode> {
         let mut last = None;
         self.ask(request, &mut |answer| last = Some(answer))?;
         last.ok_or_else(|| {

@@ -21,7 +21,7 @@ const BAR: u64 = 30;
 
 /// How work is begun and told.
 #[derive(Debug, Clone, clap::Args)]
-pub(in crate::cli) struct Bulk {
+pub(crate) struct Bulk {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Bulk {
 ///
 /// # Errors
 /// The exit code; standard error says why.
-pub(in crate::cli) fn work(
+pub(crate) fn work(
     asker: &Asker,
     verb: &str,
     pick: &Pick,
@@ -109,7 +109,7 @@ fn confirmed(verb: &str, items: u64, size: u64, sample: &[Row], pick: &Pick) -> 
 }
 
 /// Asks, and shows how far it is.
-pub(in crate::cli) fn watched(asker: &Asker, verb: &str, request: Request) -> Result<Outcome, ExitCode> {
+pub(crate) fn watched(asker: &Asker, verb: &str, request: Request) -> Result<Outcome, ExitCode> {
     let words = Words::default();
     words.set(if asker.is_gateway() {
         format!("{verb} goes on in the background: `portcullis quarantine jobs` lists it")
@@ -155,7 +155,7 @@ fn bar(job: &Job) -> String {
 }
 
 /// Says how it ended; gives the exit code.
-pub(in crate::cli) fn told(verb: &str, outcome: &Outcome, json: bool) -> u8 {
+pub(crate) fn told(verb: &str, outcome: &Outcome, json: bool) -> u8 {
     if json {
         out::json(outcome);
     } else {

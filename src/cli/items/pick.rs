@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// The words of a query.
 #[derive(Debug, Clone, clap::Args)]
-pub(in crate::cli) struct Words {
+pub(crate) struct Words {
     /// Which messages: references, or field:value terms; `portcullis quarantine --help` has the rules
     #[arg(value_name = "QUERY")]
     pub words: Vec<String>,
@@ -22,7 +22,7 @@ impl Words {
     ///
     /// # Errors
     /// The exit code; standard error shows where the mistake is.
-    pub(in crate::cli) fn query(&self) -> Result<Query, ExitCode> {
+    pub(crate) fn query(&self) -> Result<Query, ExitCode> {
         parse(&self.words).map_err(|words| {
             eprintln!("portcullis: {words}");
             REFUSED.into()
@@ -30,7 +30,7 @@ impl Words {
     }
 
     /// Nothing was typed, which is every message.
-    pub(in crate::cli) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.words.iter().all(|word| word.trim().is_empty())
     }
 }
@@ -59,7 +59,7 @@ fn joined(word: &str) -> String {
 
 /// Makes `-field:value` and `-"two words"` of a command line `not field:value` and `not "two words"`, which nobody
 /// takes for options. A bare `-word` cannot be told from options: people write `not word`.
-pub(in crate::cli) fn negations(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn negations(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut out = Vec::new();
     for argument in arguments {
         match argument.to_str().and_then(negated) {
@@ -85,7 +85,7 @@ fn negated(word: &str) -> Option<String> {
 ///
 /// # Errors
 /// The exit code; standard error shows where the mistake is.
-pub(in crate::cli) fn pick(words: &Words, scope: Scope, dry_run: bool) -> Result<Pick, ExitCode> {
+pub(crate) fn pick(words: &Words, scope: Scope, dry_run: bool) -> Result<Pick, ExitCode> {
     Ok(Pick { query: words.query()?, scope, dry_run })
 }
 
@@ -93,7 +93,7 @@ pub(in crate::cli) fn pick(words: &Words, scope: Scope, dry_run: bool) -> Result
 ///
 /// # Errors
 /// The exit code; standard error says why.
-pub(in crate::cli) fn named(words: &Words, scope: Scope) -> Result<Pick, ExitCode> {
+pub(crate) fn named(words: &Words, scope: Scope) -> Result<Pick, ExitCode> {
     if words.is_empty() {
         eprintln!("portcullis: name the messages: references, or a query such as folder:spam");
         return Err(REFUSED.into());

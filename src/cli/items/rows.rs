@@ -24,7 +24,7 @@ const ROWS_MAX: usize = 1000;
 
 /// Which rows of a list are shown, and how.
 #[derive(Debug, Clone, clap::Args)]
-pub(in crate::cli) struct Paging {
+pub(crate) struct Paging {
     /// Rows at most
     #[arg(short = 'n', long, default_value_t = 50, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     rows: u64,
@@ -44,7 +44,7 @@ pub(in crate::cli) struct Paging {
 
 /// A row for scripts.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct JsonRow<'a> {
+pub(crate) struct JsonRow<'a> {
     id: String,
     folder: &'a str,
     state: State,
@@ -75,7 +75,7 @@ struct JsonSpool<'a> {
 }
 
 /// A row for scripts.
-pub(in crate::cli) fn json_row(row: &Row) -> JsonRow<'_> {
+pub(crate) fn json_row(row: &Row) -> JsonRow<'_> {
     let spool = row.spool.as_ref().map(|s| JsonSpool {
         delivered: s.delivered,
         total: s.total,
@@ -104,7 +104,7 @@ pub(in crate::cli) fn json_row(row: &Row) -> JsonRow<'_> {
 }
 
 /// A page as a table. `scope` says which columns are of interest.
-pub(in crate::cli) fn table(
+pub(crate) fn table(
     rows: &[Row],
     scope: Scope,
     paint: Paint,
@@ -260,7 +260,7 @@ impl Paging {
 ///
 /// # Errors
 /// The exit code; standard error says why.
-pub(in crate::cli) fn list(
+pub(crate) fn list(
     rules: &Path,
     query: Query,
     scope: Scope,

@@ -25,7 +25,7 @@ const LINES_MAX: usize = 50;
 ///
 /// # Errors
 /// The exit code; standard error says why.
-pub(in crate::cli) fn show(rules: &Path, id: &str, json: bool) -> Result<u8, ExitCode> {
+pub(crate) fn show(rules: &Path, id: &str, json: bool) -> Result<u8, ExitCode> {
     let asker = Asker::find(rules)?;
     let Answer::Shown(shown) = asker.one(Request::Show { id: id.to_owned() })? else {
         return Err(asked::other_answer());

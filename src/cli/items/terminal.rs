@@ -11,7 +11,7 @@ const USUAL: u16 = 100;
 const FEWEST: u16 = 40;
 
 /// Columns of the terminal that standard output is; `None`: it is none, lines may be as long as they are.
-pub(in crate::cli) fn width() -> Option<u16> {
+pub(crate) fn width() -> Option<u16> {
     if !std::io::stdout().is_terminal() {
         return None;
     }
@@ -29,6 +29,6 @@ fn asked() -> Option<u16> {
 }
 
 /// Text of strangers on one line.
-pub(in crate::cli) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     neutral(text).replace(['\n', '\t'], " ")
 }

@@ -25,7 +25,7 @@ fn local(ms: i64, format: &str) -> String {
 }
 
 /// `3 h 5 min ago`, `in 2 min`, `now`
-pub(in crate::cli) fn ago(ms: i64, now_ms: i64) -> String {
+pub(crate) fn ago(ms: i64, now_ms: i64) -> String {
     let seconds = now_ms.saturating_sub(ms) / 1000;
     let words = duration(seconds.unsigned_abs());
     match seconds {

@@ -26,10 +26,10 @@ enum What {
     Show(Show),
     /// Try to deliver now, whenever it was due
     #[command(after_help = "Example:\n  portcullis spool force rcpt:@our.example")]
-    Force(Some),
+    Force(Chosen),
     /// Begin anew: attempts and expiry count from now, and what failed is tried again
     #[command(after_help = "Example:\n  portcullis spool retry folder:dead age:<1d")]
-    Retry(Some),
+    Retry(Chosen),
     /// Put messages before or behind the others
     Priority(Order),
     /// Put messages into the trash: they are not delivered
@@ -60,7 +60,7 @@ struct Show {
 
 /// Options of verbs that need no more.
 #[derive(Debug, clap::Args)]
-struct Some {
+struct Chosen {
     #[command(flatten)]
     words: Words,
     #[command(flatten)]
@@ -115,8 +115,8 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
             words.query().and_then(|query| items::list(rules, query, Scope::Spool, paging))
         }
         What::Show(Show { id, json }) => items::show(rules, id, *json),
-        What::Force(Some { words, bulk }) => retry(rules, "force", words, bulk, false),
-        What::Retry(Some { words, bulk }) => retry(rules, "retry", words, bulk, true),
+        What::Force(Chosen { words, bulk }) => retry(rules, "force", words, bulk, false),
+        What::Retry(Chosen { words, bulk }) => retry(rules, "retry", words, bulk, true),
         What::Priority(order) => prioritise(rules, order),
         What::Delete(options) => delete(rules, options),
         What::Move(options) => relocate(rules, options, Scope::Spool),

@@ -16,6 +16,7 @@ mod html;
 mod line;
 mod params;
 mod part;
+mod place;
 mod readable;
 mod walk;
 mod words;

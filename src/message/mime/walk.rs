@@ -7,7 +7,8 @@
 use super::decode::{Decoder, Encoding};
 use super::fields::About;
 use super::line::{Lines, Piece};
-use super::part::{DEPTH_MAX, HEADER_OCTETS_MAX, PARTS_MAX, Part, Structure, Wrong, is_message};
+use super::part::{DEPTH_MAX, PARTS_MAX, Part, Structure, Wrong, is_message};
+use super::place::{End, Header};
 
 /// Encoded messages inside of each other that are looked into.
 const ENCODED_MAX: u8 = 3;
@@ -63,15 +64,6 @@ enum State {
     Over,
 }
 
-#[derive(Debug, Default)]
-struct Header {
-    block: Vec<u8>,
-    long: bool,
-    /// Octets of the line in progress, as far as they say whether it is empty.
-    line: usize,
-    has_more: bool,
-}
-
 #[derive(Debug)]
 struct Leaf {
     decoder: Decoder,
@@ -79,35 +71,6 @@ struct Leaf {
     /// Walks through the decoded octets.
     inner: Option<Walker>,
     scratch: Vec<u8>,
-}
-
-/// A line end that was seen and not yet handed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    None,
-    Cr,
-    Lf,
-    CrLf,
-}
-
-impl End {
-    fn octets(self) -> &'static [u8] {
-        match self {
-            Self::None => b"",
-            Self::Cr => b"\r",
-            Self::Lf => b"\n",
-            Self::CrLf => b"\r\n",
-        }
-    }
-
-    /// What belongs to a delimiter that follows.
-    fn of_delimiter(self) -> u64 {
-        match self {
-            Self::None | Self::Cr => 0,
-            Self::Lf => 1,
-            Self::CrLf => 2,
-        }
-    }
 }
 
 impl Default for Walker {
@@ -447,32 +410,6 @@ impl Walker {
             part.body.end = at;
             part.octets = at.saturating_sub(part.body.start);
         }
-    }
-}
-
-impl Header {
-    /// Takes octets up to the end of the empty line; how many, and whether it was there.
-    fn take(&mut self, octets: &[u8]) -> (usize, bool) {
-        for (at, &octet) in octets.iter().enumerate() {
-            let over = octet == b'\n' && !self.has_more;
-            match octet {
-                b'\n' => (self.line, self.has_more) = (0, false),
-                b'\r' if self.line == 0 => self.line = 1,
-                _ => self.has_more = true,
-            }
-            if over {
-                self.keep(octets.get(..=at).unwrap_or(octets));
-                return (at + 1, true);
-            }
-        }
-        self.keep(octets);
-        (octets.len(), false)
-    }
-
-    fn keep(&mut self, octets: &[u8]) {
-        let room = HEADER_OCTETS_MAX.saturating_sub(self.block.len());
-        self.long |= octets.len() > room;
-        self.block.extend_from_slice(octets.get(..room).unwrap_or(octets));
     }
 }
 
