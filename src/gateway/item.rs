@@ -353,7 +353,7 @@ mod tests {
             ip: Some("192.0.2.7".parse().unwrap()),
             port: 4711,
             name: Some("mx.example.com".into()),
-            helo: Some("he\\xFFlo".into()),
+            helo: Some("he\\xfflo".into()),
             user: Some("anna".into()),
             tls: Some("TLSv1.3 AES".into()),
             listener: "in".into(),
