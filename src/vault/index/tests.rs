@@ -385,7 +385,8 @@ fn sort_key(item: &Item, sort: Sort) -> (i64, String) {
 fn check(index: &Index, items: &[Item], query: &Query, scope: Scope, sort: Sort, ascending: bool) {
     let mut wanted = reference::matching(query, scope, items, NOW);
     let octets: u64 = wanted.iter().map(|item| item.size).sum();
-    let counted = index.count_at(query, scope, NOW).unwrap_or_else(|error| panic!("{query} {scope:?}: {error}"));
+    let counted =
+        index.count_at(query, scope, NOW).unwrap_or_else(|error| panic!("{query} {scope:?}: {error}"));
     assert_eq!(counted, (wanted.len() as u64, octets), "count {query} {scope:?}");
     wanted.sort_by_key(|item| item.order);
     let by_time: Vec<(Id, i64)> = wanted.iter().map(|item| (item.id, item.order)).collect();
