@@ -21,7 +21,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Changes in one flush.
@@ -31,6 +31,9 @@ const BATCH_OCTETS: usize = 8 << 20;
 /// Changes that are durable and not in files and index yet.
 const BEHIND_MAX: u64 = 4096;
 const BEHIND_OCTETS: usize = 64 << 20;
+/// Where several shared the last flush, the next one waits so long at most for them to come back with more; it never
+/// waits longer than a quarter of what that flush took.
+const COMPANY_MAX: Duration = Duration::from_millis(2);
 /// Pause before a step that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -86,9 +89,10 @@ struct Answer {
 impl Writer {
     /// Until it is told to close. Gives the journal back.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Journal {
-        let mut open = true;
+        let (mut open, mut company) = (true, Duration::ZERO);
         while open {
             let Some(first) = jobs.blocking_recv() else { break };
+            std::thread::sleep(company);
             let (mut batch, mut answers) = (Batch::default(), Vec::new());
             let mut next = Some(first);
             while let Some(job) = next {
@@ -96,7 +100,9 @@ impl Writer {
                 let more = open && batch.accepted.len() < self.batch_max && batch.octets < BATCH_OCTETS;
                 next = if more { jobs.try_recv().ok() } else { None };
             }
+            let (several, begun) = (answers.len() > 1, Instant::now());
             self.flush(batch, answers);
+            company = if several { (begun.elapsed() / 4).min(COMPANY_MAX) } else { Duration::ZERO };
         }
         // Whoever still waits hears that it is closed, when the channel goes.
         self.journal
