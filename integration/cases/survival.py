@@ -6,6 +6,10 @@ from lib import proc
 from lib.client import Client, Closed, dot_stuff, send, text
 
 
+# These are about what happens when a write finds no room; cases/quarantine.py has the watermarks.
+NO_WATERMARK = {"quarantine.toml": '[disk]\nwarn = "0"\nfull = "0"\n'}
+
+
 class Tmpfs:
     """A small disk at `path`."""
 
@@ -34,7 +38,7 @@ def fill(path):
 def test_full_disk(env):
     """Bodies that do not fit hear 452, small mail goes on from memory, nothing half-written arrives, and it ends by itself."""
     down = env.downstream()
-    gate = env.rules(down, memory="1M", disk="1G", max_message_size="20M")
+    gate = env.rules(down, memory="1M", disk="1G", max_message_size="20M", files=NO_WATERMARK)
     with Tmpfs(gate.state, "6M"):
         gate.start()
         rubbish = os.path.join(gate.state, "rubbish")
@@ -58,7 +62,7 @@ def test_full_disk(env):
 def test_full_disk_while_mail_is_on_its_way(env):
     """The disk fills up in the middle of an upload: 452, and the client's connection lives on."""
     down = env.downstream()
-    gate = env.rules(down, memory="1M", disk="1G", max_message_size="20M")
+    gate = env.rules(down, memory="1M", disk="1G", max_message_size="20M", files=NO_WATERMARK)
     with Tmpfs(gate.state, "8M"):
         gate.start()
         wire = dot_stuff(text("half", size=6_000_000))

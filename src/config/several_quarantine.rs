@@ -108,7 +108,7 @@ fn mistakes_are_told_where_they_stand() {
 const TABLE: &[(&str, &[&str])] = &[
     ("trash = \"0s\"\n", &["1:9: error: `trash`: zero would mean that nothing is ever waited for"]),
     ("trsh = \"1d\"\n", &["1:1: error: unknown key `trsh` at the top of the file; did you mean `trash`?"]),
-    ("[[foldr]]\nname = \"a\"\n", &["1:1: error: unknown table [foldr]; did you mean [[folder]]?"]),
+    ("[[foldr]]\nname = \"a\"\n", &["1:3: error: unknown table [foldr]; did you mean [[folder]]?"]),
     ("[folder]\nname = \"a\"\n", &["1:1: error: `folder` is written with two brackets: [[folder]]"]),
     ("[[folder]]\n", &["1:1: error: `name` is missing in [[folder]]; for example: name = \"suspects\""]),
     ("[[folder]]\nname = \"Big\"\n", &[

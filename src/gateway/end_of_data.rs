@@ -95,7 +95,7 @@ impl Session {
             transaction.findings.extend(findings.iter().skip(before).cloned());
             transaction.times.scan = millis(looked.elapsed());
         }
-        self.dispose(body, decision, queued, finish_by).await
+        Box::pin(self.dispose(body, decision, queued, finish_by)).await
     }
 
     /// What the findings came to is done.
@@ -108,9 +108,14 @@ impl Session {
     ) -> Reply {
         let Decision { disposition, decided, copy } = decision;
         let copying = copy.as_ref();
-        let pending = self.copy(body, copying, decided, finish_by).await;
+        let pending = match copying {
+            Some(folder) => Box::pin(self.copy(body, folder, decided, finish_by)).await,
+            None => None,
+        };
         let (reply, copied) = match disposition {
-            Disposition::Deliver if queued => (self.keep(body, Purpose::Outage, None, finish_by).await, None),
+            Disposition::Deliver if queued => {
+                (Box::pin(self.keep(body, Purpose::Outage, None, finish_by)).await, None)
+            }
             Disposition::Deliver => {
                 let reply = self.deliver(body, finish_by).await;
                 // Of what was not delivered the client still has the message, and sends it again.
@@ -122,16 +127,18 @@ impl Session {
                 self.server.close_after_answer();
                 (reply.with_reference(self.reference()), pending)
             }
-            Disposition::Hold => (self.keep(body, Purpose::Hold, decided, finish_by).await, None),
+            Disposition::Hold => (Box::pin(self.keep(body, Purpose::Hold, decided, finish_by)).await, None),
             Disposition::Quarantine(folder) => {
-                (self.keep(body, Purpose::Folder(&folder.0), decided, finish_by).await, None)
+                (Box::pin(self.keep(body, Purpose::Folder(&folder.0), decided, finish_by)).await, None)
             }
             Disposition::Discard => {
                 let purpose = Purpose::Folder(QuarantineFolder::DISCARDED);
-                (self.keep(body, purpose, decided, finish_by).await, None)
+                (Box::pin(self.keep(body, purpose, decided, finish_by)).await, None)
             }
         };
-        self.commit_copy(copied, copying).await;
+        if let (Some(copied), Some(folder)) = (copied, copying) {
+            Box::pin(self.commit_copy(copied, folder)).await;
+        }
         reply
     }
 

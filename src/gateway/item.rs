@@ -347,6 +347,35 @@ mod tests {
         }
     }
 
+    fn wanted_client() -> ClientView {
+        ClientView {
+            session: "7F3K9QAC".into(),
+            ip: Some("192.0.2.7".parse().unwrap()),
+            port: 4711,
+            name: Some("mx.example.com".into()),
+            helo: Some("he\\xfflo".into()),
+            user: Some("anna".into()),
+            tls: Some("TLSv1.3 AES".into()),
+            listener: "in".into(),
+            direction: Some(Direction::Inbound),
+            downstream: "mx".into(),
+            answerable: true,
+        }
+    }
+
+    fn wanted_envelope() -> EnvelopeView {
+        EnvelopeView {
+            from: "a@example.com".into(),
+            line: Line(b"MAIL FROM:<a@example.com>\r\n".to_vec()),
+            body: BodyKind::EightBit,
+            smtputf8: true,
+            requiretls: false,
+            needs: vec!["8BITMIME".into(), "DSN".into()],
+            ret_headers: true,
+            envid: Some("x+3D1".into()),
+        }
+    }
+
     #[test]
     fn every_field_of_a_quarantined_message() {
         let scene = scene();
@@ -373,29 +402,8 @@ mod tests {
             size: 0,
             digest: String::new(),
             trace: Line(b"Received: here\r\n".to_vec()),
-            client: ClientView {
-                session: "7F3K9QAC".into(),
-                ip: Some("192.0.2.7".parse().unwrap()),
-                port: 4711,
-                name: Some("mx.example.com".into()),
-                helo: Some("he\\xFFlo".into()),
-                user: Some("anna".into()),
-                tls: Some("TLSv1.3 AES".into()),
-                listener: "in".into(),
-                direction: Some(Direction::Inbound),
-                downstream: "mx".into(),
-                answerable: true,
-            },
-            envelope: EnvelopeView {
-                from: "a@example.com".into(),
-                line: Line(b"MAIL FROM:<a@example.com>\r\n".to_vec()),
-                body: BodyKind::EightBit,
-                smtputf8: true,
-                requiretls: false,
-                needs: vec!["8BITMIME".into(), "DSN".into()],
-                ret_headers: true,
-                envid: Some("x+3D1".into()),
-            },
+            client: wanted_client(),
+            envelope: wanted_envelope(),
             recipients: vec![
                 RecipientView {
                     rcpt: "b@example.net".into(),

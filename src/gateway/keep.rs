@@ -7,7 +7,7 @@
 use super::clock::unix_ms;
 use super::item::{Purpose, Seen, item};
 use super::session::Session;
-use super::transaction::{Target, Transaction};
+use super::transaction::{Kept, Transaction};
 use crate::body::Body;
 use crate::config::model::{Overflow, Policy, QuarantineFolder};
 use crate::reply::{Entry, Reply, catalogue};
@@ -15,15 +15,6 @@ use crate::vault::{Pending, VaultError};
 use crate::verdict::{Disposition, Finding, Folder};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
-
-/// What became of a message that we kept, for its audit line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// The folder.
-    pub(super) folder: Box<str>,
-    /// It is a copy; what became of the message says its verdict.
-    pub(super) copy: bool,
-}
 
 /// What the findings come to for a message whose recipients are taken.
 #[derive(Debug)]
@@ -132,15 +123,14 @@ impl Session {
         }
     }
 
-    /// Makes a copy ready, where one is asked for. Beside what becomes of the message, and never at its cost.
+    /// Makes a copy ready. Beside what becomes of the message, and never at its cost.
     pub(super) async fn copy(
         &mut self,
         body: &Body,
-        folder: Option<&Folder>,
+        folder: &Folder,
         decided: Option<&Finding>,
         finish_by: Instant,
     ) -> Option<Pending> {
-        let folder = folder?;
         let pending = self.make_ready(body, Purpose::Copy(&folder.0), decided, finish_by).await;
         if pending.is_err() {
             tracing::warn!(session = %self.id, message = %self.reference(), %folder, "no copy was kept, see above or `status`");
@@ -150,8 +140,7 @@ impl Session {
     }
 
     /// Makes a copy durable.
-    pub(super) async fn commit_copy(&mut self, pending: Option<Pending>, folder: Option<&Folder>) {
-        let (Some(pending), Some(folder)) = (pending, folder) else { return };
+    pub(super) async fn commit_copy(&mut self, pending: Pending, folder: &Folder) {
         match pending.commit().await {
             Ok(_) => {
                 if let Some(transaction) = self.transaction.as_deref_mut() {
@@ -208,13 +197,6 @@ impl Session {
             findings: self.standing.findings.iter().chain(&t.findings).collect(),
             decided,
         }
-    }
-}
-
-impl Transaction {
-    /// Whether its message is taken for later delivery.
-    pub(super) fn is_queued(&self) -> bool {
-        matches!(self.target, Target::Queue)
     }
 }
 

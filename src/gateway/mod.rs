@@ -10,6 +10,7 @@ mod clock;
 mod connection;
 mod data;
 mod deliver;
+mod down;
 mod end_of_data;
 mod envelope;
 mod fold;

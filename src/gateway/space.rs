@@ -188,7 +188,7 @@ fn places(policy: &Policy) -> Vec<(&'static str, PathBuf)> {
 /// Octets that we may still write there.
 fn free(path: &Path) -> Option<u64> {
     let about = statvfs(path).ok()?;
-    Some(u64::from(about.blocks_available()).saturating_mul(about.fragment_size()))
+    Some(about.blocks_available().saturating_mul(about.fragment_size()))
 }
 
 /// Folders that are nearly full, with how full they are. Those whose oldest go are never.

@@ -2,7 +2,6 @@
 
 use super::audit::Times;
 use super::generation::{Entrance, Generation};
-use super::keep::Kept;
 use crate::downstream::tls::Outcome;
 use crate::downstream::{Key, Pool, Session as Link};
 use crate::mail::{Id, Path};
@@ -42,6 +41,15 @@ impl Group {
     pub(super) fn of(by: Option<Finding>) -> Self {
         Self { goes: Disposition::of(by.as_ref()), by: by.map(Box::new) }
     }
+}
+
+/// What became of a message that we kept, for its audit line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The folder.
+    pub(super) folder: Box<str>,
+    /// It is a copy; what became of the message says its verdict.
+    pub(super) copy: bool,
 }
 
 /// The downstream session of a message that ended well, kept for the next of the same client.
@@ -111,6 +119,11 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
+    /// Whether its message is taken for later delivery.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.target, Target::Queue)
+    }
+
     /// Recipients that were accepted.
     pub(super) fn accepted(&self) -> impl Iterator<Item = &Recipient> {
         self.recipients.iter().filter(|r| r.reply.is_success())

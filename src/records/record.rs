@@ -176,6 +176,12 @@ pub struct Record<'a> {
     /// Something worth telling.
     #[serde(borrow)]
     pub note: Text<'a>,
+    /// The folder that a message was taken into.
+    #[serde(borrow)]
+    pub folder: Text<'a>,
+    /// The folder that has a copy of it.
+    #[serde(borrow)]
+    pub copy: Text<'a>,
     /// How a session ended.
     #[serde(borrow)]
     pub end: Text<'a>,

@@ -104,6 +104,8 @@ fn message(out: &mut String, record: &Record<'_>, paint: Paint) {
     row(out, "downstream", &record.downstream);
     row(out, "it said", &record.downstream_reply);
     row(out, "reply", &record.reply);
+    row(out, "folder", &record.folder);
+    row(out, "copy in", &record.copy);
     row(out, "note", &record.note);
     findings(out, record, paint);
     facts(out, record);
