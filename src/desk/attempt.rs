@@ -208,7 +208,7 @@ impl Desk {
         let note = doubt.then_some("may be delivered twice");
         self.world.audit(serde_json::json!({
             "time": rfc3339(self.now_ms()),
-            "type": "delivery",
+            "kind": "delivery",
             "message": item.id,
             "session": item.client.session,
             "folder": item.folder,

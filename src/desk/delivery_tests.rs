@@ -37,7 +37,7 @@ async fn delivered_to_all_is_gone_with_trace_and_body_down() {
         });
         let audit = stage.world.audit.lock().unwrap();
         assert_eq!(
-            (&audit[0]["type"], &audit[0]["to"][0]["result"]),
+            (&audit[0]["kind"], &audit[0]["to"][0]["result"]),
             (&"delivery".into(), &"delivered".into())
         );
     }

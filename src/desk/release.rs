@@ -172,7 +172,7 @@ impl Desk {
     pub(super) fn audit_desk(&self, verb: &str, item: &Item, by: &str) {
         self.world.audit(serde_json::json!({
             "time": rfc3339(self.now_ms()),
-            "type": "desk",
+            "kind": "desk",
             "verb": verb,
             "by": by,
             "message": item.id,

@@ -9,6 +9,7 @@
 
 use super::apply::{self, Accepted};
 use super::core::{Core, read_item};
+use super::disk::failed;
 use super::error::VaultError;
 use super::intake::{Incoming, Ready, ReadyBody};
 use super::item::Item;
@@ -16,6 +17,8 @@ use super::journal::{self, BodyAt, Journal, Record, What};
 use super::tally::Counted;
 use crate::mail::Id;
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
@@ -218,7 +221,7 @@ impl Batch {
             Some(newest) => newest.is_some(),
             None => match core.state().newer.get(&item.id) {
                 Some(newer) => newer.item.is_some(),
-                None => std::fs::exists(core.layout.item(item.id)).unwrap_or(true),
+                None => is_there(&core.layout.item(item.id))?,
             },
         };
         if known {
@@ -243,6 +246,14 @@ impl Batch {
             },
         };
         if old.version == version { Ok(old) } else { Err(VaultError::Conflict(id)) }
+    }
+}
+
+fn is_there(path: &Path) -> Result<bool, VaultError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(failed("look for", path, e)),
     }
 }
 
