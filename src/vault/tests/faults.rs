@@ -88,7 +88,7 @@ fn files_that_cannot_follow_are_told_bounded_and_caught_up_with() {
     let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     // A file where the folder of the item would be.
-    let folder = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
+    let folder = dir.path().join("vault/items").join(id(0).to_string().chars().take(1).collect::<String>());
     std::fs::write(&folder, b"x").unwrap();
     put(&vault, 0, "spam").unwrap();
     wait_for("it is told", || !vault.report().troubles.is_empty());
@@ -118,7 +118,7 @@ fn files_that_cannot_follow_are_told_bounded_and_caught_up_with() {
 fn closing_with_files_that_cannot_follow_loses_nothing() {
     let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
-    let folder = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
+    let folder = dir.path().join("vault/items").join(id(0).to_string().chars().take(1).collect::<String>());
     std::fs::write(&folder, b"x").unwrap();
     put(&vault, 0, "spam").unwrap();
     release(&vault, id(0)).unwrap();
