@@ -320,6 +320,23 @@ async fn reports_have_a_cap_and_a_report_never_makes_another() {
 }
 
 #[tokio::test]
+async fn a_message_that_cannot_be_read_waits_and_is_given_up_in_the_end() {
+    let stage = Stage::new();
+    let id = stage.put(stage.outage(&["a@example.org"]));
+    let digest = stage.get(id).unwrap().digest;
+    let state = stage.dir.path().join("state/vault/bodies");
+    let body =
+        state.join(digest.get(..2).unwrap()).join(digest.get(2..4).unwrap()).join(format!("{digest}.body"));
+    std::fs::remove_file(&body).unwrap();
+    let report = stage.desk.attempt(id, false).await;
+    assert!(report.said.starts_with("the message cannot be read"), "{}", report.said);
+    assert_eq!((stage.get(id).unwrap().waiting(), stage.script(|s| s.dials)), (1, 0));
+    stage.forward(6 * 24 * HOUR);
+    stage.desk.attempt(id, false).await;
+    assert_eq!(stage.get(id).unwrap().folder, "dead");
+}
+
+#[tokio::test]
 async fn a_delay_is_told_once() {
     let stage = Stage::new();
     stage.script(|s| s.mail = "451 4.3.0 later".into());
