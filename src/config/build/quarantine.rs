@@ -127,8 +127,9 @@ fn notices(table: &Table<'_>, others: &Others<'_>) -> Notices {
 
 fn admin(table: &Table<'_>) -> Option<Box<str>> {
     let got = table.filled("admin")?;
-    let mailbox = Mailbox::parse(got.value.as_bytes());
-    if mailbox.is_err() {
+    // It goes to a downstream, which may be anybody's: a name alone says nothing there.
+    let mailbox = Mailbox::parse(got.value.as_bytes()).ok().filter(|mailbox| mailbox.domain().is_some());
+    if mailbox.is_none() {
         let found = quoted(&got.value);
         let message =
             format!("`admin`: expected an address such as \"postmaster@example.net\", found {found}");
