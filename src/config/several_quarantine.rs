@@ -147,7 +147,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("[spool]\nretry = []\n", &["2:9: error: `retry`: at least one pause is needed, for example [\"1m\", \"10m\", \"1h\"]"]),
     ("[spool]\nretry = [\"1m\", \"0s\", \"1 h\"]\n", &[
         "2:16: error: `retry`: the shortest pause is \"1s\", found \"0s\"",
-        "2:22: error: `retry`: durations are written without a space, with ms, s, m, h or d, such as \"5m\", found \"1 h\"",
+        "2:22: error: `retry`: durations are written without a space, with ms, s, m, h or d, such as \"1h\", found \"1 h\"",
     ]),
     ("[spool]\nexpire = \"30s\"\nwarn = \"never\"\n", &[
         "2:10: warning: `expire`: there would be one attempt only, for the first pause is 60 seconds",

@@ -43,8 +43,8 @@ pub use service::{Desk, World};
 #[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
-mod stage;
-#[cfg(test)]
 mod release_tests;
+#[cfg(test)]
+mod stage;
 #[cfg(test)]
 mod verb_tests;

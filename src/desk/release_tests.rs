@@ -23,7 +23,11 @@ async fn a_release_is_delivered_at_once_with_its_mark_and_stays_in_its_folder() 
     assert!(events(&item).starts_with("alice: released to bob@example.org\n"), "{}", events(&item));
     stage.script(|s| {
         let mark = format!("X-Portcullis-Released: {id}; folder=spam; by=alice;");
-        assert!(s.messages[0].starts_with(&format!("Received: from x\r\n{mark}\r\n\tSat, 21 Nov")), "{}", s.messages[0]);
+        assert!(
+            s.messages[0].starts_with(&format!("Received: from x\r\n{mark}\r\n\tSat, 21 Nov")),
+            "{}",
+            s.messages[0]
+        );
     });
     let audit = stage.world.audit.lock().unwrap().clone();
     assert_eq!((&audit[0]["verb"], &audit[0]["by"]), (&"release".into(), &"alice".into()));
@@ -171,7 +175,10 @@ async fn the_sender_is_entered_in_a_list_that_the_rules_load_with() {
     let done = stage.done(ask(grant.clone(), false)).await;
     assert_eq!(done.changed, 3);
     let text = std::fs::read_to_string(rules.join("lists/allow.list")).unwrap();
-    assert!(text.starts_with("# ours\nfrom:old@example.com\nfrom:a@x.example; until=2027-01-02T00:00Z; "), "{text}");
+    assert!(
+        text.starts_with("# ours\nfrom:old@example.com\nfrom:a@x.example; until=2027-01-02T00:00Z; "),
+        "{text}"
+    );
     assert!(text.contains("note=\"said \\\"so\\\"\"; by=alice; created=2026-11-21T20:00Z\n"), "{text}");
     assert_eq!(text.lines().count(), 4);
     assert!(done.messages.iter().any(|(_, m)| m.contains("the null sender")), "{done:?}");

@@ -114,7 +114,9 @@ async fn serve(server: Server, mut stream: DuplexStream) -> Option<()> {
             let message = until(&mut stream, &mut input, b"\r\n.\r\n").await?;
             let said = {
                 let mut script = server.0.lock().unwrap();
-                script.messages.push(message.strip_suffix(".\r\n").unwrap_or(&message).replace("\r\n..", "\r\n."));
+                script
+                    .messages
+                    .push(message.strip_suffix(".\r\n").unwrap_or(&message).replace("\r\n..", "\r\n."));
                 script.dot.pop_front().unwrap_or_else(|| "250 2.0.0 queued as X".to_owned())
             };
             if said == "close" {

@@ -44,7 +44,9 @@ async fn many_go_to_the_trash_in_steps_and_come_back_by_their_name() {
     assert!(events(&item).contains("alice: deleted (delete-") && events(&item).contains("alice: taken out"));
     let done = stage.done(Request::Delete { pick: folder("spam"), forever: true }).await;
     assert_eq!((done.changed, done.batch), (430, None));
-    assert!(stage.refused(Request::Delete { pick: folder("spam"), forever: true }).await.contains("no message"));
+    assert!(
+        stage.refused(Request::Delete { pick: folder("spam"), forever: true }).await.contains("no message")
+    );
 }
 
 #[tokio::test]
@@ -124,7 +126,8 @@ async fn holds_are_scanned_until_there_is_an_answer() {
     let stage = Stage::new();
     stage.rules(|p| p.quarantine.notices.admin = Some("root@example.org".into()));
     stage.says(ScanVerdict::Unavailable("refused".into()));
-    let (clean, infected) = (stage.put(stage.held(&["a@example.org"])), stage.put(stage.held(&["a@example.org"])));
+    let (clean, infected) =
+        (stage.put(stage.held(&["a@example.org"])), stage.put(stage.held(&["a@example.org"])));
     for _ in 0..3 {
         assert!(stage.desk.look_again(clean, false).await.starts_with("not scanned"));
         assert_eq!(stage.desk.look_again(clean, false).await, "not due");
@@ -171,7 +174,8 @@ async fn the_worker_delivers_scans_and_stops() {
     let stage = Stage::new();
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let work = tokio::spawn(Arc::clone(&stage.desk).work(stopped));
-    let (mail, held) = (stage.put(stage.outage(&["a@example.org"])), stage.put(stage.held(&["a@example.org"])));
+    let (mail, held) =
+        (stage.put(stage.outage(&["a@example.org"])), stage.put(stage.held(&["a@example.org"])));
     stage.desk.nudge();
     for _ in 0..500 {
         if stage.get(mail).is_none() && stage.get(held).is_none() {
@@ -242,7 +246,10 @@ async fn the_admin_gets_one_digest_in_a_period_and_nobody_nothing() {
     stage.script(|s| {
         let text = s.messages.last().unwrap().replace("=\r\n", "");
         assert_eq!(s.heard.last().unwrap(), "RCPT TO:<root@example.org>");
-        assert!(text.contains("1 events") && text.contains("not delivered: from sender@example.com"), "{text}");
+        assert!(
+            text.contains("1 events") && text.contains("not delivered: from sender@example.com"),
+            "{text}"
+        );
         assert!(!text.contains("\r\nBcc") && !text.contains('\u{1b}') && text.is_ascii(), "{text}");
     });
     stage.forward(3_700_000);
@@ -308,8 +315,16 @@ async fn show_and_parts_give_what_came() {
     };
     assert_eq!(octets(0, false).await, message);
     assert_eq!(octets(3, false).await, [0, 1, 2, 3]);
-    assert_eq!(octets(0, true).await, &message[..message.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4]);
-    assert!(stage.refused(Request::Part { id: id.to_string(), part: 9, header_only: false }).await.contains("no part 9"));
+    assert_eq!(
+        octets(0, true).await,
+        &message[..message.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4]
+    );
+    assert!(
+        stage
+            .refused(Request::Part { id: id.to_string(), part: 9, header_only: false })
+            .await
+            .contains("no part 9")
+    );
     assert!(stage.refused(Request::Show { id: "0000".into() }).await.contains("there is no message 0000"));
     assert!(stage.refused(Request::Show { id: "!".into() }).await.contains("is no reference"));
 }
@@ -338,10 +353,13 @@ async fn a_large_message_comes_in_pieces_that_fit_together() {
     let message: Vec<u8> = (0..1_000_000u32).flat_map(|n| n.to_le_bytes()).collect();
     let id = stage.put_octets(stage.item("spam", &["a@example.org"]), &message);
     let answers = stage.ask(Request::Part { id: id.to_string(), part: 0, header_only: false }).await;
-    let text: String = answers.iter().filter_map(|a| match a {
-        Answer::Octets(text) => Some(text.as_str()),
-        _ => None,
-    }).collect();
+    let text: String = answers
+        .iter()
+        .filter_map(|a| match a {
+            Answer::Octets(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
     assert!(base64::engine::general_purpose::STANDARD.decode(text).unwrap() == message);
 }
 
@@ -368,8 +386,15 @@ async fn summaries_are_given_back_or_sent_to_our_own_recipients() {
         stage.desk.attempt(id, false).await;
     }
     stage.script(|s| {
-        assert_eq!(s.heard, ["MAIL FROM:<>", "RCPT TO:<bob@example.org>", "MAIL FROM:<>", "RCPT TO:<carol@example.org>"]);
-        assert!(s.messages.iter().all(|m| m.contains("multipart/alternative") && m.lines().all(|l| l.len() <= 78)));
+        assert_eq!(
+            s.heard,
+            ["MAIL FROM:<>", "RCPT TO:<bob@example.org>", "MAIL FROM:<>", "RCPT TO:<carol@example.org>"]
+        );
+        assert!(
+            s.messages
+                .iter()
+                .all(|m| m.contains("multipart/alternative") && m.lines().all(|l| l.len() <= 78))
+        );
     });
 }
 

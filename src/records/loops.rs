@@ -80,7 +80,7 @@ impl Loops {
     /// Counts a message at `now`, milliseconds since 1970.
     pub(super) fn count(&mut self, record: &Record<'_>, now: i64) {
         let guarded = record.findings.iter().any(|f| &*f.id == GUARD && f.refuses());
-        if !guarded && !record.is_delivered() {
+        if !guarded && !record.is_taken() {
             return;
         }
         let taken = record.to.iter().filter(|to| to.reply.starts_with('2'));

@@ -334,8 +334,14 @@ impl<'a> Record<'a> {
 
     /// Whether a message was taken: the final reply is positive.
     #[must_use]
-    pub fn is_delivered(&self) -> bool {
+    pub fn is_taken(&self) -> bool {
         self.kind == Kind::Message && self.reply.starts_with('2')
+    }
+
+    /// Whether it was taken and delivered, rather than put into a folder.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        self.is_taken() && self.folder.is_empty()
     }
 
     /// Whether it was delivered and no check said a word against it.
@@ -349,6 +355,10 @@ impl<'a> Record<'a> {
     pub fn deciding(&self) -> Option<&Found<'a>> {
         if self.is_delivered() {
             return self.findings.iter().find(|f| f.enforced && &*f.verdict == "accept");
+        }
+        if self.is_taken() {
+            // Other recipients may have been refused.
+            return self.findings.iter().find(|f| f.enforced && f.verdict == self.verdict);
         }
         self.findings.iter().rev().max_by_key(|f| f.strength()).filter(|f| f.strength() > 0)
     }

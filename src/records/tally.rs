@@ -93,7 +93,7 @@ impl Tally<'_> {
     }
 
     fn message(&self, record: &Record<'_>) {
-        let refused = u32::from(!record.is_delivered());
+        let refused = u32::from(!record.is_taken());
         let counts = Counts { connections: 0, messages: 1, refused, octets: record.size };
         let mut name = String::with_capacity(64);
         self.client(&mut name, record.client, counts);

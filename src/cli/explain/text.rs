@@ -85,7 +85,11 @@ fn client(out: &mut String, record: &Record<'_>) {
 
 fn message(out: &mut String, record: &Record<'_>, paint: Paint) {
     let verdict = if record.is_delivered() { "delivered" } else { &record.verdict };
-    let ink = if record.is_delivered() { Ink::Good } else { Ink::Bad };
+    let ink = match (record.is_delivered(), record.is_taken()) {
+        (true, _) => Ink::Good,
+        (false, true) => Ink::Warn,
+        (false, false) => Ink::Bad,
+    };
     let title = paint.ink(Ink::Title, &format!("message {}", record.message));
     let _ = writeln!(out, "\n{title}  {}", paint.ink(ink, verdict));
     row(out, "time", &record.time);
@@ -206,6 +210,30 @@ fn transcript(out: &mut String, story: &Story, paint: Paint) {
 mod tests {
     use super::super::find::tests::{MESSAGE, SESSION};
     use super::*;
+
+    #[test]
+    fn a_message_in_quarantine_says_where_and_by_which_rule() {
+        let line = MESSAGE
+            .replace("\"verdict\":\"reject\",\"findings\":[", "\"verdict\":\"quarantine\",\"folder\":\"spam\",\"findings\":[\
+                {\"id\":\"suspects\",\"stage\":\"rcpt\",\"verdict\":\"quarantine\",\"file\":\"protocol.toml\",\"line\":12,\"text\":\"the rule quarantines\"},")
+            .replace("\"reply\":\"550 5.7.1 Refused by policy [ref 7F3K0000]\",\"header\"", "\"reply\":\"250 2.0.0 Ok\",\"header\"");
+        let story = Story {
+            session: "7F3K9QAB".into(),
+            asked: Some("7F3K0".into()),
+            lines: vec![line.into(), SESSION.into()],
+            transcript: None,
+            missed_since: 0,
+        };
+        let text = text(&story, &[], Paint::none());
+        for words in [
+            "\nmessage 7F3K0000  quarantine\n",
+            "  folder      spam\n",
+            "  decided by  suspects (protocol.toml:12) at rcpt: quarantine: the rule quarantines\n",
+            "  found too   blocks (lists/blocks.list:7)",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
 
     #[test]
     fn who_decided_stands_with_its_file_line_and_generation() {
