@@ -46,6 +46,8 @@ pub use table::{CHECKS, needs, run};
 pub use walk::{Judgement, Step, judge};
 
 #[cfg(test)]
+mod keep_tests;
+#[cfg(test)]
 mod speed;
 #[cfg(test)]
 mod tests;

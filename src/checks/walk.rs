@@ -234,8 +234,10 @@ impl<'a> Walk<'a> {
         if settled.keep.is_none() && settled.refuse.is_none() {
             self.let_pass(&findings);
         }
-        let earlier = self.group.iter().filter_map(|group| group.by.clone()).filter(|_| !self.allowed);
-        let all: Vec<Finding> = earlier.chain(findings.iter().cloned()).collect();
+        // What was found at DATA is for all recipients.
+        let late = self.kept.iter().filter(|f| f.stage == Stage::Data).cloned();
+        let earlier = self.group.iter().filter_map(|group| group.by.clone()).chain(late);
+        let all: Vec<Finding> = earlier.filter(|_| !self.allowed).chain(findings.iter().cloned()).collect();
         let strongest = merge(&all).filter(|f| f.refuses() || f.keeps()).cloned();
         let reply = strongest
             .as_ref()

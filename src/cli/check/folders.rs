@@ -15,7 +15,19 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What `run` makes in the state directory.
-const OURS: [&str; 8] = ["lock", "key", "ids", "tmp", "generations", "audit.jsonl", "records", "transcripts"];
+const OURS: [&str; 11] = [
+    "lock",
+    "key",
+    "ids",
+    "tmp",
+    "generations",
+    "audit.jsonl",
+    "records",
+    "transcripts",
+    "vault",
+    "vault.db",
+    "accepted",
+];
 
 /// With the rights of the start. `user`: whom `run` becomes.
 pub(super) fn as_started(report: &mut Report, policy: &Policy, user: Option<&User>) {

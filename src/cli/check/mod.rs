@@ -11,6 +11,7 @@
 mod around;
 mod dialogue;
 mod folders;
+mod kept;
 mod listeners;
 mod names;
 mod overhear;

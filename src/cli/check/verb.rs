@@ -65,6 +65,7 @@ fn surroundings(report: &mut Report, policy: &Policy) {
         super::listeners::readable(report, policy, user);
     }
     super::folders::as_run(report, policy, user.as_ref());
+    super::kept::check(report, policy);
     super::names::check(report, policy);
     super::dialogue::run(report, policy, &around, downstreams);
 }
