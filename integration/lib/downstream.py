@@ -441,7 +441,14 @@ class Downstream:
 
     @property
     def accepted(self):
+        self._settle()
         return [t for t in self.messages if t.accepted]
+
+    def _settle(self):
+        """A client may hear the reply before the thread that sent it has noted that it did."""
+        give_up = time.monotonic() + 1
+        while any(t.reply == b"?" for t in self.transactions) and time.monotonic() < give_up:
+            time.sleep(0.005)
 
     def commands(self, verb=None):
         lines = [l for c in self.connections for l in c.commands]
