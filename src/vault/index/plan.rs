@@ -49,6 +49,8 @@ type Result<T> = std::result::Result<T, rusqlite::Error>;
 /// What a query asks, in SQL.
 pub struct Plan {
     conditions: Vec<Condition>,
+    /// More than one of them can be rare.
+    many: bool,
     /// Bounds of row numbers.
     low: i64,
     high: i64,
@@ -78,19 +80,11 @@ impl Plan {
                 references.push(prefix.as_str());
                 continue;
             }
-            let mut condition = terms::condition(connection, what, ground.now_ms)?;
-            match (condition.pattern.take(), not) {
+            let condition = terms::condition(connection, what, ground.now_ms)?;
+            match (&condition.pattern, not) {
                 (Some(pattern), false) => patterns.push(format!("({pattern})")),
-                // Rows that do not match are many: full text is asked once.
-                (Some(pattern), true) => {
-                    conditions.push(terms::plain(terms::pattern_set(&pattern).negated()))
-                }
-                (None, true) => {
-                    condition.source = None;
-                    condition.filter = condition.filter.negated();
-                    conditions.push(condition);
-                }
                 (None, false) => conditions.push(condition),
+                (_, true) => conditions.push(condition.turned()),
             }
         }
         if !references.is_empty() {
@@ -99,8 +93,10 @@ impl Plan {
         if !patterns.is_empty() {
             conditions.push(terms::pattern(patterns.join(" AND ")));
         }
+        let own = conditions.len();
         conditions.extend(of_scope(connection, query, scope)?);
-        Ok(Self { conditions, low, high, ground })
+        let many = own + usize::from(matches!(scope, Scope::Spool | Scope::Held)) > 1;
+        Ok(Self { conditions, many, low, high, ground })
     }
 
     /// Where to begin. `sorted`: the page has another order than that of time.
@@ -122,16 +118,13 @@ impl Plan {
             best = self.in_order();
         }
         let source = best.and_then(|at| self.conditions.get(at)).and_then(|c| c.source.as_ref());
+        // Asked for each row, full text is dear; where few rows are looked at, or most of them match, it is cheaper.
+        let once = if dense { !sorted || self.many } else { least > self.ground.bounds.asked_singly };
         let mut filters = Vec::new();
         for (at, condition) in self.conditions.iter().enumerate() {
             let answered = best == Some(at) && source.is_some_and(|source| source.exact);
             if !answered {
-                filters.push(match &condition.pattern {
-                    Some(pattern) if !dense && least > self.ground.bounds.asked_singly => {
-                        terms::pattern_set(pattern)
-                    }
-                    _ => condition.filter.clone(),
-                });
+                filters.push(if once { condition.asked_once() } else { condition.filter.clone() });
             }
         }
         let mut from = source.map_or_else(|| Sql::new("item i NOT INDEXED"), |source| source.from.clone());

@@ -617,6 +617,38 @@ fn a_file_that_was_not_closed_is_looked_through() {
 }
 
 #[test]
+fn who_is_killed_between_two_transactions_finds_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("vault.db"), dir.path().join("copy.db"));
+    let (index, _) = Index::open(&path).unwrap();
+    index.settle().unwrap();
+    let mut items: Vec<Item> = Vec::new();
+    for step in 1..12_u64 {
+        items.push(item(step));
+        let at = step as usize / 2 % items.len();
+        let mut changed = items[at].clone();
+        changed.version = step + 1;
+        changed.folder = format!("folder{step}");
+        items[at] = changed.clone();
+        let gone = (step > 4).then(|| items.remove(0));
+        let mut batch = put(&[item(step), changed]);
+        batch.extend(gone.map(|item| Entry::Removed(item.id)));
+        index.enter(&batch, step).unwrap();
+        for suffix in ["", "-wal"] {
+            std::fs::copy(format!("{}{suffix}", path.display()), format!("{}{suffix}", copy.display()))
+                .unwrap();
+        }
+        let (copied, found_as) = Index::open(&copy).unwrap();
+        assert_eq!(found_as, Found::Whole(step));
+        check(&copied, &items, &query("invoice -folder:none"), Scope::Everything, Sort::From, true);
+        figures_agree(&copied, &items);
+        // What was done is done again: nothing changes.
+        copied.enter(&batch, step).unwrap();
+        check(&copied, &items, &query("rcpt:bob@example.net"), Scope::Everything, Sort::Size, false);
+    }
+}
+
+#[test]
 fn an_index_of_another_version_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("vault.db");
