@@ -169,15 +169,12 @@ impl Database {
         let deadline = Instant::now() + most;
         let connection = self.lend(deadline, most)?;
         let ticket = self.watch.add(deadline, connection.get_interrupt_handle());
-        let done = (|| {
-            connection.prepare_cached("BEGIN")?.execute([])?;
-            work(&connection)
-        })();
-        self.watch.remove(ticket);
-        // Nothing was written: there is nothing that this could lose.
-        let clean = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
-        self.give_back(clean.then_some(connection));
-        done.map_err(|error| match DatabaseError::from(error) {
+        let lent = Lent { database: self, connection: Some(connection), ticket };
+        let Some(connection) = &lent.connection else {
+            return Err(DatabaseError::Other("it is closed".into()));
+        };
+        let done = connection.prepare_cached("BEGIN").and_then(|mut begin| begin.execute([]));
+        done.and_then(|_| work(connection)).map_err(|error| match DatabaseError::from(error) {
             DatabaseError::Slow(_) => DatabaseError::Slow(most),
             other => other,
         })
@@ -260,6 +257,22 @@ impl Database {
         self.returned.notify_all();
         *writer = Some(made?);
         Ok(())
+    }
+}
+
+/// A connection that reads, on its way back when this is dropped, also by a panic.
+struct Lent<'d> {
+    database: &'d Database,
+    connection: Option<Connection>,
+    ticket: u64,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.database.watch.remove(self.ticket);
+        // Nothing was written: there is nothing that this could lose.
+        let clean = |c: &Connection| c.is_autocommit() || c.execute_batch("ROLLBACK").is_ok();
+        self.database.give_back(self.connection.take().filter(clean));
     }
 }
 

@@ -16,21 +16,45 @@ use crate::vault::view::Scope;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
-/// A term that more items have is dense.
-const DENSE: i64 = 20_000;
-/// With more rows to look at, full text is asked once for all of them.
-const ASKED_SINGLY: i64 = 3_000;
+/// Where a small number ends and a large one begins; tests shift it.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// A term that more items have is dense.
+    pub dense: i64,
+    /// With more rows to look at, full text is asked once for all of them.
+    pub asked_singly: i64,
+    /// Smaller batches are entered at once while the index is filled: they come from the running gateway.
+    pub noted: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { dense: 20_000, asked_singly: 3_000, noted: 256 }
+    }
+}
+
+/// What an answer rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground {
+    /// Ages are those of this moment.
+    pub now_ms: i64,
+    /// Indexes without an order in time are there.
+    pub indexed: bool,
+    /// What is much.
+    pub bounds: Bounds,
+}
 
 type Result<T> = std::result::Result<T, rusqlite::Error>;
 
 /// What a query asks, in SQL.
 pub struct Plan {
     conditions: Vec<Condition>,
+    /// More than one of them can be rare.
+    many: bool,
     /// Bounds of row numbers.
     low: i64,
     high: i64,
-    /// Indexes without an order in time are there.
-    indexed: bool,
+    ground: Ground,
 }
 
 /// Where a query begins, and all that must hold.
@@ -46,15 +70,9 @@ pub struct Chosen {
 }
 
 impl Plan {
-    /// Of a query. `indexed`: whether filling has ended.
-    pub fn new(
-        connection: &Connection,
-        query: &Query,
-        scope: Scope,
-        now_ms: i64,
-        indexed: bool,
-    ) -> Result<Self> {
-        let (low, high) = bounds(connection, query, now_ms)?;
+    /// Of a query.
+    pub fn new(connection: &Connection, query: &Query, scope: Scope, ground: Ground) -> Result<Self> {
+        let (low, high) = bounds(connection, query, ground.now_ms)?;
         let mut conditions = Vec::new();
         let (mut references, mut patterns) = (Vec::new(), Vec::new());
         for Term { not, what } in &query.terms {
@@ -62,19 +80,11 @@ impl Plan {
                 references.push(prefix.as_str());
                 continue;
             }
-            let mut condition = terms::condition(connection, what, now_ms)?;
-            match (condition.pattern.take(), not) {
+            let condition = terms::condition(connection, what, ground.now_ms)?;
+            match (&condition.pattern, not) {
                 (Some(pattern), false) => patterns.push(format!("({pattern})")),
-                // Rows that do not match are many: full text is asked once.
-                (Some(pattern), true) => {
-                    conditions.push(terms::plain(terms::pattern_set(&pattern).negated()))
-                }
-                (None, true) => {
-                    condition.source = None;
-                    condition.filter = condition.filter.negated();
-                    conditions.push(condition);
-                }
                 (None, false) => conditions.push(condition),
+                (_, true) => conditions.push(condition.turned()),
             }
         }
         if !references.is_empty() {
@@ -83,8 +93,10 @@ impl Plan {
         if !patterns.is_empty() {
             conditions.push(terms::pattern(patterns.join(" AND ")));
         }
+        let own = conditions.len();
         conditions.extend(of_scope(connection, query, scope)?);
-        Ok(Self { conditions, low, high, indexed })
+        let many = own + usize::from(matches!(scope, Scope::Spool | Scope::Held)) > 1;
+        Ok(Self { conditions, many, low, high, ground })
     }
 
     /// Where to begin. `sorted`: the page has another order than that of time.
@@ -93,7 +105,7 @@ impl Plan {
             let from = Sql::new("item i NOT INDEXED");
             return Ok(Chosen { from, condition: Sql::new("0"), ord: "i.ord", dense: false });
         }
-        let (mut best, mut least) = (None, DENSE + 1);
+        let (mut best, mut least) = (None, self.ground.bounds.dense + 1);
         for (at, condition) in self.conditions.iter().enumerate() {
             let Some(source) = self.usable(condition) else { continue };
             let found = self.probe(connection, source, least)?;
@@ -106,14 +118,13 @@ impl Plan {
             best = self.in_order();
         }
         let source = best.and_then(|at| self.conditions.get(at)).and_then(|c| c.source.as_ref());
+        // Asked for each row, full text is dear; where few rows are looked at, or most of them match, it is cheaper.
+        let once = if dense { !sorted || self.many } else { least > self.ground.bounds.asked_singly };
         let mut filters = Vec::new();
         for (at, condition) in self.conditions.iter().enumerate() {
             let answered = best == Some(at) && source.is_some_and(|source| source.exact);
             if !answered {
-                filters.push(match &condition.pattern {
-                    Some(pattern) if !dense && least > ASKED_SINGLY => terms::pattern_set(pattern),
-                    _ => condition.filter.clone(),
-                });
+                filters.push(if once { condition.asked_once() } else { condition.filter.clone() });
             }
         }
         let mut from = source.map_or_else(|| Sql::new("item i NOT INDEXED"), |source| source.from.clone());
@@ -130,7 +141,7 @@ impl Plan {
     fn usable<'a>(&self, condition: &'a Condition) -> Option<&'a Source> {
         let source = condition.source.as_ref()?;
         let late = |name: &str| source.from.text.contains(name);
-        let missing = !self.indexed && super::schema::INDEXES.iter().any(|(name, _)| late(name));
+        let missing = !self.ground.indexed && super::schema::INDEXES.iter().any(|(name, _)| late(name));
         (!missing).then_some(source)
     }
 

@@ -30,17 +30,32 @@ pub struct Condition {
     pub source: Option<Source>,
     /// Full text: the pattern, where this is one.
     pub pattern: Option<String>,
+    /// Turned round.
+    pub negated: bool,
 }
 
 impl Condition {
     /// Without a place to begin.
     pub fn new(filter: Sql) -> Self {
-        Self { filter, shown: false, source: None, pattern: None }
+        Self { filter, shown: false, source: None, pattern: None, negated: false }
     }
 
     /// Nothing matches.
     pub fn never() -> Self {
         Self::new(Sql::new("0"))
+    }
+
+    /// Turned round: there is nowhere to begin any more.
+    #[must_use]
+    pub fn turned(self) -> Self {
+        Self { filter: self.filter.negated(), source: None, negated: !self.negated, ..self }
+    }
+
+    /// Full text that is asked once for all rows; as it is where this is none.
+    pub fn asked_once(&self) -> Sql {
+        let Some(pattern) = &self.pattern else { return self.filter.clone() };
+        let all = Sql::new("i.ord IN (SELECT rowid FROM words WHERE words MATCH ?)").with(pattern.clone());
+        if self.negated { all.negated() } else { all }
     }
 
     /// Whether nothing can match.

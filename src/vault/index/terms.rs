@@ -156,11 +156,6 @@ pub fn pattern(pattern: String) -> Condition {
     Condition { pattern: Some(pattern), ..condition }
 }
 
-/// The same, for many rows: all that match are found once.
-pub fn pattern_set(pattern: &str) -> Sql {
-    Sql::new("i.ord IN (SELECT rowid FROM words WHERE words MATCH ?)").with(pattern.to_owned())
-}
-
 fn client(net: &ipnet::IpNet) -> Condition {
     let (low, high) = (octets(net.network()), octets(net.broadcast()));
     let length = i64::try_from(low.len()).unwrap_or_default();
