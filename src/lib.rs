@@ -1,7 +1,7 @@
 //! Portcullis: a transparent SMTP proxy. It stands in front of a mail server (the *downstream*), speaks SMTP
 //! with the world, and hands on what is correct SMTP, for recipients that are ours, from clients that keep to the
-//! limits and rules. What a message says is not looked at. It keeps no queue: the client hears 250 to a message after
-//! the downstream said 250.
+//! limits and rules. What a message says is not looked at. It keeps no queue by default: the client hears 250 to a
+//! message after the downstream said 250, or after the message is durable in the vault (quarantine, holds, spool).
 //!
 //! This page is the architecture. The README is for those who run it.
 //!
@@ -14,16 +14,19 @@
 //! ```text
 //! floor 5   commands   cli                     one file a command
 //!                      control                 the local socket between commands and the running gateway
-//! floor 4   gateway    gateway                 listeners, sessions, transactions, reload, watch, drain, audit
+//! floor 4b  gateway    gateway                 listeners, sessions, transactions, reload, watch, drain, audit
+//! floor 4a  operations desk                    release, delete, retention, scanning again, delivering what waits
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
 //!                      lookup                  names in DNS, DNS lists, the country database
 //!                      records                 what sessions and messages were: for explain, top, loops
+//!                      vault                   messages that we own: quarantine, holds, spool; journal, files, index
 //!                      limits                  connections, rates, bans, throttles, greylisting
 //! floor 3a  stores     body                    a message in session: memory, then a sealed file
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
 //! floor 2   policy     checks                  facts and policy in, findings out
 //!                      config                  rules/*.toml and lists to a typed policy (only `load` reads)
+//!                      query                   the language in which commands pick messages
 //!                      rules                   lists and matchers: networks, domains, patterns
 //! floor 1   protocol   smtp   message          framing, commands, data, two machines; header and trace
 //! floor 0   words      verdict                 facts, findings, verdicts, dispositions
@@ -64,6 +67,8 @@
 //! 8. **Judged**, `gateway::end_of_data`: the checks of stage Message ([`checks::run`]) and the scanners
 //!    ([`scan::scan`]) give [`verdict::Finding`]s; [`verdict::merge()`] takes the strongest; it becomes the
 //!    [`verdict::Disposition`] of the message (of its one group of recipients).
+//!    Where a rule says quarantine or discard, `gateway::keep` makes an item of it ([`vault::Vault::put`]), and 250 is said
+//!    after [`vault::Pending::commit`]: it is durable, and the downstream's session is reset.
 //! 9. **Delivered**, [`downstream::Session::deliver`]: our `Received:` header ([`message::trace`]) and the body, by
 //!    BDAT or DATA, inside the budget `after_data`. Right before the end of data the client must still be there.
 //!    Then the downstream has `downstream_data_reply` for its answer.
@@ -90,6 +95,7 @@
 //! | records, transcripts, counts for `top` and `loops` | [`records`], one thread; sessions never wait for it |
 //! | the rule files of earlier generations | `gateway::history`, in the state directory |
 //! | block and allow lists | the files in `lists/`; in memory, immutable, in the policy of a generation |
+//! | messages that we own, what happened to them, and what is still to be done with them | [`vault::Vault`], two threads; [`desk::Desk`] decides, commands ask it |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
 //! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
 //!
@@ -100,7 +106,7 @@
 //!
 //! The README names the test of each.
 //!
-//! - P1 250 to a message only after the downstream's 2yz.
+//! - P1 250 to a message only after the downstream's 2yz, or when it is durable in the vault.
 //! - P2 What goes down is what came, octet by octet, below our own header.
 //! - P3 CRLF.CRLF is the end of data and nothing else is; where the input is split does not matter.
 //! - P4 A check or scanner that panics, is late or answers nonsense is an error, never a pass.
@@ -126,15 +132,13 @@
 //!
 //! # What is deliberately absent
 //!
-//! No queue and no bounces: a message is the client's until the downstream has it. No SPF, DKIM, DMARC, and no look at
+//! No queue unless the admin asks for one (`on_outage`), and no bounces to senders that nobody vouches for. No SPF, DKIM, DMARC, and no look at
 //! what a message says. No learning, no scores beyond the sum of the DNS lists: a refusal has one check or rule that
 //! decided, and `explain` names it. No limits shared between machines. No rewriting of addresses, headers
 //! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
 //! does not know it, and the angle brackets of a path that came without, where the policy takes it. No way to a downstream
 //! is looked up in DNS. No parser of somebody else's decides where a line, a message or a
-//! reply ends. No `unsafe`. Verdicts that need a store ([`verdict::Verdict::Hold`], [`verdict::Verdict::Quarantine`],
-//! [`verdict::Verdict::Discard`]) are words without a place to go in this version: no rule gives them, and a message
-//! that got one would be refused for now, for what cannot be kept is not taken. The only scanner passes everything.
+//! reply ends. No `unsafe`. The only scanner passes everything; [`verdict::Verdict::Hold`] waits for those that can fail.
 
 pub mod mail;
 pub mod reply;

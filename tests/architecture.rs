@@ -178,6 +178,9 @@ fn habits_are_seen() {
     is_content(module_files, "src/mail/mod.rs", &"//! x\nmod a;\npub use a::{b,\n c};\n".repeat(16));
     complains(heads, "src/mail/x.rs", "use a::b;");
     is_content(heads, "src/mail/x.rs", "//! Words.\n");
+    let tests = [("src/a/mod.rs", "//! A.\n#[cfg(test)]\nmod tests;"), ("src/a/tests/mod.rs", "mod one;")];
+    assert_eq!(heads(&several(&tests)), Vec::<String>::new());
+    assert!(!heads(&several(&tests[1..])).is_empty());
     complains(safe, "src/mail/x.rs", "fn f() { unsafe { g() } }");
     is_content(safe, "src/mail/x.rs", "// unsafe\nconst A: &str = \"unsafe\";");
     complains(reasons, "src/mail/x.rs", "#[allow(dead_code)]\nfn f() {}");

@@ -2,7 +2,8 @@
 
 use crate::harness::{Downstream, Harness, Keys, Mode};
 use portcullis::config::model::{Rate, Throttle, ThrottleBy};
-use portcullis::control::{Answer, BansLifted, ControlSocket, Request, ask, serve};
+use portcullis::control::{Answer, BansLifted, ControlSocket, Request, ask, ask_desk, serve};
+use portcullis::desk;
 use portcullis::limits::Traffic;
 use portcullis::mail::Path as MailPath;
 use portcullis::rules::Mode as RuleMode;
@@ -127,4 +128,39 @@ async fn throttles_are_listed_and_lifted() {
     }
     assert!(throttles.check(&traffic, None, 0, &[throttle], now()).is_none());
     s.server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_desk_answers_in_lines_and_names_who_asked() {
+    let s = Served::start();
+    let asked = async |request: desk::Request| {
+        let dir = s.state_dir.clone();
+        let work = move || ask_desk(&dir, request).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        tokio::task::spawn_blocking(work).await.unwrap()
+    };
+    let jobs = asked(desk::Request::Jobs {}).await;
+    assert_eq!(jobs, [desk::Answer::Jobs(Vec::new())]);
+    let mail = s.state_dir.join("m.eml");
+    let text = format!("From: a@b.example\r\nSubject: x\r\n\r\n{}", "line of a long text\r\n".repeat(10_000));
+    std::fs::write(&mail, &text).unwrap();
+    let path = mail.to_str().unwrap().to_owned();
+    let done = asked(desk::Request::Import { path, folder: "spam".into() }).await;
+    let Some(desk::Answer::Done(outcome)) = done.last() else { panic!("{done:?}") };
+    assert_eq!(outcome.changed, 1);
+    assert!(s.harness.gateway.vault.catch_up());
+    let page = portcullis::vault::PageRequest { rows: 10, ..Default::default() };
+    let rows = asked(desk::Request::List { page }).await;
+    let [desk::Answer::Page(page)] = rows.as_slice() else { panic!("{rows:?}") };
+    let id = page.rows[0].id.to_string();
+    // Many lines, in their order.
+    let part = asked(desk::Request::Part { id: id.clone(), part: 0, header_only: false }).await;
+    let pieces = part.iter().filter(|answer| matches!(answer, desk::Answer::Octets(_))).count();
+    assert!(pieces >= 3, "{pieces}");
+    let shown = asked(desk::Request::Show { id }).await;
+    let [desk::Answer::Shown(shown)] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!(shown.item.size, text.len() as u64);
+    let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    assert!(shown.item.history.iter().any(|event| event.by == me), "{:?}", shown.item.history);
+    let refused = asked(desk::Request::Cancel { job: 7 }).await;
+    assert!(matches!(refused.as_slice(), [desk::Answer::Error { nothing: true, .. }]), "{refused:?}");
 }

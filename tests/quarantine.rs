@@ -111,8 +111,11 @@ impl Place {
     }
 }
 
+/// Envelope lines and message.
+type Taken = (Vec<String>, Vec<u8>);
+
 /// A mail server that takes every message and hands it out.
-fn server() -> (SocketAddr, Receiver<(Vec<String>, Vec<u8>)>) {
+fn server() -> (SocketAddr, Receiver<Taken>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = sync_channel(16);

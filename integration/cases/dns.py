@@ -292,6 +292,23 @@ def test_sender_domain(env):
     assert not told, "who is refused is not told to the downstream"
 
 
+def test_switched_on_in_an_open_session(env):
+    """A reload gives rules that need names to a session that began without them: its next MAIL is judged with these."""
+    server = env.dns({"a.example.com": {"A": "192.0.2.1"}, arpa("127.0.0.5"): {"PTR": "a.example.com"}})
+    gate = gateway(env, server, '[sender]\nunresolvable = "off"\n')
+    with gate.client(source="127.0.0.5") as c:
+        c.ehlo("a.example.com")
+        c.must("MAIL FROM:<x@nowhere.example.com>", 250)
+        c.must("RSET", 250)
+        gate.put("protocol.toml", '[sender]\nunresolvable = "on"\n[hello]\nunresolvable = "on"\n')
+        assert gate.command("reload").returncode == 0
+        c.must("MAIL FROM:<x@a.example.com>", 250)
+        c.must("RCPT TO:<alice@example.net>", 250)
+        c.must("RSET", 250)
+        c.must("MAIL FROM:<x@nowhere.example.com>", 250)
+        is_refused(c.cmd("RCPT TO:<alice@example.net>"), 550, "5.1.8")
+
+
 def test_logged_only(env):
     gate = gateway(env, env.dns(lists(bl="127.0.0.2")), LISTS.replace("[reputation]", '[reputation]\nmode = "log"') +
                    '[sender]\nunresolvable = "log"\n[hello]\nunresolvable = "log"\n')

@@ -1,256 +1,245 @@
-"""What becomes ours: quarantine by rule, copies, discard, mail of an outage, full disks, and kill -9 in the middle of it."""
+"""Quarantine, spool and holds with the real binary: kept, released, taken back, queued in an outage, through kills and a
+full disk."""
 import json
 import os
 import random
-import re
 import subprocess
 import threading
 import time
 
-from cases.survival import Tmpfs, fill
 from lib import proc
 from lib.client import Client, send, text
 from lib.runner import slow
 
-SUSPECTS = """
+from cases.survival import Tmpfs, fill
+
+RULE = """
 [[rule]]
-id = "suspects"
+id = "newsletters"
 action = "quarantine"
-folder = "policy"
-sender = "*@suspect.example"
+folder = "spam"
+sender = "*@news.example"
 """
-QUICK = '[spool]\nretry = ["1s"]\nwarn = "never"\n[hold]\nretry = "1s"\n'
 
 
-def gateway(env, behind, protocol=SUSPECTS, quarantine=QUICK, **kw):
-    return env.gateway(behind, files={"protocol.toml": protocol, "quarantine.toml": quarantine}, **kw)
+def rows(gate, *words, noun="quarantine"):
+    """What `list --json` tells."""
+    done = gate.command(noun, "list", "--json", "--rows", "1000", *words)
+    assert done.returncode in (0, 1), done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def items(gate, noun="quarantine", *query):
-    """What the command line lists, all pages of it."""
-    out, more = [], []
-    while True:
-        done = gate.command(noun, "list", *query, "--json", "--rows", "500", *more)
-        assert done.returncode in (0, 1), done
-        out += [json.loads(line) for line in done.stdout.splitlines()]
-        found = re.search(r"more: --after (\S+)", done.stderr)
-        if not found:
-            return out
-        more = ["--after", found.group(1)]
+def ids(gate, *words, **kw):
+    return [row["id"] for row in rows(gate, *words, **kw)]
 
 
-def reference(reply):
-    found = re.search(r"queued as ([0-9A-Z]{8})$", reply.text)
-    assert found, reply
-    return found.group(1)
+def done(gate, *words, code=0):
+    """A command that ends with this code; what it said."""
+    got = gate.command(*words)
+    assert got.returncode == code, (words, got.returncode, got.stdout, got.stderr)
+    return got.stdout + got.stderr
 
 
-def status(gate):
-    return json.loads(gate.command("status", "--json").stdout)
+def count(gate, *words):
+    got = gate.command("quarantine", "count", *words)
+    assert got.returncode in (0, 1), got.stderr
+    return int(got.stdout.split()[0])
 
 
-def swaks(gate, sender, subject, *options):
-    argv = ["swaks", "--server", "127.0.0.1", "--port", str(gate.port), "--ehlo", "client.example.com", "--from", sender,
-            "--header", f"Subject: {subject}", *options]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+def newsletter(gate, subject, **kw):
+    return send(gate.address, text(subject), sender="promo@news.example", **kw)
 
 
-def test_quarantine_by_rule_and_release_into_postfix(env):
-    """From swaks into the folder, onto the list, and released into Postfix as it came."""
-    postfix = env.postfix()
-    gate = gateway(env, postfix)
-    done = swaks(gate, "a@suspect.example", "odd", "--to", "alice@example.net,nobody-here@example.net", "--body", "look at me")
-    assert done.returncode == 0 and "550 5.1.1" in done.stdout, done.stdout
-    ref = re.search(r"250 2\.0\.0 Ok: queued as ([0-9A-Z]{8})", done.stdout).group(1)
-    assert swaks(gate, "a@friend.example", "even", "--to", "alice@example.net").returncode == 0
-    postfix.message("even")
-    line = gate.wait_audit("message", lambda r: r["verdict"] == "quarantine")[0]
-    assert line["folder"] == "policy" and line["message"] == ref and line["downstream_reply"] is None, line
-    assert line["findings"][0]["id"] == "suspects" and line["findings"][0]["file"] == "protocol.toml", line
-    proc.wait_for(lambda: len(items(gate)) == 1, "the list has it")
-    row = items(gate)[0]
-    assert row["id"] == ref and row["folder"] == "policy" and row["to"] == ["alice@example.net"], row
-    assert row["subject"] == "odd" and row["rule"] == "suspects", row
-    assert "policy" in gate.command("explain", ref).stdout
-    assert len(postfix.messages()) == 1
-    assert gate.command("quarantine", "release", ref).returncode == 0
-    got = postfix.message("odd")
-    assert b"look at me" in got.body and got.fields("X-Portcullis-Released")[0].startswith(ref), got.raw
-    assert got.recipient() == "alice@example.net"
-    # released again only where that is asked for
-    assert gate.command("quarantine", "release", ref).returncode != 0
-    assert len(postfix.messages()) == 2
+def test_an_admins_morning(env):
+    """Postfix behind, swaks in front: list, show, release once, delete a group, take it back, move, export, import."""
+    mx = env.postfix()
+    gate = env.gateway(mx, files={"protocol.toml": RULE})
+    for n in range(3):
+        argv = ["swaks", "--server", "127.0.0.1", "--port", str(gate.port), "--from", "promo@news.example", "--to",
+                "alice@example.net", "--header", f"Subject: Win a prize {n}", "--body", f"Dear Alice, your number is {n}{n}{n}."]
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        assert said.returncode == 0 and "250 2.0.0" in said.stdout, said.stdout
+    assert send(gate.address, text("passes")).code == 250
+    assert mx.message("passes")
+    listed = rows(gate)
+    assert [r["subject"] for r in listed] == ["Win a prize 2", "Win a prize 1", "Win a prize 0"], listed
+    assert {r["folder"] for r in listed} == {"spam"} and {r["rule"] for r in listed} == {"newsletters"}
+    first, second, third = (r["id"] for r in reversed(listed))
+    line = gate.wait_audit("message", lambda r: r["message"] == first)[0]
+    assert line["verdict"] == "quarantine" and line["folder"] == "spam", line
+    shown = done(gate, "quarantine", "show", first[:5])
+    assert "protocol.toml:" in shown and "your number is 000" in shown and "newsletters" in shown, shown
+    # released once, with its own envelope and our mark
+    assert "delivered: 250" in done(gate, "quarantine", "release", first, "--allow-sender", "--for", "7d")
+    got = mx.message("Win a prize 0")
+    assert got.recipient() == "alice@example.net" and first in got.fields("X-Portcullis-Released")[0], got.raw
+    assert "promo@news.example" in gate.rules("lists/allow.list")
+    assert "released by" in done(gate, "quarantine", "release", first, code=2)
+    told = done(gate, "explain", first)
+    assert "taken into the folder spam" in told and "decided by  newsletters" in told and "release by root" in told, told
+    # a group goes, and comes back
+    assert "3 x" in done(gate, "quarantine", "group")
+    gone = done(gate, "quarantine", "delete", f"like:{second}", "--yes")
+    assert ids(gate) == [] and len(ids(gate, "state:trash")) == 3, gone
+    batch = gone.split("--batch ")[1].split()[0]
+    done(gate, "quarantine", "undelete", "--batch", batch)
+    assert len(ids(gate)) == 3
+    done(gate, "quarantine", "move", third, "--to", "policy")
+    assert ids(gate, "folder:policy") == [third]
+    out = os.path.join(gate.dir, "out")
+    done(gate, "quarantine", "export", "--format", "mbox", "--to", out, "folder:spam")
+    # what is left works with the gateway stopped too
+    gate.stop()
+    done(gate, "quarantine", "import", "--folder", "unscanned", os.path.join(out, os.listdir(out)[0]))
+    assert len(ids(gate, "folder:unscanned")) == 2
+    assert "delivered: 250" in done(gate, "quarantine", "release", third)
+    assert mx.message("Win a prize 2")
+    assert "2 messages" in done(gate, "quarantine", "count", "folder:spam")
 
 
-def test_discard(env):
+def test_bad_words(env):
+    gate = env.gateway(env.downstream(), files={"protocol.toml": RULE})
+    newsletter(gate, "one")
+    told = done(gate, "quarantine", "list", "subjct:one", code=2)
+    assert "did you mean" in told and "subject" in told and "^" in told, told
+    assert "7F3K0000" in done(gate, "quarantine", "show", "7F3K0000", code=1)
+    done(gate, "quarantine", "list", "from:nobody@else.example", code=1)
+    # more than twenty are asked about, and nobody is here to answer
+    for n in range(21):
+        newsletter(gate, f"n{n}")
+    assert "--yes" in done(gate, "quarantine", "delete", "folder:spam", code=2)
+    assert count(gate) == 22
+    assert "nothing was done" in done(gate, "quarantine", "delete", "folder:spam", "--dry-run")
+    assert count(gate) == 22
+
+
+def test_two_admins_release_one_message(env):
     down = env.downstream()
-    gate = gateway(env, down, SUSPECTS.replace('action = "quarantine"\nfolder = "policy"', 'action = "discard"'))
-    with gate.client() as c:
-        c.ehlo()
-        got = c.mail(sender="a@suspect.example", subject="noise")
-        assert got.code == 250, got
-        ref = reference(got)
-        # the session goes on, downstream too
-        assert c.mail(subject="signal").code == 250
-    assert [m.fields("Subject")[0] for m in down.accepted] == ["signal"]
-    assert gate.wait_audit("message", lambda r: r["message"] == ref)[0]["verdict"] == "discard"
-    proc.wait_for(lambda: [i["folder"] for i in items(gate)] == ["discarded"], "a copy is there")
+    gate = env.gateway(down, files={"protocol.toml": RULE})
+    newsletter(gate, "wanted")
+    (item,) = ids(gate)
+    codes = []
+    admins = [threading.Thread(target=lambda: codes.append(gate.command("quarantine", "release", item).returncode)) for _ in range(6)]
+    for admin in admins:
+        admin.start()
+    for admin in admins:
+        admin.join(60)
+    assert codes.count(0) == 1 and len(codes) == 6, codes
+    assert len(down.accepted) == 1
 
 
-def test_copy_of_a_refusal(env):
+def test_released_while_the_downstream_is_away(env):
+    """It waits in the spool, survives a kill, and is delivered by itself."""
     down = env.downstream()
-    rule = '[[rule]]\nid = "boss"\naction = "reject"\nheader_from = "boss@example.net"\ncopy = "policy"\n'
-    gate = gateway(env, down, rule)
-    message = text("pay now").replace(b"From: <sender@example.com>", b"From: <boss@example.net>")
-    got = send(gate.address, message)
-    assert got.code == 550 and got.enhanced == "5.7.1", got
-    assert not down.accepted
-    line = gate.wait_audit("message")[0]
-    assert line["verdict"] == "reject" and line["copy"] == "policy", line
-    proc.wait_for(lambda: len(items(gate)) == 1, "the copy is there")
-    ref = items(gate)[0]["id"]
-    assert ref == line["message"]
-    assert gate.command("quarantine", "release", ref).returncode != 0, "it was refused: nobody waits for it"
-    assert gate.command("quarantine", "release", ref, "--again").returncode == 0
-    proc.wait_for(lambda: [m.fields("Subject")[0] for m in down.accepted] == ["pay now"], "released all the same")
-
-
-def test_mixed_recipients_come_in_two_messages(env):
-    """A queueing client sends the message again for those that heard 452: both get theirs, by their own way."""
-    postfix = env.postfix()
-    rule = '[[rule]]\nid = "box"\naction = "quarantine"\nfolder = "policy"\nrecipient = "bob@example.net"\n'
-    gate = gateway(env, postfix, rule)
-    with gate.client() as c:
-        c.ehlo()
-        c.envelope(["alice@example.net"])
-        got = c.cmd("RCPT TO:<bob@example.net>")
-        assert got.code == 452 and got.enhanced == "4.5.3", got
-        assert c.data(text("both")).code == 250
-        assert c.mail(rcpt=["bob@example.net"], subject="both").code == 250
-        c.quit()
-    assert postfix.message("both").recipient() == "alice@example.net"
-    proc.wait_for(lambda: [i["to"] for i in items(gate)] == [["bob@example.net"]], "and the other in quarantine")
-    assert len(postfix.messages()) == 1
-
-
-def test_outage_is_bridged(env):
-    """Postfix stops: mail for whom it accepted before, or who is listed, is taken; it starts: the mail arrives by itself."""
-    postfix = env.postfix()
-    gate = gateway(env, postfix, down={"on_outage": "queue"},
-                   relay={"domains": ["example.net", "example.org"], "recipients": {"example.org": ["carol"]}})
-    assert send(gate.address, text("before")).code == 250
-    postfix.message("before")
-    postfix.stop()
-
-    def taken():
-        with gate.client() as c:
-            c.ehlo()
-            return c.mail(subject="during").code == 250
-    assert taken()
-    with gate.client() as c:
-        c.ehlo()
-        c.must("MAIL FROM:<sender@example.com>", 250)
-        got = c.cmd("RCPT TO:<never-seen@example.net>")
-        assert got.code == 451 and got.enhanced == "4.4.1", got
-        c.must("RCPT TO:<carol@example.org>", 250)
-        assert c.data(text("during, listed")).code == 250
-    lines = gate.wait_audit("message", lambda r: r["verdict"] == "queue", count=2)
-    assert all(r["folder"] == "spool" and r["downstream_reply"] is None for r in lines), lines
-    proc.wait_for(lambda: status(gate)["vault"]["spooled"] == 2, "two in the spool")
-    # it survives a crash
+    gate = env.gateway(down, files={"protocol.toml": RULE, "quarantine.toml": '[spool]\nretry = ["1s"]\n'})
+    newsletter(gate, "later")
+    (item,) = ids(gate)
+    down.stop()
+    assert "in the spool" in done(gate, "quarantine", "release", item)
+    (waits,) = rows(gate, noun="spool")
+    assert waits["id"] == item, waits
     gate.kill9()
     gate.start()
-    assert status(gate)["vault"]["spooled"] == 2
-    postfix.start()
-    postfix.message("during", seconds=90)
-    postfix.message("during, listed", seconds=90)
-    proc.wait_for(lambda: status(gate)["vault"]["spooled"] == 0, "the spool is empty", 30)
-    assert len(postfix.messages()) == 3
-    assert send(gate.address, text("after")).code == 250
+    assert ids(gate, noun="spool") == [item]
+    down.start()
+    down.wait_messages(1, seconds=60)
+    proc.wait_for(lambda: not ids(gate, noun="spool"), "the spool is empty", 20)
+    assert len(down.accepted) == 1
+    assert rows(gate)[0]["state"] == "released"
 
 
-def test_without_on_outage_nothing_is_taken(env):
-    gate = gateway(env, f"127.0.0.1:{proc.free_port()}", relay={"recipients": {"example.net": ["alice"]}})
-    with gate.client() as c:
-        c.ehlo()
-        got = c.cmd("MAIL FROM:<sender@example.com>")
-        assert got.code == 451 and got.enhanced == "4.4.1", got
-    assert items(gate, "spool") == []
-
-
-def test_full_folder_puts_off(env):
-    gate = gateway(env, env.downstream(), quarantine='[[folder]]\nname = "policy"\nmax_messages = 2\n')
-    with gate.client() as c:
-        c.ehlo()
-        codes = [c.mail(sender="a@suspect.example", subject=f"m{n}").code for n in range(3)]
-        assert codes == [250, 250, 452], codes
-        assert c.mail(subject="others go on").code == 250
-    near = proc.wait_for(lambda: status(gate)["near_full"], "status names the folder")
-    assert near[0]["folder"] == "policy" and near[0]["percent"] == 100, near
-    assert "folder policy is 100 % full for" in gate.command("status").stdout
-
-
-def test_full_disk_refuses_and_resumes(env):
-    """Below the watermark MAIL hears 452; the command line still works; with space again mail flows by itself."""
+def test_outage(env):
+    """on_outage = "queue": mail for known recipients is taken while the downstream is away, others are put off."""
     down = env.downstream()
-    gate = env.rules(down, files={"protocol.toml": SUSPECTS, "quarantine.toml": '[disk]\nwarn = "30M"\nfull = "10M"\n'})
-    with Tmpfs(gate.state, "40M"):
+    gate = env.gateway(down, down={"on_outage": "queue"}, files={"quarantine.toml": '[spool]\nretry = ["1s"]\n'})
+    assert send(gate.address, text("before")).code == 250
+    down.stop()
+    for n in range(5):
+        assert send(gate.address, text(f"outage {n}")).code == 250
+    with gate.client() as c:
+        c.ehlo()
+        assert c.cmd("MAIL FROM:<sender@example.com>").code in (250, 451)
+        assert c.cmd("RCPT TO:<stranger@example.net>").code in (451, 503)
+    assert len(ids(gate, noun="spool")) == 5
+    gate.kill9()
+    gate.start()
+    down.start()
+    down.wait_messages(6, seconds=60)
+    proc.wait_for(lambda: not ids(gate, noun="spool"), "the spool is empty", 20)
+    came = [t.fields("Subject")[0] for t in down.accepted]
+    assert sorted(came) == ["before"] + [f"outage {n}" for n in range(5)], came
+
+
+def test_copy_and_discard(env):
+    gate = env.gateway(env.downstream(), files={"protocol.toml": """
+        [[rule]]
+        id = "evidence"
+        action = "reject"
+        copy = "policy"
+        sender = "*@bad.example"
+        [[rule]]
+        id = "noise"
+        action = "discard"
+        sender = "*@noise.example"
+    """})
+    assert send(gate.address, text("evidence"), sender="x@bad.example").code >= 550
+    assert send(gate.address, text("noise"), sender="x@noise.example").code == 250
+    told = {r["subject"]: (r["folder"], r["state"]) for r in rows(gate)}
+    assert told == {"evidence": ("policy", "copy"), "noise": ("discarded", "kept")}, told
+
+
+def test_damaged_files(env):
+    """A missing, cut or changed file is named and skipped; the rest goes on."""
+    gate = env.gateway(env.downstream(), files={"protocol.toml": RULE})
+    for n in range(4):
+        newsletter(gate, f"number {n}")
+    gone, cut, changed, whole = ids(gate)
+    gate.stop()
+    vault = os.path.join(gate.state, "vault", "items")
+    path = {i: os.path.join(vault, i[0], i[1], i[2], i + ".item") for i in (gone, cut, changed)}
+    os.unlink(path[gone])
+    with open(path[cut], "r+b") as f:
+        f.truncate(20)
+    with open(path[changed], "r+b") as f:
+        f.seek(60)
+        octet = f.read(1)
+        f.seek(60)
+        f.write(bytes([octet[0] ^ 1]))
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(os.path.join(gate.state, "vault.db" + suffix)):
+            os.unlink(os.path.join(gate.state, "vault.db" + suffix))
+    gate.start()
+    proc.wait_for(lambda: count(gate) == 1, "the index is made anew", 20)
+    assert ids(gate) == [whole]
+    told = done(gate, "status")
+    assert "damaged" in told, told
+    assert "number" in done(gate, "quarantine", "show", whole)
+
+
+def test_full_disk(env):
+    """A message that cannot be kept hears 452 and is not kept in part; the store goes on when there is room."""
+    gate = env.rules(env.downstream(), files={"protocol.toml": RULE, "quarantine.toml": '[disk]\nwarn = "2M"\nfull = "64K"\n'})
+    with Tmpfs(gate.state, "12M"):
         gate.start()
-        assert send(gate.address, text("kept"), sender="a@suspect.example").code == 250
+        assert newsletter(gate, "fits").code == 250
         rubbish = os.path.join(gate.state, "rubbish")
-        with open(rubbish, "wb") as f:
-            f.write(bytes(15 << 20))
-        proc.wait_for(lambda: any(v["level"] == "low" for v in status(gate)["volumes"]), "status warns")
-        assert "is low on space" in gate.command("status").stdout
-        assert send(gate.address, text("still")).code == 250
         fill(rubbish)
-
-        def refused():
-            with gate.client() as c:
-                c.ehlo()
-                got = c.cmd("MAIL FROM:<sender@example.com>")
-                return got.code == 452 and got.enhanced == "4.3.1"
-        proc.wait_for(refused, "452 at MAIL")
-        assert "FULL, mail is put off (452)" in gate.command("status").stdout
-        assert len(items(gate)) == 1
+        for _ in range(3):
+            reply = send(gate.address, text("does not", size=300_000), sender="promo@news.example")
+            assert reply.code == 452 and reply.enhanced == "4.3.1", reply
+        # the command line still works
+        assert len(ids(gate)) == 1
         os.unlink(rubbish)
-        proc.wait_for(lambda: not refused(), "mail is taken again")
-        assert send(gate.address, text("again"), sender="a@suspect.example").code == 250
-        proc.wait_for(lambda: len(items(gate)) == 2, "and kept")
-        gate.stop()
-
-
-def test_disk_that_fills_up_under_quarantine(env):
-    """No watermark: the disk is full while messages are put. Told 250 is kept, the rest hears 452, and it ends by itself."""
-    gate = env.rules(env.downstream(), memory="8M",
-                     files={"protocol.toml": SUSPECTS, "quarantine.toml": '[disk]\nwarn = "0"\nfull = "0"\n'})
-    with Tmpfs(gate.state, "40M"):
+        proc.wait_for(lambda: newsletter(gate, "fits again").code == 250, "room is seen", 20)
+        assert sorted(r["subject"] for r in rows(gate)) == ["fits", "fits again"]
+        gate.kill9()
         gate.start()
-        rubbish = os.path.join(gate.state, "rubbish")
-        told, codes = [], set()
-        with gate.client() as c:
-            c.ehlo()
-            for n in range(40):
-                if n == 5:
-                    fill(rubbish)
-                subject = f"m{n}"
-                noise = b"X-Noise: " + random.randbytes(30_000).hex().encode().replace(b"0", b"\r\n z") + b"\r\n"
-                got = c.mail(message=text(subject, extra=noise), sender="a@suspect.example")
-                codes.add((got.code, got.enhanced))
-                if got.code == 250:
-                    told.append(subject)
-        assert codes <= {(250, "2.0.0"), (452, "4.3.1"), (451, "4.3.0")} and (452, "4.3.1") in codes, codes
-        os.unlink(rubbish)
-        proc.wait_for(lambda: send(gate.address, text("again"), sender="a@suspect.example").code == 250, "mail is kept again", 30)
-        gate.stop()
-        gate.start()
-        there = {i["subject"] for i in items(gate)}
-        assert set(told) <= there, set(told) - there
+        assert sorted(r["subject"] for r in rows(gate)) == ["fits", "fits again"]
         gate.stop()
 
 
 class Load(threading.Thread):
-    """One client that sends numbered messages, every second one for quarantine; remembers what it was told."""
+    """Sends numbered messages, every other one into the quarantine, and remembers which were taken."""
 
     def __init__(self, gate, number):
         super().__init__(daemon=True)
@@ -262,12 +251,12 @@ class Load(threading.Thread):
                 with Client(self.gate.address, timeout=10) as c:
                     c.ehlo(f"load{self.number}.example.com")
                     for _ in range(6):
-                        kept = self.sent % 2 == 1
-                        name = f"{'kept' if kept else 'sent'}-{self.number}-{self.sent}"
+                        name = f"load-{self.number}-{self.sent}"
+                        sender = "promo@news.example" if self.sent % 2 else "sender@example.com"
                         self.sent += 1
-                        sender = "a@suspect.example" if kept else "a@friend.example"
-                        size = 2_000_000 if self.sent % 37 == 0 else None
-                        if c.mail(text(name, size=size), sender=sender).code == 250:
+                        # some are too large for the journal
+                        message = text(name, size=2_000_000 if self.sent % 37 == 0 else None)
+                        if c.mail(message, sender=sender).code == 250:
                             self.told.append(name)
                         if self.halt.is_set():
                             break
@@ -278,49 +267,59 @@ class Load(threading.Thread):
 
 @slow(900)
 def test_kill9_under_load(env):
-    """Half of the mail is quarantined, and the gateway dies again and again: what was told 250 is delivered or in quarantine,
-    nothing is twice unless its audit line says so."""
-    rounds = 100 if env.nightly else 12
+    """Every message that a client was told 250 for is below or in quarantine; none twice unless that was reported."""
+    rounds = 100 if env.nightly else 10
     down = env.downstream()
-    gate = gateway(env, down)
-    clients = [Load(gate, n) for n in range(8)]
+    gate = env.gateway(down, files={"protocol.toml": RULE})
+    clients = [Load(gate, n) for n in range(6)]
     for c in clients:
         c.start()
+    released = set()
     for n in range(rounds):
         goal = sum(len(c.told) for c in clients) + 40
         proc.wait_for(lambda: sum(len(c.told) for c in clients) >= goal, "40 messages more", 60)
+        # an admin at work when it happens
+        if waiting := [i for i in ids(gate, "state:kept") if i not in released][:3]:
+            released.update(waiting)
+            admin = subprocess.Popen([env.binary, "quarantine", "--rules", os.path.dirname(gate.toml_path), "release", *waiting],
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(random.uniform(0, 0.05))
         gate.kill9()
+        admin.wait(60)
         gate.start()
     for c in clients:
         c.halt.set()
     for c in clients:
         c.join(20)
+    proc.wait_for(lambda: not ids(gate, noun="spool"), "what was released is delivered", 90)
     told = [name for c in clients for name in c.told]
-    assert len(told) == len(set(told)) and len(told) >= 40 * rounds
-    came = count(t.fields("Subject")[0] for t in down.accepted)
-    wanted = sum(name.startswith("kept") for name in told)
-    proc.wait_for(lambda: len(items(gate)) >= wanted, "the list is complete", 60)
-    kept = count(i["subject"] for i in items(gate))
-    lost = [n for n in told if n not in (kept if n.startswith("kept") else came)]
+    kept = {}
+    after = []
+    while True:
+        got = gate.command("quarantine", "list", "--json", "--rows", "1000", *after)
+        page = [json.loads(line) for line in got.stdout.splitlines()]
+        for row in page:
+            kept.setdefault(row["subject"], []).append(row)
+        if "--after " not in got.stderr:
+            break
+        after = ["--after", got.stderr.split("--after ")[1].strip()]
+    came = {}
+    for t in down.accepted:
+        name = t.fields("Subject")[0]
+        came[name] = came.get(name, 0) + 1
+    lost = [n for n in told if n not in came and n not in kept]
     assert not lost, f"{len(lost)} lost, first {lost[:3]}"
-    noted = {r["header"]["subject"] for r in gate.audit("message", torn=True) if r["note"]}
-    twice = [n for n, k in came.items() if k > 1 and n not in noted]
-    assert not twice, f"delivered twice: {twice[:3]}"
-    assert not any(n.startswith("kept") for n in came) and not any(n.startswith("sent") for n in kept)
-    # Nobody was told 250 for what is there twice: a kill between commit and reply.
-    twice = [n for n, k in kept.items() if k > 1]
-    assert len(twice) <= 8 * rounds, twice
-    assert status(gate)["vault"]["damaged_count"] == 0
-    left = os.path.join(gate.state, "vault", "incoming")
-    proc.wait_for(lambda: not os.path.isdir(left) or not os.listdir(left), "no large body is left on its way")
-    # everything can be read back
-    ref = next(i["id"] for i in items(gate) if i["subject"].startswith("kept"))
-    assert b"Subject: kept" in gate.command("quarantine", "raw", ref).stdout.encode()
-
-
-def count(names):
-    out = {}
-    for name in names:
-        out[name] = out.get(name, 0) + 1
-    return out
+    assert len(told) == len(set(told)) and len(told) >= 40 * rounds
+    doubled = [n for n, some in kept.items() if len(some) > 1 and n in told]
+    assert not doubled, f"twice in quarantine: {doubled[:3]}"
+    reported = {r["header"]["subject"] for r in gate.audit("message", torn=True) if r["note"]}
+    for name in [n for n, k in came.items() if k > 1 and n not in reported]:
+        shown = done(gate, "quarantine", "show", kept[name][0]["id"]) if name in kept else ""
+        assert "may be delivered twice" in shown, f"twice and not reported: {name}"
+    held = [n for n in kept if int(n.rsplit("-", 1)[1]) % 2 == 0]
+    assert not held, f"in quarantine without a reason: {held[:3]}"
+    gate.stop()
+    files = sum(len(names) for _, _, names in os.walk(os.path.join(gate.state, "vault", "items")))
+    total = sum(len(some) for some in kept.values())
+    assert files == total, f"{files} files, {total} in the index"
+    assert os.listdir(os.path.join(gate.state, "vault", "incoming")) == []

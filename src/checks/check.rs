@@ -1,4 +1,7 @@
 //! What a check is.
+//!
+//! Pure and without state: facts and policy in, findings out. A check that panics is caught by whoever runs it
+//! (`table`) and is a temporary refusal, never a pass.
 
 use crate::config::model::Policy;
 use crate::verdict::{Facts, Finding, Needs, Stage};

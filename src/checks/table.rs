@@ -1,4 +1,7 @@
 //! The table of checks and the way they are run.
+//!
+//! Order is what decides among refusals of one stage. No state. Failure: a check that panics becomes a finding that
+//! refuses for now; the others still run.
 
 use super::check::Check;
 use super::unqualified;
@@ -8,6 +11,7 @@ use crate::config::model::Policy;
 use crate::reply::catalogue;
 use crate::verdict::{Facts, Finding, Needs, Source, Stage, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
 /// All checks, in the order in which they are asked: allow lists, bans, blocks, limits, what is never open, throttles,
 /// protocol, reputation, rules, greylisting. To add one: a file beside this one and a line here.
@@ -35,11 +39,17 @@ pub static CHECKS: &[&dyn Check] = &[
     &greylist::Greylist,
 ];
 
+/// The checks of each stage, for every message goes through most stages.
+static BY_STAGE: LazyLock<[Vec<&dyn Check>; Stage::EACH.len()]> = LazyLock::new(|| {
+    Stage::EACH.map(|stage| CHECKS.iter().copied().filter(|c| c.stages().contains(&stage)).collect())
+});
+
 /// Asks the checks of one stage. Before the message the first refusal that is said at this stage ends it; behind one
 /// that is said later, and behind an allow entry, only the guards are asked. At the message all are asked.
 #[must_use]
 pub fn run(stage: Stage, facts: &Facts<'_>, policy: &Policy) -> Vec<Finding> {
-    run_table(CHECKS, stage, facts, policy)
+    let of_stage = BY_STAGE.get(stage as usize).map_or(&[][..], |table| table);
+    run_table(of_stage, stage, facts, policy)
 }
 
 /// The facts that the checks of a stage need under this policy. Goes through all rules: ask once a generation.
@@ -52,7 +62,7 @@ pub fn needs(stage: Stage, policy: &Policy) -> Needs {
 fn run_table(table: &[&dyn Check], stage: Stage, facts: &Facts<'_>, policy: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut only_guards = facts.allowed;
-    for check in table.iter().filter(|c| c.stages().contains(&stage)) {
+    for check in table {
         if only_guards && !check.guards() {
             continue;
         }

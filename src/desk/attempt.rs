@@ -173,21 +173,23 @@ impl Desk {
     }
 
     /// The octets of the message cannot be had: it waits, and an admin has to look.
-    async fn unreadable(&self, item: &Item, why: &str) -> Result<Report, Refusal> {
+    async fn unreadable(self: &Arc<Self>, item: &Item, why: &str) -> Result<Report, Refusal> {
         let (now, policy) = (self.now_ms(), self.world.policy());
         let rcpts: Vec<String> = waiting(item).map(|d| d.rcpt.clone()).collect();
         let said = format!("the message cannot be read: {why}");
         tracing::error!(item = %item.id, error = why, "a message that is to be delivered cannot be read");
         let attempted = Attempted::all(&rcpts, &Fate::Later(said.clone()));
         let doubtful = item.spool.as_ref().is_some_and(|s| s.in_doubt);
-        self.edit(item.id, |item| {
+        let edited = self.edit(item.id, |item| {
             enter(item, &attempted, now, &policy.quarantine.spool);
             if let Some(spool) = item.spool.as_mut() {
                 spool.in_doubt = doubtful;
             }
             Decision::Write
-        })
-        .await?;
+        });
+        let (item, _) = edited.await?;
+        // Also such a message is given up in the end.
+        Box::pin(self.settle(item)).await?;
         Ok(Report::only(said))
     }
 
@@ -208,7 +210,7 @@ impl Desk {
         let note = doubt.then_some("may be delivered twice");
         self.world.audit(serde_json::json!({
             "time": rfc3339(self.now_ms()),
-            "type": "delivery",
+            "kind": "delivery",
             "message": item.id,
             "session": item.client.session,
             "folder": item.folder,

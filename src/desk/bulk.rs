@@ -223,7 +223,7 @@ impl Run<'_> {
         let (job, outcome) = (self.ticket.running().job(), &self.tally.outcome);
         self.desk.world.audit(serde_json::json!({
             "time": rfc3339(self.desk.now_ms()),
-            "type": "desk",
+            "kind": "desk",
             "verb": job.verb,
             "by": job.by,
             "changed": outcome.changed,

@@ -37,7 +37,7 @@ async fn delivered_to_all_is_gone_with_trace_and_body_down() {
         });
         let audit = stage.world.audit.lock().unwrap();
         assert_eq!(
-            (&audit[0]["type"], &audit[0]["to"][0]["result"]),
+            (&audit[0]["kind"], &audit[0]["to"][0]["result"]),
             (&"delivery".into(), &"delivered".into())
         );
     }
@@ -317,6 +317,23 @@ async fn reports_have_a_cap_and_a_report_never_makes_another() {
     stage.settled();
     assert_eq!(stage.get(reports[0].0).unwrap().folder, "dead");
     assert!(stage.desk.vault.ids(&folder("spool").query, Scope::Everything, i64::MIN, 9).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_waits_and_is_given_up_in_the_end() {
+    let stage = Stage::new();
+    let id = stage.put(stage.outage(&["a@example.org"]));
+    let digest = stage.get(id).unwrap().digest;
+    let state = stage.dir.path().join("state/vault/bodies");
+    let body =
+        state.join(digest.get(..2).unwrap()).join(digest.get(2..4).unwrap()).join(format!("{digest}.body"));
+    std::fs::remove_file(&body).unwrap();
+    let report = stage.desk.attempt(id, false).await;
+    assert!(report.said.starts_with("the message cannot be read"), "{}", report.said);
+    assert_eq!((stage.get(id).unwrap().waiting(), stage.script(|s| s.dials)), (1, 0));
+    stage.forward(6 * 24 * HOUR);
+    stage.desk.attempt(id, false).await;
+    assert_eq!(stage.get(id).unwrap().folder, "dead");
 }
 
 #[tokio::test]

@@ -18,8 +18,10 @@ use crate::message::header::{HEADER_OCTETS_MAX, HeaderScan};
 use crate::vault::{BodyKind, ClientView, EnvelopeView, HeaderView, Item, Line, RecipientView};
 use crate::verdict::Direction;
 use mail_parser::{Address, MessageParser};
-use std::fs::File;
+use nix::unistd::{Uid, User, geteuid};
+use std::fs::{File, Metadata};
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
@@ -50,7 +52,7 @@ impl Desk {
         answers: &Sender<Answer>,
     ) -> Result<Answer, Refusal> {
         self.check_folder(folder)?;
-        let mut file = open(path).await?;
+        let mut file = open(path, by, self.world.serves_others()).await?;
         let ticket = self.ticket("import", by, 0)?;
         let (mut mbox, mut incoming) = (Some(Mbox::default()), None);
         let mut tally = Tally::default();
@@ -207,20 +209,34 @@ impl Desk {
     }
 }
 
-async fn open(path: &str) -> Result<File, Refusal> {
-    let shown = path.to_owned();
+/// Opens the file for whoever asks. The gateway may read what they may not, its own keys to begin with: so they must own
+/// the file, or everybody may read it; root and the gateway's own user may do as they like. A command that works in the
+/// place of a stopped gateway has the rights of whoever runs it, and needs no such care.
+async fn open(path: &str, by: &str, for_others: bool) -> Result<File, Refusal> {
+    let (shown, by) = (path.to_owned(), by.to_owned());
     blocking(move || {
         let wrong = |why: &dyn std::fmt::Display| Refusal::new(format!("{shown} cannot be read: {why}"));
         if !shown.starts_with('/') {
             return Err(wrong(&"an absolute path is needed"));
         }
+        // Looked at before it is opened, for opening a pipe waits; and again after it, for it may be another one by then.
         let about = std::fs::metadata(&shown).map_err(|e| wrong(&e))?;
         if !about.is_file() {
             return Err(wrong(&"it is no file"));
         }
-        File::open(&shown).map_err(|e| wrong(&e))
+        let file = File::open(&shown).map_err(|e| wrong(&e))?;
+        let about = file.metadata().map_err(|e| wrong(&e))?;
+        if for_others && !may_read(&about, User::from_name(&by).ok().flatten().map(|user| user.uid)) {
+            return Err(wrong(&format_args!("{by} neither owns it nor may everybody read it")));
+        }
+        Ok(file)
     })
     .await?
+}
+
+fn may_read(about: &Metadata, by: Option<Uid>) -> bool {
+    let all = by.is_some_and(|by| by.is_root() || by == geteuid());
+    all || about.mode() & 0o004 != 0 || by.is_some_and(|by| by.as_raw() == about.uid())
 }
 
 fn tell(ticket: &Ticket, tally: &Tally, answers: &Sender<Answer>) {
@@ -310,5 +326,27 @@ mod tests {
             let (from, to) = read(&head);
             assert_eq!((from.as_str(), to.len()), ("MAIL FROM:<>", 0), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_file_is_read_for_its_owner_or_for_everybody() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let about = |mode| {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(file.path(), permissions).unwrap();
+            file.as_file().metadata().unwrap()
+        };
+        let stranger = Some(Uid::from_raw(geteuid().as_raw() + 4711));
+        for (mode, by, may) in [
+            (0o600, Some(geteuid()), true),
+            (0o600, stranger, false),
+            (0o660, stranger, false),
+            (0o600, None, false),
+            (0o644, stranger, true),
+            (0o644, None, true),
+        ] {
+            assert_eq!(may_read(&about(mode), by), may, "{mode:o} {by:?}");
+        }
+        assert!(may_read(&about(0o600), Some(Uid::from_raw(file.as_file().metadata().unwrap().uid()))));
     }
 }

@@ -20,6 +20,7 @@ pub(super) enum Event {
 
 /// Cuts.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what was seen of a file, each by itself")]
 pub(super) struct Mbox {
     /// `None`: nothing was seen yet.
     is_mbox: Option<bool>,

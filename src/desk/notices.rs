@@ -4,6 +4,7 @@
 //! the history of its message). Beyond the bound the oldest events go, and the digest says how many.
 
 use crate::mail::Id;
+use crate::message::mime::neutral;
 use crate::vault::Item;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,7 +30,7 @@ impl Happening {
         let from = if item.envelope.from.is_empty() { "<>" } else { &item.envelope.from };
         let subject = item.header.subject.as_deref().unwrap_or("");
         let text = format!("{what}: from {from}, \"{subject}\", in {}: {more}", item.folder);
-        Self { at_ms, id: Some(item.id), text }
+        Self { at_ms, id: Some(item.id), text: neutral(&text).replace(['\n', '\t'], " ") }
     }
 
     /// Something about no message.

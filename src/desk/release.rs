@@ -11,7 +11,7 @@ use super::hold::Scanned;
 use super::refusal::Refusal;
 use super::request::{Answer, Pick};
 use super::service::Desk;
-use super::spooling::{SPOOL, deliveries, downstream_of, mark, recipient, spool};
+use super::spooling::{DEAD, SPOOL, deliveries, downstream_of, mark, recipient, spool};
 use super::terms::Terms;
 use crate::config::model::{Policy, QuarantineFolder};
 use crate::mail::{Id, rfc3339};
@@ -172,7 +172,7 @@ impl Desk {
     pub(super) fn audit_desk(&self, verb: &str, item: &Item, by: &str) {
         self.world.audit(serde_json::json!({
             "time": rfc3339(self.now_ms()),
-            "type": "desk",
+            "kind": "desk",
             "verb": verb,
             "by": by,
             "message": item.id,
@@ -249,6 +249,7 @@ fn lease(item: &mut Item, now_ms: i64) {
 fn released_by(item: &Item) -> String {
     let event = item.history.iter().rev().find(|e| e.what.starts_with(RELEASED));
     match event {
+        None if item.folder == DEAD => "it was given up: `spool retry` begins anew".to_owned(),
         Some(event) => format!("released by {} at {}", event.by, rfc3339(event.at_ms)),
         None => "it waits for delivery already".to_owned(),
     }

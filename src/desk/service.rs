@@ -41,7 +41,13 @@ pub trait World: Send + Sync {
     /// A list was edited: a gateway that does not watch its rules reads them again.
     fn rules_changed(&self) {}
 
-    /// An audit line: an object with `type` = `delivery` or `desk`.
+    /// Whether those who ask may be others than the user of this process, so that it must not read files for them that
+    /// they may not.
+    fn serves_others(&self) -> bool {
+        true
+    }
+
+    /// An audit line: an object with `kind` = `delivery` or `desk`.
     fn audit(&self, line: serde_json::Value) {
         tracing::info!(%line, "audit");
     }
@@ -141,15 +147,17 @@ impl Desk {
                 Box::pin(self.release(&pick, terms, by, answers)).await
             }
             Request::Rescan { pick } => Box::pin(self.rescan(&pick, by, answers)).await,
-            Request::Delete { pick, forever } => self.delete(&pick, forever, by, answers).await,
-            Request::Undelete { pick, batch } => self.undelete(&pick, batch, by, answers).await,
-            Request::Move { pick, folder } => self.put_elsewhere(&pick, &folder, by, answers).await,
+            Request::Delete { pick, forever } => Box::pin(self.delete(&pick, forever, by, answers)).await,
+            Request::Undelete { pick, batch } => Box::pin(self.undelete(&pick, batch, by, answers)).await,
+            Request::Move { pick, folder } => Box::pin(self.put_elsewhere(&pick, &folder, by, answers)).await,
             Request::Import { path, folder } => Box::pin(self.import(&path, &folder, by, answers)).await,
             Request::Expire { dry_run } => self.expire(dry_run, by, answers).await,
             Request::Rebuild {} => self.rebuild(by, answers).await,
             Request::Digest { pick, send } => Box::pin(self.digest(&pick, send, by, answers)).await,
             Request::Try { pick, reset } => Box::pin(self.try_now(&pick, reset, by, answers)).await,
-            Request::Prioritise { pick, priority } => self.prioritise(&pick, priority, by, answers).await,
+            Request::Prioritise { pick, priority } => {
+                Box::pin(self.prioritise(&pick, priority, by, answers)).await
+            }
             Request::Jobs {} => Ok(Answer::Jobs(self.jobs.list())),
             Request::Cancel { job } => match self.jobs.cancel(job) {
                 Some(_) => Ok(Answer::Jobs(self.jobs.list())),

@@ -76,7 +76,7 @@ async fn a_job_goes_on_without_listeners_is_listed_and_cancelled() {
     }
     stage.settled();
     let moved = all(&stage, "policy").len();
-    assert!((200..2_000).contains(&moved) && moved % 200 == 0, "{moved}");
+    assert!((200..2_000).contains(&moved) && moved.is_multiple_of(200), "{moved}");
     assert!(stage.refused(Request::Cancel { job: job.job }).await.contains("no job"));
 }
 
@@ -298,7 +298,8 @@ async fn show_and_parts_give_what_came() {
         --b\r\nContent-Type: text/plain\r\n\r\nhello \x1b[2Jthere\r\n--b\r\nContent-Type: application/zip; name=\"../a.zip\"\r\n\
         Content-Transfer-Encoding: base64\r\n\r\nAAECAw==\r\n--b--\r\n";
     let id = stage.put_octets(stage.item("spam", &["a@example.org"]), message);
-    let shown = stage.ask(Request::Show { id: id.to_string()[..5].to_lowercase() }).await;
+    let shown =
+        stage.ask(Request::Show { id: id.to_string().to_lowercase().chars().take(5).collect() }).await;
     let [Answer::Shown(shown)] = &shown[..] else { panic!("{shown:?}") };
     assert!(shown.text.contains("hello") && !shown.text.contains('\u{1b}') && shown.parts.len() == 3);
     let octets = async |part: u32, header_only: bool| {
@@ -414,4 +415,28 @@ async fn figures_have_the_caps_of_the_rules_and_lists_their_bounds() {
     let said = stage.ask(Request::Group { pick: folder("spam"), most: 0 }).await;
     assert!(matches!(&said[..], [Answer::Groups { of: 20, .. }]), "{said:?}");
     assert_eq!(stage.done(Request::Rebuild {}).await.changed, 20);
+}
+
+/// `cargo test --release --lib desk::verb_tests::measure -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn measure() {
+    const ITEMS: usize = 20_000;
+    let stage = Stage::new();
+    let began = std::time::Instant::now();
+    stage.many("spam", ITEMS).await;
+    println!("put {ITEMS}: {:?}", began.elapsed());
+    let everything = || super::request::Pick { query: Default::default(), ..folder("x") };
+    for request in [
+        Request::Delete { pick: folder("spam"), forever: false },
+        Request::Undelete { pick: everything(), batch: None },
+        Request::Move { pick: folder("spam"), folder: "policy".into() },
+        super::stage::release(folder("policy")),
+        Request::Delete { pick: folder("policy"), forever: true },
+    ] {
+        let what = format!("{request:?}").split(' ').next().unwrap_or_default().to_owned();
+        let began = std::time::Instant::now();
+        let done = stage.done(request).await;
+        println!("{what} {}: {:?}", done.changed, began.elapsed());
+    }
 }

@@ -3,12 +3,11 @@
 //! Lines are gathered in memory and written by one thread every few milliseconds, so that a session never
 //! waits for a disk. The buffer is bounded; lines over the bound are dropped and counted, and `status` says
 //! so. A kill loses at most the last few milliseconds of lines, never a message. The same lines go to the
-//! records, which explain and count: each is serialised once, into one buffer.
+//! records, which explain and count: each is written once, into one buffer, with a brief of it to count by.
 
+use super::lines::Line;
 use crate::config::model::AuditTarget;
-use crate::records::{Records, RecordsWriter};
-use crate::verdict::{Conduct, Finding, Gathered};
-use serde::Serialize;
+use crate::records::{Briefs, Records, RecordsWriter};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -38,6 +37,8 @@ struct Shared {
 
 struct State {
     waiting: Vec<u8>,
+    /// Of these lines, for the records.
+    briefs: Briefs,
     target: AuditTarget,
     reopen: bool,
     stop: bool,
@@ -57,7 +58,8 @@ impl Audit {
     /// The file cannot be opened; the message names it.
     pub fn open(target: AuditTarget, records: Option<RecordsWriter>) -> io::Result<(Self, AuditWriter)> {
         let sink = Sink::open(&target)?;
-        let state = State { waiting: Vec::new(), target, reopen: false, stop: false };
+        let state =
+            State { waiting: Vec::new(), briefs: Briefs::default(), target, reopen: false, stop: false };
         let shared = Shared {
             state: Mutex::new(state),
             wake: Condvar::new(),
@@ -74,17 +76,16 @@ impl Audit {
     }
 
     /// Adds a line.
-    pub fn line(&self, line: &impl Serialize) {
+    pub fn line(&self, line: &impl Line) {
         let mut state = self.state();
-        if state.waiting.len() > WAITING_OCTETS_MAX {
+        let State { waiting, briefs, .. } = &mut *state;
+        if waiting.len() > WAITING_OCTETS_MAX {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let was_empty = state.waiting.is_empty();
-        // Our own structures always serialise; a Vec takes every write.
-        if serde_json::to_writer(&mut state.waiting, line).is_ok() {
-            state.waiting.push(b'\n');
-        }
+        let was_empty = waiting.is_empty();
+        line.write(waiting, briefs);
+        waiting.push(b'\n');
         drop(state);
         if was_empty {
             self.shared.wake.notify_one();
@@ -111,20 +112,22 @@ impl Audit {
     }
 
     fn write_loop(&self, mut sink: Sink, records: Option<&Records>) {
-        let mut batch = Vec::new();
+        let (mut batch, mut briefs) = (Vec::new(), Briefs::default());
         loop {
             let (stop, reopen) = {
                 let idle = |s: &mut State| s.waiting.is_empty() && !s.stop && !s.reopen;
                 let mut state =
                     self.shared.wake.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
                 std::mem::swap(&mut batch, &mut state.waiting);
+                std::mem::swap(&mut briefs, &mut state.briefs);
                 let reopen = std::mem::take(&mut state.reopen).then(|| state.target.clone());
                 (state.stop, reopen)
             };
             // First, for they must not miss what a log that hangs does not take.
             if let Some(records) = records.filter(|_| !batch.is_empty()) {
-                records.append(&batch);
+                records.append(&batch, &briefs);
             }
+            briefs.clear();
             self.write(&mut sink, &batch);
             batch.clear();
             if let Some(target) = reopen {
@@ -222,154 +225,28 @@ fn ends_torn(path: &Path) -> bool {
     file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).is_ok() && last != [b'\n']
 }
 
-/// One connection.
-#[derive(Debug, Serialize)]
-pub struct ConnectionLine<'a> {
-    pub(super) time: String,
-    pub(super) kind: &'static str,
-    pub(super) session: String,
-    pub(super) listener: &'a str,
-    pub(super) direction: crate::verdict::Direction,
-    pub(super) client: std::net::IpAddr,
-    pub(super) port: u16,
-    pub(super) helo: Option<String>,
-    pub(super) tls: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) messages: u32,
-    pub(super) errors: u32,
-    pub(super) seconds: f64,
-    pub(super) end: &'static str,
-    pub(super) generation: u64,
-    pub(super) findings: Vec<FindingLine<'a>>,
-    pub(super) name: Option<&'a str>,
-    pub(super) reply: Option<&'a str>,
-}
-
-/// Connections that were refused at the door, folded.
-#[derive(Debug, Serialize)]
-pub struct RefusedLine<'a> {
-    pub(super) time: String,
-    pub(super) kind: &'static str,
-    pub(super) session: String,
-    pub(super) generation: u64,
-    pub(super) listener: &'a str,
-    pub(super) client: std::net::IpAddr,
-    pub(super) count: u64,
-    pub(super) findings: Vec<FindingLine<'a>>,
-    pub(super) reply: Option<&'a str>,
-}
-
-/// One message.
-#[derive(Debug, Serialize)]
-pub struct MessageLine<'a> {
-    pub(super) time: String,
-    pub(super) kind: &'static str,
-    pub(super) session: String,
-    pub(super) message: String,
-    pub(super) generation: u64,
-    pub(super) listener: &'a str,
-    pub(super) direction: crate::verdict::Direction,
-    pub(super) client: std::net::IpAddr,
-    pub(super) port: u16,
-    /// Forward-confirmed reverse name.
-    pub(super) name: Option<&'a str>,
-    pub(super) helo: Option<String>,
-    pub(super) tls: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) authenticated: bool,
-    pub(super) from: String,
-    pub(super) to: Vec<RecipientLine>,
-    pub(super) size: u64,
-    pub(super) verdict: &'static str,
-    pub(super) findings: Vec<FindingLine<'a>>,
-    pub(super) downstream: Option<String>,
-    pub(super) downstream_tls: Option<String>,
-    pub(super) downstream_reply: Option<String>,
-    pub(super) reply: Option<String>,
-    pub(super) header: HeaderLine,
-    pub(super) ms: Times,
-    pub(super) note: Option<String>,
-    /// The folder that it was taken into; its reference there is that of the message.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) folder: Option<&'a str>,
-    /// The folder that has a copy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) copy: Option<&'a str>,
-    /// What was looked up, where anything was: with it the session can be judged again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) facts: Option<&'a Gathered>,
-    /// What the client had done, where that says something.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) conduct: Option<&'a Conduct>,
-}
-
-/// One recipient and what it was answered.
-#[derive(Debug, Serialize)]
-pub struct RecipientLine {
-    pub(super) rcpt: String,
-    pub(super) reply: String,
-}
-
-/// One finding.
-#[derive(Debug, Serialize)]
-pub struct FindingLine<'a> {
-    pub(super) id: &'a str,
-    pub(super) stage: crate::verdict::Stage,
-    pub(super) verdict: &'static str,
-    pub(super) file: &'a str,
-    pub(super) line: u32,
-    pub(super) text: &'a str,
-    /// Told where it changed nothing (`mode = "log"`).
-    #[serde(skip_serializing_if = "is_true")]
-    pub(super) enforced: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_true(it: &bool) -> bool {
-    *it
-}
-
-/// A finding as a line tells it.
-pub(super) fn finding_line(finding: &Finding) -> FindingLine<'_> {
-    FindingLine {
-        id: &finding.id,
-        stage: finding.stage,
-        verdict: finding.verdict.name(),
-        file: &finding.source.file,
-        line: finding.source.line,
-        text: &finding.reason,
-        enforced: finding.enforced,
-    }
-}
-
-/// What the header says of itself, escaped and cut.
-#[derive(Debug, Default, Serialize)]
-pub struct HeaderLine {
-    pub(super) message_id: Option<String>,
-    pub(super) subject: Option<String>,
-    pub(super) from: Option<String>,
-}
-
-/// Milliseconds per stage.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
-pub struct Times {
-    pub(super) envelope: f64,
-    pub(super) data: f64,
-    pub(super) scan: f64,
-    pub(super) deliver: f64,
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::json::Object;
+    use super::super::lines::tests::Told;
     use super::*;
+
+    struct Number(u64);
+    impl Line for Number {
+        fn write(&self, out: &mut Vec<u8>, _: &mut Briefs) {
+            let mut line = Object::begin(out);
+            line.number("n", self.0);
+            line.end();
+        }
+    }
 
     #[test]
     fn lines_are_whole_and_survive_a_rotation() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("audit.jsonl");
         let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone()), None).unwrap();
-        audit.line(&serde_json::json!({"n": 1}));
-        audit.line(&serde_json::json!({"n": 2}));
+        audit.line(&Number(1));
+        audit.line(&Number(2));
         let rotated = dir.path().join("audit.1");
         while std::fs::read_to_string(&path).unwrap().lines().count() < 2 {
             std::thread::yield_now();
@@ -379,7 +256,7 @@ mod tests {
         while !path.exists() {
             std::thread::yield_now();
         }
-        audit.line(&serde_json::json!({"n": 3}));
+        audit.line(&Number(3));
         writer.close();
         assert_eq!(std::fs::read_to_string(&rotated).unwrap(), "{\"n\":1}\n{\"n\":2}\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":3}\n");
@@ -404,55 +281,15 @@ mod tests {
         }
     }
 
-    fn message<'a>(message: &str) -> MessageLine<'a> {
-        let text = |text: &str| Some(text.to_owned());
-        let reply = || text("250 2.0.0 Ok: queued as 4ABCDEF");
-        MessageLine {
-            time: crate::mail::rfc3339(1_795_291_200_123),
-            kind: "message",
-            session: "7F3K9QAB".into(),
-            message: message.into(),
-            generation: 3,
-            listener: "in",
-            direction: crate::verdict::Direction::Inbound,
-            client: "192.0.2.7".parse().unwrap(),
-            port: 4711,
-            name: Some("mx.example.com"),
-            helo: text("mx.example.com"),
-            tls: text("TLSv1.3 TLS13_AES_256_GCM_SHA384"),
-            user: None,
-            authenticated: false,
-            from: "a@example.com".into(),
-            to: vec![RecipientLine { rcpt: "b@example.net".into(), reply: "250 2.1.5 Recipient ok".into() }],
-            size: 4321,
-            verdict: "continue",
-            findings: Vec::new(),
-            downstream: text("mx 127.0.0.1:2525"),
-            downstream_tls: None,
-            downstream_reply: reply(),
-            reply: reply(),
-            header: HeaderLine {
-                message_id: text("<20261121200001.12345@example.com>"),
-                subject: text("Re: your message"),
-                from: text("Alice <a@example.com>"),
-            },
-            ms: Times { envelope: 1.234, data: 0.567, scan: 0.012, deliver: 2.345 },
-            note: None,
-            folder: None,
-            copy: None,
-            facts: None,
-            conduct: None,
-        }
-    }
-
     #[test]
     fn records_are_the_same_lines() {
         let dir = tempfile::tempdir().unwrap();
         let (records, keeper) = Records::open(dir.path(), &Default::default()).unwrap();
         let path = dir.path().join("audit.jsonl");
         let (audit, mut writer) = Audit::open(AuditTarget::File(path.clone()), Some(keeper)).unwrap();
+        let told = Told::default();
         for message_id in ["7F3K0001", "7F3K0002"] {
-            audit.line(&message(message_id));
+            audit.line(&told.line(message_id.parse().unwrap()));
         }
         writer.close();
         let segment = std::fs::read(dir.path().join("records/00000001.jsonl")).unwrap();
@@ -475,7 +312,8 @@ mod tests {
             let keeper = with.then(|| Records::open(dir.path(), &Default::default()).unwrap().1);
             let target = AuditTarget::File(dir.path().join("audit.jsonl"));
             let (audit, mut writer) = Audit::open(target, keeper).unwrap();
-            let line = message("7F3K0001");
+            let told = Told::default();
+            let line = told.line("7F3K0001".parse().unwrap());
             let mut spent = Duration::ZERO;
             for _ in 0..200 {
                 let began = std::time::Instant::now();

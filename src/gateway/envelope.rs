@@ -12,7 +12,7 @@ use super::transaction::{Group, Recipient, Target, Transaction};
 use crate::checks;
 use crate::config::model::OnOutage;
 use crate::downstream::Key;
-use crate::mail::escape;
+use crate::mail::escaped;
 use crate::reply::{Class, Entry, Reply, catalogue};
 use crate::smtp::command::{Command, Mail, Rcpt};
 use crate::smtp::extension::Offer;
@@ -99,7 +99,7 @@ impl Session {
         };
         let transaction = self.new_transaction(mail, needs);
         self.place.state(Doing::Envelope);
-        self.place.sender(Some(&escape(transaction.mail.path.to_string().as_bytes())));
+        self.place.sender(Some(&escaped(transaction.mail.path.to_string().as_bytes())));
         self.transaction = Some(Box::new(transaction));
         self.tell_violations(violations, Stage::Mail);
         let refusal = if anew { self.judge_anew() } else { None };
@@ -158,7 +158,7 @@ impl Session {
             began: now,
             data_began: None,
             last_down: now,
-            times: super::audit::Times::default(),
+            times: super::lines::Times::default(),
             octets: 0,
             header: None,
             downstream: None,

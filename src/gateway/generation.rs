@@ -28,12 +28,8 @@ pub struct Generation {
     /// Scanners.
     pub scanners: Scanners,
     /// What the checks of each stage need, in the order of the stages.
-    needs: [Needs; STAGES.len()],
+    needs: [Needs; Stage::EACH.len()],
 }
-
-/// The stages in their order.
-const STAGES: [Stage; 7] =
-    [Stage::Connect, Stage::Helo, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Message];
 
 /// A listener with what its sessions need.
 pub struct Entrance {
@@ -113,7 +109,7 @@ impl Generation {
         }
         let database = policy.protocol.country_database.as_deref();
         let lookup = Arc::new(Lookup::build(&policy.dns, database, before.map(|b| &*b.lookup))?);
-        let needs = STAGES.map(|stage| checks::needs(stage, &policy));
+        let needs = Stage::EACH.map(|stage| checks::needs(stage, &policy));
         Ok(Self {
             number: before.map_or(1, |b| b.number + 1),
             rules_of: None,

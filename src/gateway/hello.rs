@@ -107,9 +107,20 @@ impl Session {
         match refusal.as_ref().and_then(Refusal::of) {
             Some(refusal) => self.turn_away(refusal).await,
             None => {
-                tokio::time::sleep_until(by).await;
+                self.wait_out(by).await;
                 Ok(())
             }
+        }
+    }
+
+    /// The rest of the delay, unless the session is to end: whoever stops or is kicked is told so after it.
+    async fn wait_out(&mut self, by: Instant) {
+        let Self { stop, place, .. } = self;
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|phase| *phase == Phase::Draining) => {}
+            () = place.kicked() => {}
+            () = tokio::time::sleep_until(by) => {}
         }
     }
 

@@ -1,15 +1,14 @@
 //! Listeners: bound before privileges are dropped, then one accept loop each.
 
-use super::audit::{RefusedLine, finding_line};
 use super::clock::unix_ms;
 use super::fold::{Refusals, Why};
 use super::generation::{Entrance, Generation};
+use super::lines::RefusedLine;
 use super::phase::Phase;
 use super::session::{Accepted, Session, client_of};
 use super::standing::{Refusal, Standing};
 use super::state::Gateway;
 use crate::config::model::{Listener, ListenerTls};
-use crate::mail::rfc3339;
 use crate::reply::{Reply, catalogue};
 use crate::verdict::{Client, Finding, Stage};
 use nix::sys::socket::{MsgFlags, send};
@@ -207,16 +206,14 @@ fn turn_away(
 /// The audit line of refusals at the door.
 pub(super) fn tell_refused(gateway: &Gateway, refusals: &Refusals) {
     let why = &refusals.why;
-    let reply = why.reply.clone().map(|r| r.with_reference(why.id).to_log());
     gateway.audit.line(&RefusedLine {
-        time: rfc3339(unix_ms()),
-        kind: "refused",
-        session: why.id.to_string(),
+        unix_ms: unix_ms(),
+        session: why.id,
         generation: gateway.current.load().number,
         listener: &why.listener,
         client: refusals.client,
         count: refusals.count,
-        findings: why.finding.iter().map(finding_line).collect(),
-        reply: reply.as_deref(),
+        findings: why.finding.as_slice(),
+        reply: why.reply.clone().map(|r| r.with_reference(why.id)),
     });
 }

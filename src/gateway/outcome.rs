@@ -1,10 +1,9 @@
 //! What a message came to: its answer, the counts, and its audit line.
 
-use super::audit::{HeaderLine, MessageLine, RecipientLine, finding_line};
 use super::clock::unix_ms;
+use super::lines::MessageLine;
 use super::session::Session;
 use super::transaction::Transaction;
-use crate::mail::{escape, rfc3339};
 use crate::reply::Reply;
 use crate::verdict::{Conduct, Gathered};
 
@@ -73,43 +72,32 @@ impl Session {
             Some(_) if t.final_reply.is_none() => "tempfail",
             Some(_) | None => t.verdict,
         };
-        let cut = |text: &Option<String>| text.as_deref().map(|t| escape(t.as_bytes()));
-        let header = t.header.as_ref();
         self.gateway.audit.line(&MessageLine {
-            time: rfc3339(unix_ms()),
-            kind: "message",
-            session: self.id.to_string(),
-            message: t.id.to_string(),
+            unix_ms: unix_ms(),
+            session: self.id,
+            message: t.id,
             generation: t.generation.number,
             listener: &t.entrance.listener.name,
             direction: t.entrance.listener.direction,
             client: self.client.ip,
             port: self.client.port,
             name: self.client.name.known().map(|name| &**name),
-            helo: self.helo_text(),
-            tls: self.tls_text(),
-            user: self.user_text(),
+            helo: self.helo_name(),
+            tls: self.tls.as_deref(),
+            user: self.user_name(),
             authenticated: self.authenticated,
-            from: t.mail.path.to_string(),
-            to: t
-                .recipients
-                .iter()
-                .map(|r| RecipientLine { rcpt: r.path.to_string(), reply: r.reply.to_log() })
-                .collect(),
+            from: &t.mail.path,
+            to: t.recipients.iter().map(|r| (&r.path, &r.reply)).collect(),
             size: t.octets,
             verdict,
-            findings: self.standing.findings.iter().chain(&t.findings).map(finding_line).collect(),
-            downstream: t.downstream.as_ref().map(|(name, address)| format!("{name} {address}")),
-            downstream_tls: t.downstream_tls.as_ref().map(|o| format!("{} {}", o.tls.version, o.tls.cipher)),
-            downstream_reply: t.downstream_reply.as_ref().map(Reply::to_log),
-            reply: said.map(Reply::to_log),
-            header: HeaderLine {
-                message_id: header.and_then(|h| cut(&h.message_id)),
-                subject: header.and_then(|h| cut(&h.subject)),
-                from: header.and_then(|h| cut(&h.from)),
-            },
+            findings: [&self.standing.findings, &t.findings],
+            downstream: t.downstream.as_ref().map(|(name, address)| (&**name, *address)),
+            downstream_tls: t.downstream_tls.as_ref().map(|o| &o.tls),
+            downstream_reply: t.downstream_reply.as_ref(),
+            reply: said,
+            header: t.header.as_ref(),
             ms: t.times,
-            note: t.note.clone(),
+            note: t.note.as_deref(),
             folder: t.kept.as_ref().filter(|kept| !kept.copy).map(|kept| &*kept.folder),
             copy: t.kept.as_ref().filter(|kept| kept.copy).map(|kept| &*kept.folder),
             facts: Some(&self.standing.gathered).filter(|g| **g != Gathered::NOTHING),

@@ -1,4 +1,6 @@
 //! Who comes first when connections to the downstream are scarce.
+//!
+//! No state of its own: read off the session at each MAIL. Nothing fails.
 
 use super::clock::unix_ms;
 use super::session::Session;

@@ -3,17 +3,17 @@
 //! The session owns its stream and its machine; what it waits with is small, what it does with a message is
 //! boxed, so that thousands of idle sessions cost little.
 
-use super::audit::{ConnectionLine, finding_line};
 use super::clock::{millis, unix_ms};
 use super::generation::{Entrance, Generation};
 use super::incoming::Incoming;
+use super::lines::ConnectionLine;
 use super::live::Place;
 use super::phase::Phase;
 use super::standing::Standing;
 use super::state::Gateway;
 use super::transaction::{Parked, Transaction};
 use crate::downstream::{BoxStream, Session as Link};
-use crate::mail::{Id, escape, rfc3339, unmapped};
+use crate::mail::{Id, escape, unmapped};
 use crate::reply::{Entry, Reply, catalogue};
 use crate::smtp::command::Command;
 use crate::smtp::extension::Offer;
@@ -393,15 +393,16 @@ impl Session {
     }
 
     pub(super) fn helo_text(&self) -> Option<String> {
-        self.hello.as_ref().map(|h| escape(&h.name))
+        self.helo_name().map(escape)
     }
 
-    pub(super) fn tls_text(&self) -> Option<String> {
-        self.tls.as_ref().map(|t| format!("{} {}", t.version, t.cipher))
+    pub(super) fn helo_name(&self) -> Option<&[u8]> {
+        self.hello.as_ref().map(|h| &*h.name)
     }
 
-    pub(super) fn user_text(&self) -> Option<String> {
-        self.user.as_ref().filter(|_| self.authenticated).map(|u| escape(u.as_bytes()))
+    /// The name that AUTH was for, once the downstream took it.
+    pub(super) fn user_name(&self) -> Option<&str> {
+        self.user.as_deref().filter(|_| self.authenticated)
     }
 
     /// What was said, where something was refused, for `explain`.
@@ -418,22 +419,22 @@ impl Session {
 
     fn audit_connection(&self, end: End) {
         self.gateway.audit.line(&ConnectionLine {
-            time: rfc3339(unix_ms()),
-            kind: "connection",
-            session: self.id.to_string(),
+            unix_ms: unix_ms(),
+            session: self.id,
             listener: &self.entrance.listener.name,
             direction: self.entrance.listener.direction,
             client: self.client.ip,
             port: self.client.port,
-            helo: self.helo_text(),
-            tls: self.tls_text(),
-            user: self.user_text(),
+            helo: self.helo_name(),
+            tls: self.tls.as_deref(),
+            user: self.user_name(),
             messages: self.counts.messages,
             errors: self.counts.errors,
             seconds: millis(self.began.elapsed()) / 1000.0,
             end: end.name(),
+            refused: end == End::Refused,
             generation: self.generation.number,
-            findings: self.standing.findings.iter().map(finding_line).collect(),
+            findings: &self.standing.findings,
             name: self.client.name.known().map(|n| &**n),
             reply: self.last_refusal.as_deref(),
         });

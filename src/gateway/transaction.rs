@@ -1,7 +1,7 @@
 //! One transaction: from MAIL to its final reply, under one generation of the policy.
 
-use super::audit::Times;
 use super::generation::{Entrance, Generation};
+use super::lines::Times;
 use crate::downstream::tls::Outcome;
 use crate::downstream::{Key, Pool, Session as Link};
 use crate::mail::{Id, Path};

@@ -1,4 +1,8 @@
 //! All limits of the process in one place.
+//!
+//! Owner of: what is counted of clients, users and domains. Sessions hold permits, which give back what they took when
+//! they are dropped. Failure: a journal that cannot be written is logged and limits go on in memory; every table is
+//! bounded, and its own file says what gives when it is full.
 
 use super::bans::Bans;
 use super::connections::Connections;

@@ -60,8 +60,10 @@ impl Domain {
                 return Err(DomainError::BadCharacter);
             }
         }
-        let lower = text.to_ascii_lowercase();
-        String::from_utf8(lower).map(|s| Self(s.into())).map_err(|_| DomainError::BadCharacter)
+        let text = std::str::from_utf8(text).map_err(|_| DomainError::BadCharacter)?;
+        let mut lower = Box::<str>::from(text);
+        lower.make_ascii_lowercase();
+        Ok(Self(lower))
     }
 
     /// The name: A-labels, lower case, no final dot.

@@ -1,6 +1,8 @@
 //! How text of a peer is shown in a log, on a terminal or in our own output: escaped and cut, so that
 //! it can neither start a new line, drive a terminal, nor fill a disk.
 
+use std::borrow::Cow;
+
 /// Longest peer text that is shown, in characters.
 pub const PEER_TEXT_CHARS: usize = 100;
 
@@ -8,17 +10,32 @@ pub const PEER_TEXT_CHARS: usize = 100;
 /// `\xNN`, at most [`PEER_TEXT_CHARS`] characters and then `…`.
 #[must_use]
 pub fn escape(text: &[u8]) -> String {
-    escape_at_most(text, PEER_TEXT_CHARS)
+    escaped(text).into_owned()
+}
+
+/// [`escape`], without a copy of what is short and plain.
+#[must_use]
+pub fn escaped(text: &[u8]) -> Cow<'_, str> {
+    escaped_at_most(text, PEER_TEXT_CHARS)
 }
 
 /// [`escape`] with another bound, in characters.
 #[must_use]
 pub fn escape_at_most(text: &[u8], chars: usize) -> String {
-    // Nearly all of it is short and plain.
-    let plain = |b: &u8| (b' '..0x7f).contains(b) && *b != b'\\';
-    if text.len() <= chars && text.iter().all(plain) {
-        return String::from_utf8_lossy(text).into_owned();
+    escaped_at_most(text, chars).into_owned()
+}
+
+fn escaped_at_most(text: &[u8], chars: usize) -> Cow<'_, str> {
+    // Nearly all of it is short and plain. Folded over all octets, for that is done many at a time.
+    let plain = |yes: bool, &b: &u8| yes & (b' '..0x7f).contains(&b) & (b != b'\\');
+    let short = text.len() <= chars && text.iter().fold(true, plain);
+    match short.then(|| std::str::from_utf8(text)) {
+        Some(Ok(text)) => Cow::Borrowed(text),
+        Some(Err(_)) | None => Cow::Owned(escape_slowly(text, chars)),
     }
+}
+
+fn escape_slowly(text: &[u8], chars: usize) -> String {
     let mut out = String::with_capacity(text.len().min(chars));
     let mut shown = 0;
     for chunk in text.utf8_chunks() {

@@ -52,6 +52,11 @@ impl Id {
         Ok(digits.into_iter().map(show).collect())
     }
 
+    /// Appends its characters.
+    pub fn push_to(self, out: &mut String) {
+        out.extend(self.ascii().map(char::from));
+    }
+
     fn ascii(self) -> [u8; 8] {
         let mut out = [b'0'; 8];
         let mut bits = self.0;

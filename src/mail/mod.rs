@@ -7,12 +7,14 @@ mod date;
 mod domain;
 mod escape;
 mod id;
+mod ip;
 mod path;
 
 pub use date::{rfc3339, rfc5322};
 pub use domain::{Domain, DomainError};
-pub use escape::{PEER_TEXT_CHARS, escape, escape_at_most};
+pub use escape::{PEER_TEXT_CHARS, escape, escape_at_most, escaped};
 pub use id::{Id, IdError, Scramble};
+pub use ip::{push_ip, push_socket};
 pub use path::{Host, Mailbox, Path, PathError};
 
 use std::net::IpAddr;

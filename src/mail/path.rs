@@ -5,6 +5,7 @@
 //! parts with routing characters, literals. Nothing is normalised but the domain that rules compare.
 
 use super::domain::Domain;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Longest path in octets with its angle brackets (RFC 5321 section 4.5.3.1.3).
@@ -98,12 +99,14 @@ impl Mailbox {
 
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&super::escape(&self.local))?;
-        match &self.host {
-            Host::Name(domain) => write!(f, "@{domain}"),
-            Host::Literal(text) => write!(f, "@{}", super::escape(text)),
-            Host::Unqualified => Ok(()),
-        }
+        f.write_str(&super::escaped(&self.local))?;
+        let host = match &self.host {
+            Host::Name(domain) => Cow::Borrowed(domain.as_str()),
+            Host::Literal(text) => super::escaped(text),
+            Host::Unqualified => return Ok(()),
+        };
+        f.write_str("@")?;
+        f.write_str(&host)
     }
 }
 

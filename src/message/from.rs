@@ -27,6 +27,13 @@ pub struct Authors {
 impl Authors {
     /// Adds those of one field, without its name. Line ends and folding may be in it.
     pub fn add_field(&mut self, body: &[u8]) {
+        match plain_mailbox(body) {
+            Some(mailbox) => self.add(mailbox),
+            None => self.add_list(body),
+        }
+    }
+
+    fn add_list(&mut self, body: &[u8]) {
         let mut lexer = Lexer::new(body, false);
         let mut decoded = 0;
         while let Some((tokens, part)) = lexer.part() {
@@ -84,6 +91,41 @@ impl Authors {
             self.mailboxes.push(mailbox);
         }
     }
+}
+
+/// The one address of a field that can be read in one way only: bare, or in angle brackets behind a name of letters,
+/// digits, blanks and the like, in quotes or not.
+pub(super) fn plain_address(body: &str) -> Option<&str> {
+    let address = match body.strip_suffix('>') {
+        Some(rest) => {
+            let (name, address) = rest.split_once('<')?;
+            let name = name.trim_matches(' ');
+            let name = name.strip_prefix('"').and_then(|n| n.strip_suffix('"')).unwrap_or(name);
+            let harmless =
+                |b: u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'.' | b'-' | b'_' | b'\'');
+            if !name.bytes().all(harmless) {
+                return None;
+            }
+            address
+        }
+        None => body,
+    };
+    let (local, host) = address.split_once('@')?;
+    let atoms = |text: &str| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+');
+        !text.is_empty() && text.bytes().all(good) && !text.starts_with('.') && !text.ends_with('.')
+    };
+    (atoms(local) && atoms(host)).then_some(address)
+}
+
+/// What [`Authors`] would find in a field with one plain address, found at once.
+fn plain_mailbox(body: &[u8]) -> Option<Mailbox> {
+    let body = std::str::from_utf8(body).ok()?;
+    let body = body.strip_suffix('\n').map_or(body, |b| b.strip_suffix('\r').unwrap_or(b));
+    let (local, host) = plain_address(body.trim_matches(' '))?.split_once('@')?;
+    let domain = Domain::parse(host.as_bytes()).ok()?;
+    let short = local.len() <= LOCAL_OCTETS_MAX;
+    short.then(|| Mailbox::of(local.as_bytes(), Host::Name(domain)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -485,6 +527,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_plain_is_read_the_same_either_way(
+            words in proptest::collection::vec(prop_oneof![
+                Just("a"), Just("Bc"), Just("."), Just(" "), Just("@"), Just("<"), Just(">"), Just("<a@b.c>"), Just("a@B.c"),
+                Just("\""), Just("\"A b\" "), Just("-"), Just("+"), Just("'"), Just(","), Just("\r\n"), Just("\n"), Just("_"),
+            ], 0..7),
+        ) {
+            let body = words.concat();
+            let (mut whole, mut list) = (Authors::default(), Authors::default());
+            whole.add_field(body.as_bytes());
+            list.add_list(body.as_bytes());
+            prop_assert_eq!(whole, list, "{:?}", body);
+        }
+
         #[test]
         fn no_octets_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = of(&body);

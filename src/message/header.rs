@@ -6,7 +6,7 @@
 //! does not parse is not shown. The block is over at the first line that is no field; but mail programs read on to the
 //! first empty line, so authors are looked for up to there. After it, octets are not looked at any more.
 
-use super::from::Authors;
+use super::from::{Authors, plain_address};
 use super::trace::TraceKey;
 use crate::mail::Mailbox;
 use mail_parser::{Address, MessageParser};
@@ -76,7 +76,9 @@ pub struct HeaderScan {
     field_max: usize,
     /// The line in progress, where it came in pieces.
     line: Kept,
-    /// The field in progress: whole lines with their line ends.
+    /// The field in progress.
+    name: Option<Name>,
+    /// Its whole lines with their line ends, where anybody will look at them.
     field: Kept,
     shown: [Option<Kept>; 3],
     received: u32,
@@ -89,7 +91,40 @@ pub struct HeaderScan {
     over: bool,
 }
 
-const SHOWN: [&[u8]; 3] = [b"message-id", b"subject", b"from"];
+/// What fields are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Received,
+    MessageId,
+    Subject,
+    From,
+    Other,
+}
+
+impl Name {
+    /// That of the field that a line begins, or `None` for any other line.
+    fn of(line: &[u8]) -> Option<Self> {
+        let name = field_name(line)?;
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        Some(match name.len() {
+            4 if is(b"from") => Self::From,
+            7 if is(b"subject") => Self::Subject,
+            8 if is(b"received") => Self::Received,
+            10 if is(b"message-id") => Self::MessageId,
+            _ => Self::Other,
+        })
+    }
+
+    /// Its place among those that are shown.
+    fn place(self) -> Option<usize> {
+        match self {
+            Self::MessageId => Some(0),
+            Self::Subject => Some(1),
+            Self::From => Some(2),
+            Self::Received | Self::Other => None,
+        }
+    }
+}
 
 impl HeaderScan {
     /// A scan that keeps at most `octets_max` octets (but not below 5,120, and never more than 20 KB), and of `From:` twice
@@ -99,6 +134,7 @@ impl HeaderScan {
         Self {
             field_max: (octets_max / 5).clamp(FIELD_OCTETS_MIN, FIELD_OCTETS_MAX),
             line: Kept::default(),
+            name: None,
             field: Kept::default(),
             shown: [None, None, None],
             received: 0,
@@ -159,7 +195,7 @@ impl HeaderScan {
     fn keep(&mut self, piece: &[u8]) {
         // It may be of a `From:` field, which has more room.
         let first = self.line.octets.first().or(piece.first());
-        let from = is_from(&self.field.octets) || first.is_some_and(|b| b.eq_ignore_ascii_case(&b'f'));
+        let from = self.name == Some(Name::From) || first.is_some_and(|b| b.eq_ignore_ascii_case(&b'f'));
         let max = if from { self.field_max.max(self.from_left) } else { self.field_max };
         self.line.add(piece, max);
     }
@@ -176,14 +212,13 @@ impl HeaderScan {
 
     /// One line with its line end.
     fn take(&mut self, line: &[u8]) {
-        let first = line.first().copied().unwrap_or(b'\r');
-        let folded = matches!(first, b' ' | b'\t') && !self.field.octets.is_empty();
+        let folded = matches!(line.first(), Some(b' ' | b'\t')) && self.name.is_some();
         if !folded {
             self.end_field();
+            self.name = Name::of(line);
         }
-        if folded || field_name(line).is_some() {
-            let from = is_from(if folded { &self.field.octets } else { line });
-            self.field.add(line, if from { self.from_left } else { self.field_max });
+        if let Some(name) = self.name {
+            self.field.add(line, self.room(name));
         } else if matches!(line, [] | b"\n" | b"\r\n") {
             // The body begins.
             self.over = true;
@@ -193,55 +228,99 @@ impl HeaderScan {
         }
     }
 
+    /// Most octets that are kept of a field.
+    fn room(&self, name: Name) -> usize {
+        match name {
+            Name::From => self.from_left,
+            Name::Other => 0,
+            Name::Received | Name::MessageId | Name::Subject if self.broken => 0,
+            Name::Received | Name::MessageId | Name::Subject => self.field_max,
+        }
+    }
+
     fn end_field(&mut self) {
-        if is_from(&self.field.octets) {
+        let Some(name) = self.name.take() else { return };
+        if name == Name::From {
             self.from_left = self.from_left.saturating_sub(self.field.octets.len());
             let colon = memchr(b':', &self.field.octets).unwrap_or_default();
             self.authors.add_field(self.field.octets.get(colon + 1..).unwrap_or_default());
             self.authors.cut |= self.field.cut;
         }
         if !self.broken {
-            self.count_field();
+            self.count_field(name);
         }
         self.field.clear();
     }
 
-    fn count_field(&mut self) {
-        let name = field_name(&self.field.octets).unwrap_or_default();
-        if name.eq_ignore_ascii_case(b"received") {
+    fn count_field(&mut self, name: Name) {
+        if name == Name::Received {
             self.received = self.received.saturating_add(1);
             if self.marks.len() < MARKS_MAX {
                 self.marks.extend(mark_of(&self.field.octets));
             }
         }
-        let slots = SHOWN.iter().zip(self.shown.iter_mut());
-        if let Some((_, slot @ None)) = slots.into_iter().find(|(shown, _)| name.eq_ignore_ascii_case(shown))
-        {
+        if let Some(slot @ None) = name.place().and_then(|place| self.shown.get_mut(place)) {
             let mut kept = Kept { octets: Vec::new(), cut: self.field.cut };
-            kept.add(&self.field.octets, self.field_max);
+            if self.field.octets.len() <= self.field_max {
+                kept.octets = std::mem::take(&mut self.field.octets);
+            } else {
+                kept.add(&self.field.octets, self.field_max);
+            }
             *slot = Some(kept);
         }
     }
 
+    /// What is shown of the three fields. Most have nothing to decode; for the others, which are few, there is a whole
+    /// parser.
     fn decode(&self, summary: &mut HeaderSummary) {
-        let octets: usize = self.shown.iter().flatten().map(|f| f.octets.len() + 2).sum();
-        let mut block = Vec::with_capacity(octets + 2);
-        for field in self.shown.iter().flatten() {
-            block.extend_from_slice(&field.octets);
-            if !field.octets.ends_with(b"\n") {
-                block.extend_from_slice(b"\r\n");
+        let [message_id, subject, from] = self.shown.each_ref().map(|f| f.as_ref().map(|f| &*f.octets));
+        let mut block = Vec::new();
+        let mut plain = |field: Option<&[u8]>, value: fn(&[u8]) -> Option<&str>| {
+            let found = field.and_then(value);
+            if let (Some(field), None) = (field, found) {
+                block.extend_from_slice(field);
+                if !field.ends_with(b"\n") {
+                    block.extend_from_slice(b"\r\n");
+                }
             }
-        }
+            found.and_then(bounded)
+        };
+        summary.message_id = plain(message_id, plain_id);
+        summary.subject = plain(subject, plain_subject);
+        summary.from = plain(from, plain_from);
         if block.is_empty() {
             return;
         }
         block.extend_from_slice(b"\r\n");
         // Never `parse`: on hostile mail it recurses without bound. `parse_headers` is linear.
         let Some(message) = MessageParser::default().parse_headers(&block) else { return };
-        summary.message_id = message.message_id().and_then(bounded);
-        summary.subject = message.subject().and_then(bounded);
-        summary.from = message.from().and_then(addresses);
+        let or = |found: &mut Option<String>, parsed: Option<String>| *found = found.take().or(parsed);
+        or(&mut summary.message_id, message.message_id().and_then(bounded));
+        or(&mut summary.subject, message.subject().and_then(bounded));
+        or(&mut summary.from, message.from().and_then(addresses));
     }
+}
+
+/// The value of a field of one line of printable ASCII in which nothing is encoded, without the blanks around it.
+fn plain_value<'f>(field: &'f [u8], name: &str) -> Option<&'f str> {
+    let value = field.get(name.len()..)?.strip_prefix(b":")?;
+    let value = value.strip_suffix(b"\n").map_or(value, |v| v.strip_suffix(b"\r").unwrap_or(v));
+    let printable = value.iter().fold(true, |yes, &b| yes & (b' '..0x7f).contains(&b) & (b != b'='));
+    let text = printable.then(|| std::str::from_utf8(value).ok()).flatten()?;
+    Some(text.trim_matches(' '))
+}
+
+fn plain_subject(field: &[u8]) -> Option<&str> {
+    plain_value(field, "subject")
+}
+
+fn plain_id(field: &[u8]) -> Option<&str> {
+    let id = plain_value(field, "message-id")?.strip_prefix('<')?.strip_suffix('>')?;
+    (!id.is_empty() && !id.bytes().any(|b| matches!(b, b' ' | b'<' | b'>'))).then_some(id)
+}
+
+fn plain_from(field: &[u8]) -> Option<&str> {
+    plain_address(plain_value(field, "from")?)
 }
 
 /// Name of the field that a line begins, or `None` for any other line. Blanks before the colon are taken
@@ -251,10 +330,6 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
     let (name, rest) = line.split_at_checked(end)?;
     let colon = rest.iter().take(BLANKS_MAX).find(|b| !b.is_ascii_whitespace());
     (!name.is_empty() && colon == Some(&b':')).then_some(name)
-}
-
-fn is_from(field: &[u8]) -> bool {
-    field_name(field).is_some_and(|name| name.eq_ignore_ascii_case(b"from"))
 }
 
 /// The words of `id ID.MARK` in a Received field, if they have the form of ours.
@@ -454,7 +529,55 @@ mod tests {
         assert!(summary.complete);
     }
 
+    /// What the whole parser says of them.
+    fn parsed(block: &str) -> [Option<String>; 3] {
+        let message = MessageParser::default().parse_headers(block).unwrap();
+        [
+            message.message_id().and_then(bounded),
+            message.subject().and_then(bounded),
+            message.from().and_then(addresses),
+        ]
+    }
+
+    #[test]
+    fn what_is_plain_needs_no_parser() {
+        for (field, want) in [
+            ("Subject:  a  b. \r\n", Some("a  b.")),
+            ("subject:\n", Some("")),
+            ("Subject: a\r\n b\r\n", None),
+            ("Subject : a\r\n", None),
+            ("Subject: a =?utf-8?q?b?=\r\n", None),
+            ("Subject: gr\u{fc}n\r\n", None),
+        ] {
+            assert_eq!(plain_subject(field.as_bytes()), want, "{field:?}");
+        }
+        assert_eq!(plain_id(b"Message-ID: <1@x>"), Some("1@x"));
+        for from in
+            ["From: a.b+c@d.example\r\n", "FROM:\"A B.\" <a.b+c@d.example> ", "From: A <a.b+c@d.example>"]
+        {
+            assert_eq!(plain_from(from.as_bytes()), Some("a.b+c@d.example"), "{from:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_plain_is_what_the_parser_reads(
+            values in proptest::array::uniform3(proptest::collection::vec(prop_oneof![
+                Just("a"), Just("B1"), Just("."), Just(" "), Just("  "), Just("@"), Just("<"), Just(">"), Just("<a@b.c>"),
+                Just("a@b.c"), Just("\""), Just("\"A b\" "), Just("-"), Just("'"), Just("_"), Just("+"), Just(","), Just(":"),
+                Just(";"), Just("("), Just("="), Just("=?utf-8?q?x?="), Just("\t"), Just("\r\n "), Just("\u{fc}"), Just("\\"),
+                Just("."), Just("[1.2.3.4]"), Just("?"),
+            ], 0..6)),
+            ends in proptest::array::uniform3(prop_oneof![Just("\r\n"), Just("\n")]),
+        ) {
+            let [id, subject, from] = values.map(|words| words.concat());
+            let [e1, e2, e3] = ends;
+            let block = format!("Message-ID:{id}{e1}Subject:{subject}{e2}From:{from}{e3}\r\n");
+            let summary = scan(block.as_bytes(), &[], HEADER_OCTETS_MAX);
+            let whole = parsed(&block);
+            prop_assert_eq!([summary.message_id, summary.subject, summary.from], whole, "{:?}", block);
+        }
+
         #[test]
         fn splitting_changes_nothing(
             words in proptest::collection::vec(prop_oneof![

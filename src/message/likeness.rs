@@ -90,7 +90,7 @@ fn sextet(octet: u8) -> Option<u32> {
 
 fn is_base64_end(line: &[u8]) -> bool {
     let end = line.iter().rposition(|&b| b != b'=').map_or(0, |at| at + 1);
-    end > 0 && line.len() % 4 == 0 && line.iter().take(end).all(|&b| sextet(b).is_some())
+    end > 0 && line.len().is_multiple_of(4) && line.iter().take(end).all(|&b| sextet(b).is_some())
 }
 
 fn is_base64(line: &[u8]) -> bool {

@@ -4,9 +4,10 @@
 //! trusting what others write. State: the key, which the state directory keeps. Nothing fails: text of
 //! a peer that has no place in the header's grammar is replaced, and what cannot be said safely is left out.
 
-use crate::mail::{Domain, Host, Id, Path, rfc5322};
+use crate::mail::{Domain, Host, Id, Path, push_ip, rfc5322};
 use crate::verdict::Tls;
 use ring::hmac;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// Length at which we fold, in characters without CRLF (RFC 5322 section 2.1.1).
@@ -129,27 +130,29 @@ pub fn protocol(esmtp: bool, tls: bool, authenticated: bool, smtputf8: bool) -> 
 }
 
 fn literal(ip: IpAddr) -> String {
-    match crate::mail::unmapped(ip) {
-        IpAddr::V4(ip) => format!("[{ip}]"),
-        IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
-    }
+    let ip = crate::mail::unmapped(ip);
+    let mut out = String::with_capacity(24);
+    out.push_str(if ip.is_ipv4() { "[" } else { "[IPv6:" });
+    push_ip(&mut out, ip);
+    out.push(']');
+    out
 }
 
 /// A HELO name in the header's grammar: a domain as it was sent (an internationalised one as A-labels), an
 /// address literal, or else a token of harmless characters.
-fn hello_token(helo: &[u8]) -> String {
+fn hello_token(helo: &[u8]) -> Cow<'_, str> {
     if let Ok(domain) = Domain::parse(helo) {
         let plain = helo.is_ascii().then(|| std::str::from_utf8(helo).ok()).flatten();
-        return plain.unwrap_or(domain.as_str()).to_owned();
+        return plain.map_or_else(|| Cow::Owned(domain.as_str().to_owned()), Cow::Borrowed);
     }
     let inner = helo.strip_prefix(b"[").and_then(|t| t.strip_suffix(b"]"));
     let good = |t: &&[u8]| {
         (1..=TOKEN_OCTETS_MAX).contains(&t.len())
             && t.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-'))
     };
-    match inner.filter(good).and_then(|t| std::str::from_utf8(t).ok()) {
-        Some(text) => format!("[{text}]"),
-        None => token(helo),
+    match inner.filter(good).and_then(|_| std::str::from_utf8(helo).ok()) {
+        Some(literal) => Cow::Borrowed(literal),
+        None => Cow::Owned(token(helo)),
     }
 }
 

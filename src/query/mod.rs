@@ -40,3 +40,6 @@ pub use error::QueryError;
 pub use fields::fields;
 pub use parse::{QUERY_OCTETS_MAX, TERMS_MAX, parse};
 pub use term::{Comparison, Query, State, Term, Text, What};
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,10 @@ pub fn text(field: Field, value: &Value) -> Result<Text, QueryError> {
                 None => Ok(Text::Exact(lower)),
             }
         }
-        Field::MessageId => Ok(Text::Exact(unbracketed(&lower).to_owned())),
+        Field::MessageId => match unbracketed(&lower) {
+            "" => Ok(Text::Empty),
+            id => Ok(Text::Exact(id.to_owned())),
+        },
         _ => Ok(Text::Exact(lower)),
     }
 }

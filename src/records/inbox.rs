@@ -1,6 +1,7 @@
 //! What waits for the thread that keeps the records: two bounded buffers. Over their bounds lines are dropped and
 //! counted.
 
+use super::brief::Briefs;
 use memchr::memchr_iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,8 @@ pub(super) struct Inbox {
 pub(super) struct Waiting {
     /// Records: whole lines.
     pub(super) lines: Vec<u8>,
+    /// What is to be counted of them.
+    pub(super) briefs: Briefs,
     /// Transcripts: whole lines.
     pub(super) transcripts: Vec<u8>,
     /// Nothing will follow.
@@ -31,8 +34,8 @@ pub(super) struct Waiting {
 }
 
 impl Inbox {
-    /// Adds whole lines of records.
-    pub(super) fn lines(&self, lines: &[u8]) {
+    /// Adds whole lines of records, and their briefs; of lines that are dropped nothing is counted.
+    pub(super) fn lines(&self, lines: &[u8], briefs: &Briefs) {
         let mut waiting = self.lock();
         if waiting.lines.len() + lines.len() > LINES_OCTETS_MAX {
             drop(waiting);
@@ -40,6 +43,7 @@ impl Inbox {
             return;
         }
         waiting.lines.extend_from_slice(lines);
+        waiting.briefs.append(briefs);
         drop(waiting);
         self.wake.notify_one();
     }

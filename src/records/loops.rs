@@ -4,8 +4,10 @@
 //! count, for the client is to come again with it; what the loop guard refused does. Memory is bounded: two
 //! generations of sightings (the older is forgotten when the newer is full) and the loops themselves.
 
-use super::record::{RecipientView, Record};
-use std::collections::HashMap;
+use super::brief::{Brief, Part};
+use super::keyed::Keyed;
+use super::record::in_brackets;
+use crate::mail::Id;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 
@@ -64,49 +66,52 @@ pub struct LoopReport {
 struct Sighting {
     first: i64,
     count: u32,
-    id: [u8; 8],
+    message: Option<Id>,
 }
 
 /// What was seen.
 #[derive(Default)]
 pub(super) struct Loops {
     hasher: RandomState,
-    young: HashMap<u64, Sighting>,
-    old: HashMap<u64, Sighting>,
-    loops: HashMap<u64, Loop>,
+    young: Keyed<Sighting>,
+    old: Keyed<Sighting>,
+    loops: Keyed<Loop>,
 }
 
 impl Loops {
-    /// Counts a message at `now`, milliseconds since 1970.
-    pub(super) fn count(&mut self, record: &Record<'_>, now: i64) {
-        let guarded = record.findings.iter().any(|f| &*f.id == GUARD && f.refuses());
-        if !guarded && !record.is_taken() {
+    /// Counts a message. What `scratch` holds is of no matter.
+    pub(super) fn count(&mut self, brief: Brief<'_>, scratch: &mut String) {
+        let guarded = brief.findings().any(|(id, refuses)| id == GUARD && refuses);
+        if !guarded && !brief.is_delivered() {
             return;
         }
-        let taken = record.to.iter().filter(|to| to.reply.starts_with('2'));
-        for to in taken.take(RECIPIENTS_MAX) {
-            let key = match record.header.message_id.said() {
-                Some(id) => self.hasher.hash_one((id, to.rcpt.to_ascii_lowercase())),
-                None => self.hasher.hash_one((
-                    &*record.from,
-                    &*record.header.subject,
-                    to.rcpt.to_ascii_lowercase(),
-                )),
+        let message_id = brief.text(Part::MessageId);
+        for (recipient, _) in brief.recipients().filter(|(_, taken)| *taken).take(RECIPIENTS_MAX) {
+            scratch.clear();
+            scratch.push_str(recipient);
+            scratch.make_ascii_lowercase();
+            let key = if message_id.is_empty() {
+                let said = (brief.text(Part::Sender), brief.text(Part::Subject), &**scratch);
+                self.hasher.hash_one(said)
+            } else {
+                self.hasher.hash_one((message_id, &**scratch))
             };
-            let sighting = self.see(key, &record.message, now);
+            let sighting = self.see(key, brief.head.message, brief.head.unix_ms);
             if sighting.count >= SIGHTINGS || self.loops.contains_key(&key) {
-                self.tell(key, sighting, record, to, (now, guarded));
+                self.tell(key, sighting, brief, recipient, guarded);
             }
         }
     }
 
-    fn see(&mut self, key: u64, id: &str, now: i64) -> Sighting {
-        let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
-        let mut sighting = known.filter(|s| now - s.first < WITHIN).unwrap_or_else(|| Sighting {
-            first: now,
-            count: 0,
-            id: id.as_bytes().first_chunk().copied().unwrap_or([b'0'; 8]),
-        });
+    fn see(&mut self, key: u64, message: Option<Id>, now: i64) -> Sighting {
+        let again = |s: &&mut Sighting| now - s.first < WITHIN;
+        if let Some(sighting) = self.young.get_mut(&key).filter(again) {
+            sighting.count = sighting.count.saturating_add(1);
+            return *sighting;
+        }
+        let known = if self.young.contains_key(&key) { None } else { self.old.get(&key).copied() };
+        let first = Sighting { first: now, count: 0, message };
+        let mut sighting = known.filter(|s| now - s.first < WITHIN).unwrap_or(first);
         sighting.count = sighting.count.saturating_add(1);
         if self.young.len() >= GENERATION && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
@@ -115,35 +120,31 @@ impl Loops {
         sighting
     }
 
-    fn tell(
-        &mut self,
-        key: u64,
-        sighting: Sighting,
-        record: &Record<'_>,
-        recipient: &RecipientView<'_>,
-        (now, guarded): (i64, bool),
-    ) {
+    fn tell(&mut self, key: u64, sighting: Sighting, brief: Brief<'_>, recipient: &str, guarded: bool) {
+        let now = brief.head.unix_ms;
         if self.loops.len() >= LOOPS_MAX && !self.loops.contains_key(&key) {
             self.make_room(now);
         }
+        let said = |part: Part| Some(brief.text(part)).filter(|text| !text.is_empty()).map(str::to_owned);
+        let reference = |id: Option<Id>| id.map_or_else(String::new, |id| id.to_string());
         let found = self.loops.entry(key).or_insert_with(|| Loop {
-            message_id: record.header.message_id.said().map(str::to_owned),
-            subject: record.header.subject.said().map(str::to_owned),
-            from: record.sender().unwrap_or_default(),
-            recipient: recipient.path(),
+            message_id: said(Part::MessageId),
+            subject: said(Part::Subject),
+            from: in_brackets(brief.text(Part::Sender)),
+            recipient: in_brackets(recipient),
             count: sighting.count - 1,
             clients: Vec::new(),
             first_unix_ms: sighting.first,
             last_unix_ms: now,
-            first: String::from_utf8_lossy(&sighting.id).into_owned(),
+            first: reference(sighting.message),
             last: String::new(),
             guarded: false,
         });
         found.count = found.count.saturating_add(1);
         found.last_unix_ms = now;
-        found.last = record.message.to_string();
+        found.last = reference(brief.head.message);
         found.guarded |= guarded;
-        if let Some(client) = record.client.filter(|c| !found.clients.contains(c)) {
+        if let Some(client) = brief.head.client.filter(|c| !found.clients.contains(c)) {
             found.clients.truncate(CLIENTS_MAX - 1);
             found.clients.insert(0, client);
         }
@@ -170,18 +171,23 @@ impl Loops {
 
 #[cfg(test)]
 mod tests {
+    use super::super::brief::Briefs;
+    use super::super::record::Record;
     use super::*;
 
     fn see(loops: &mut Loops, at: i64, message_id: &str, rcpt: &str, reply: &str) {
         let line = format!(
-            r#"{{"kind":"message","session":"7F3K9QAA","message":"{at:08}","client":"192.0.2.{}","from":"<a@x>",
+            r#"{{"time":"{}","kind":"message","session":"7F3K9QAA","message":"{at:08}","client":"192.0.2.{}","from":"<a@x>",
               "to":[{{"rcpt":"{rcpt}","reply":"250 ok"}}],"reply":"{reply}",
               "header":{{"message_id":{message_id},"subject":"s"}},
               "findings":[{{"id":"{}","verdict":"reject"}}]}}"#,
+            crate::mail::rfc3339(at),
             at % 3,
             if reply.starts_with("554") { GUARD } else { "other" }
         );
-        loops.count(&Record::parse(line.as_bytes()).unwrap(), at);
+        let mut briefs = Briefs::default();
+        briefs.add_record(&Record::parse(line.as_bytes()).unwrap());
+        briefs.iter().for_each(|brief| loops.count(brief, &mut String::new()));
     }
 
     #[test]

@@ -219,7 +219,8 @@ impl RecipientView<'_> {
     }
 }
 
-fn in_brackets(path: &str) -> String {
+/// A path as people write it.
+pub(super) fn in_brackets(path: &str) -> String {
     if path.starts_with('<') { path.to_owned() } else { format!("<{path}>") }
 }
 
@@ -332,13 +333,13 @@ impl<'a> Record<'a> {
         self.conduct.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
-    /// Whether a message was taken: the final reply is positive.
+    /// Whether a message was taken, downstream or into a folder of ours: the final reply is positive.
     #[must_use]
     pub fn is_taken(&self) -> bool {
         self.kind == Kind::Message && self.reply.starts_with('2')
     }
 
-    /// Whether it was taken and delivered, rather than put into a folder.
+    /// Whether the downstream took it.
     #[must_use]
     pub fn is_delivered(&self) -> bool {
         self.is_taken() && self.folder.is_empty()

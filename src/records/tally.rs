@@ -1,13 +1,12 @@
 //! From a record to counters: who it counts for, and as what.
 
+use super::brief::{Brief, Outcome, Part};
 use super::loops::Loops;
-use super::record::{Kind, Record};
+use super::record::Kind;
 use super::top::{By, Event, Top};
 use super::window::Counts;
 use crate::mail::Id;
 use std::collections::HashSet;
-use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
 
 /// Sessions that are remembered for their end.
 const TOLD_MAX: usize = 50_000;
@@ -21,33 +20,34 @@ pub(super) struct Memory {
     told: HashSet<Id>,
 }
 
-/// Counts a record. `live`: it belongs to this process.
-pub(super) fn count(top: &Top, memory: &mut Memory, record: &Record<'_>, live: bool) {
-    let unix_ms = record.unix_ms();
-    let at = u32::try_from(unix_ms / 1000).unwrap_or(0);
-    let tally = Tally { top, at, live, sample: record.id() };
-    match record.kind {
+/// Counts a record. `live`: it belongs to this process. What `scratch` holds is of no matter.
+pub(super) fn count(top: &Top, memory: &mut Memory, brief: Brief<'_>, live: bool, scratch: &mut String) {
+    let head = brief.head;
+    let at = u32::try_from(head.unix_ms / 1000).unwrap_or(0);
+    let tally = Tally { top, at, live, sample: brief.id(), brief };
+    match head.kind {
         Kind::Message => {
-            tally.message(record);
-            memory.loops.count(record, unix_ms);
+            tally.message(scratch);
+            memory.loops.count(brief, scratch);
             if memory.told.len() >= TOLD_MAX {
                 // A few findings are counted twice then.
                 memory.told.clear();
             }
-            memory.told.extend(record.session.parse::<Id>());
+            memory.told.extend(head.session);
         }
         Kind::Connection => {
-            let told = record.session.parse::<Id>().is_ok_and(|id| memory.told.remove(&id));
-            let refused = !told && (&*record.end == "refused" || record.findings.iter().any(|f| f.refuses()));
-            tally.connections(record, 1, refused);
+            let told = head.session.is_some_and(|id| memory.told.remove(&id));
+            let refused =
+                !told && (head.outcome == Outcome::Refused || brief.findings().any(|(_, refuses)| refuses));
+            tally.connections(1, refused);
             if !told {
-                tally.findings(record, 1);
+                tally.findings(1);
             }
         }
         Kind::Refused => {
-            let count = u32::try_from(record.count).unwrap_or(u32::MAX);
-            tally.connections(record, count, true);
-            tally.findings(record, count);
+            let count = u32::try_from(head.count).unwrap_or(u32::MAX);
+            tally.connections(count, true);
+            tally.findings(count);
         }
         Kind::Other => {}
     }
@@ -58,69 +58,56 @@ struct Tally<'t> {
     at: u32,
     live: bool,
     sample: Option<Id>,
+    brief: Brief<'t>,
 }
 
 impl Tally<'_> {
-    fn add(&self, by: By, key: &str, counts: Counts) {
-        let event = Event { at: self.at, counts, sample: self.sample, live: self.live };
-        self.top.count(by, key, &event);
+    fn event(&self, counts: Counts) -> Event {
+        Event { at: self.at, counts, sample: self.sample, live: self.live }
     }
 
-    fn client(&self, name: &mut String, client: Option<IpAddr>, counts: Counts) {
+    fn client(&self, counts: Counts) {
         // All others of a flood, counted together, are nobody that could be blocked.
-        let Some(ip) = client.filter(|ip| !ip.is_unspecified()) else { return };
-        name.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{ip}");
-        self.add(By::Ip, name, counts);
-        name.clear();
-        let _ = match ip {
-            IpAddr::V4(v4) => {
-                let [a, b, c, _] = v4.octets();
-                write!(name, "{a}.{b}.{c}.0/24")
-            }
-            IpAddr::V6(v6) => {
-                let prefix = v6.to_bits() & !u128::from(u64::MAX);
-                write!(name, "{}/64", Ipv6Addr::from_bits(prefix))
-            }
-        };
-        self.add(By::Prefix, name, counts);
+        if let Some(ip) = self.brief.head.client.filter(|ip| !ip.is_unspecified()) {
+            self.top.count_client(ip, &self.event(counts));
+        }
     }
 
-    fn connections(&self, record: &Record<'_>, connections: u32, refused: bool) {
+    fn connections(&self, connections: u32, refused: bool) {
         let refused = if refused { connections } else { 0 };
-        self.client(&mut String::new(), record.client, Counts { connections, refused, ..Counts::default() });
+        self.client(Counts { connections, refused, ..Counts::default() });
     }
 
-    fn message(&self, record: &Record<'_>) {
-        let refused = u32::from(!record.is_taken());
-        let counts = Counts { connections: 0, messages: 1, refused, octets: record.size };
-        let mut name = String::with_capacity(64);
-        self.client(&mut name, record.client, counts);
-        let (sender, domain) = mailbox(&record.from, &mut name);
-        self.add(By::Sender, sender, counts);
+    fn message(&self, name: &mut String) {
+        let refused = u32::from(!self.brief.is_delivered());
+        let counts = Counts { connections: 0, messages: 1, refused, octets: self.brief.head.octets };
+        self.client(counts);
+        let event = self.event(counts);
+        let (sender, domain) = mailbox(self.brief.text(Part::Sender), name);
+        self.top.count(By::Sender, sender, &event);
         if let Some(domain) = domain {
-            self.add(By::SenderDomain, domain, counts);
+            self.top.count(By::SenderDomain, domain, &event);
         }
-        for to in &record.to {
-            let refused = refused.max(u32::from(!to.reply.starts_with('2')));
-            let counts = Counts { refused, ..counts };
-            let (recipient, domain) = mailbox(&to.rcpt, &mut name);
-            self.add(By::Recipient, recipient, counts);
+        for (recipient, accepted) in self.brief.recipients() {
+            let counts = Counts { refused: refused.max(u32::from(!accepted)), ..counts };
+            let event = self.event(counts);
+            let (recipient, domain) = mailbox(recipient, name);
+            self.top.count(By::Recipient, recipient, &event);
             if let Some(domain) = domain {
-                self.add(By::RecipientDomain, domain, counts);
+                self.top.count(By::RecipientDomain, domain, &event);
             }
         }
-        self.findings(record, 1);
+        self.findings(1);
     }
 
-    fn findings(&self, record: &Record<'_>, times: u32) {
-        for (at, found) in record.findings.iter().enumerate() {
-            let again = record.findings.iter().take(at).any(|f| *f.id == *found.id);
+    fn findings(&self, times: u32) {
+        for (at, (id, refuses)) in self.brief.findings().enumerate() {
+            let again = self.brief.findings().take(at).any(|(before, _)| before == id);
             if !again {
-                let refused = if found.refuses() { times } else { 0 };
-                let counts = Counts { connections: 0, messages: times, refused, octets: record.size };
-                self.add(By::Rule, &found.id, counts);
+                let refused = if refuses { times } else { 0 };
+                let counts =
+                    Counts { connections: 0, messages: times, refused, octets: self.brief.head.octets };
+                self.top.count(By::Rule, id, &self.event(counts));
             }
         }
     }
@@ -137,14 +124,18 @@ fn mailbox<'n>(path: &str, name: &'n mut String) -> (&'n str, Option<&'n str>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::brief::Briefs;
+    use super::super::record::Record;
     use super::super::top::{Sort, TopReport};
     use super::super::window::Window;
     use super::*;
 
     fn counted(lines: &[&str]) -> impl Fn(By) -> TopReport {
         let (top, mut memory) = (Top::new(100), Memory::default());
-        for line in lines {
-            count(&top, &mut memory, &Record::parse(line.as_bytes()).unwrap(), true);
+        let mut briefs = Briefs::default();
+        lines.iter().for_each(|line| briefs.add_record(&Record::parse(line.as_bytes()).unwrap()));
+        for brief in briefs.iter() {
+            count(&top, &mut memory, brief, true, &mut String::new());
         }
         move |by| top.rows(by, Window::All, 9, Sort::Messages, 0)
     }

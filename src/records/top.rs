@@ -4,10 +4,12 @@
 //! are drawn by lot (busy: events, halved every hour), so a flood of sources that are seen once cannot push out one
 //! that is busy. A source that comes back begins anew; `since` says from when its counts are.
 
+use super::key::{Key, Prefix, cut};
+use super::keyed::Keyed;
 use super::window::{Counts, History, Window};
 use crate::mail::Id;
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +17,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(super) const SOURCES_MAX: usize = 20_000;
 /// Sources that draw lots when one must go.
 const LOTS: usize = 8;
-/// Longest name of a source in octets.
-const NAME_OCTETS_MAX: usize = 200;
 /// In seconds.
 const HALF_LIFE: f32 = 3600.0;
 
@@ -116,100 +116,95 @@ pub struct TopReport {
 
 /// The counters.
 pub struct Top {
-    ip: Mutex<Sources>,
-    prefix: Mutex<Sources>,
-    sender: Mutex<Sources>,
-    sender_domain: Mutex<Sources>,
-    recipient: Mutex<Sources>,
-    recipient_domain: Mutex<Sources>,
-    rule: Mutex<Sources>,
+    ip: Mutex<Sources<IpAddr>>,
+    prefix: Mutex<Sources<Prefix>>,
+    sender: Mutex<Sources<Box<str>>>,
+    sender_domain: Mutex<Sources<Box<str>>>,
+    recipient: Mutex<Sources<Box<str>>>,
+    recipient_domain: Mutex<Sources<Box<str>>>,
+    rule: Mutex<Sources<Box<str>>>,
     /// The oldest event that was counted.
     began: AtomicU32,
 }
 
 impl Top {
     pub(super) fn new(sources_max: usize) -> Self {
-        let new = || Mutex::new(Sources::new(sources_max));
+        let named = || Mutex::new(Sources::new(sources_max));
         Self {
-            ip: new(),
-            prefix: new(),
-            sender: new(),
-            sender_domain: new(),
-            recipient: new(),
-            recipient_domain: new(),
-            rule: new(),
+            ip: Mutex::new(Sources::new(sources_max)),
+            prefix: Mutex::new(Sources::new(sources_max)),
+            sender: named(),
+            sender_domain: named(),
+            recipient: named(),
+            recipient_domain: named(),
+            rule: named(),
             began: AtomicU32::new(u32::MAX),
         }
     }
 
-    fn of(&self, by: By) -> MutexGuard<'_, Sources> {
+    /// Counts an event of a client: of its address and of its prefix.
+    pub(super) fn count_client(&self, ip: IpAddr, event: &Event) {
+        self.began.fetch_min(event.at, Ordering::Relaxed);
+        locked(&self.ip).count(&ip, event);
+        locked(&self.prefix).count(&Prefix::of(ip), event);
+    }
+
+    /// Counts an event of one source that has a name; clients have addresses, see [`Top::count_client`].
+    pub(super) fn count(&self, by: By, key: &str, event: &Event) {
+        self.began.fetch_min(event.at, Ordering::Relaxed);
         let sources = match by {
-            By::Ip => &self.ip,
-            By::Prefix => &self.prefix,
+            By::Ip | By::Prefix => return,
             By::Sender => &self.sender,
             By::SenderDomain => &self.sender_domain,
             By::Recipient => &self.recipient,
             By::RecipientDomain => &self.recipient_domain,
             By::Rule => &self.rule,
         };
-        sources.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts an event of one source.
-    pub(super) fn count(&self, by: By, key: &str, event: &Event) {
-        self.began.fetch_min(event.at, Ordering::Relaxed);
-        self.of(by).count(key, event);
+        locked(sources).count(cut(key), event);
     }
 
     /// The busiest sources. `now`: seconds since 1970.
     #[must_use]
     pub fn rows(&self, by: By, window: Window, most: usize, sort: Sort, now: u32) -> TopReport {
         let known = now.saturating_sub(self.began.load(Ordering::Relaxed));
-        let sources = self.of(by);
-        let rank = |counts: &Counts, source: &Source| match sort {
-            Sort::Messages => f64::from(counts.messages),
-            Sort::Connections => f64::from(counts.connections),
-            Sort::Refused => f64::from(counts.refused),
-            Sort::Bytes => counts.octets as f64,
-            Sort::Growth => source.history.growth(window, now, known),
-        };
-        let mut ranked: Vec<(f64, Counts, &Source)> = sources
-            .slab
-            .iter()
-            .map(|source| (source.within(window, now), source))
-            .filter(|(counts, _)| *counts != Counts::default())
-            .map(|(counts, source)| (rank(&counts, source), counts, source))
-            .collect();
-        ranked.sort_by(|a, b| {
-            let by_activity = || b.1.activity().cmp(&a.1.activity());
-            b.0.total_cmp(&a.0).then_with(by_activity).then_with(|| a.2.key.cmp(&b.2.key))
-        });
-        let row = |(_, counts, source): &(f64, Counts, &Source)| Row {
-            key: source.key.to_string(),
-            since: source.since,
-            counts: *counts,
-            growth: source.history.growth(window, now, known),
-            windows: Window::EACH.map(|w| source.within(w, now)),
-            sample: source.sample.map(|id| id.to_string()),
-        };
-        TopReport {
-            by,
-            window,
-            sources: sources.slab.len(),
-            evicted: sources.evicted,
-            rows: ranked.iter().take(most).map(row).collect(),
+        let wanted = Wanted { by, window, most, sort, now, known };
+        match by {
+            By::Ip => locked(&self.ip).rows(&wanted),
+            By::Prefix => locked(&self.prefix).rows(&wanted),
+            By::Sender => locked(&self.sender).rows(&wanted),
+            By::SenderDomain => locked(&self.sender_domain).rows(&wanted),
+            By::Recipient => locked(&self.recipient).rows(&wanted),
+            By::RecipientDomain => locked(&self.recipient_domain).rows(&wanted),
+            By::Rule => locked(&self.rule).rows(&wanted),
         }
     }
 
     /// Octets of memory in use, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        By::EACH.iter().map(|by| self.of(*by).memory()).sum()
+        let names = [&self.sender, &self.sender_domain, &self.recipient, &self.recipient_domain, &self.rule];
+        let names: usize = names.into_iter().map(|sources| locked(sources).memory()).sum();
+        locked(&self.ip).memory() + locked(&self.prefix).memory() + names
     }
 }
 
-struct Source {
-    key: Box<str>,
+fn locked<K>(sources: &Mutex<Sources<K>>) -> MutexGuard<'_, Sources<K>> {
+    sources.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Which rows are asked for.
+struct Wanted {
+    by: By,
+    window: Window,
+    most: usize,
+    sort: Sort,
+    now: u32,
+    /// Seconds for which anything is known.
+    known: u32,
+}
+
+struct Source<K> {
+    key: K,
     hash: u64,
     total: Counts,
     history: History,
@@ -219,7 +214,7 @@ struct Source {
     scored: u32,
 }
 
-impl Source {
+impl<K: Key> Source<K> {
     fn within(&self, window: Window, now: u32) -> Counts {
         match window {
             Window::All => self.total,
@@ -230,7 +225,11 @@ impl Source {
     }
 
     fn score(&self, now: u32) -> f32 {
-        self.score * (-(now.saturating_sub(self.scored) as f32) / HALF_LIFE).exp2()
+        match now.saturating_sub(self.scored) {
+            // Most events come within a second of the one before.
+            0 => self.score,
+            past => self.score * (-(past as f32) / HALF_LIFE).exp2(),
+        }
     }
 
     fn count(&mut self, event: &Event) {
@@ -242,37 +241,48 @@ impl Source {
         }
         self.sample = event.sample.or(self.sample);
     }
+
+    fn row(&self, counts: Counts, wanted: &Wanted) -> Row {
+        Row {
+            key: self.key.name(),
+            since: self.since,
+            counts,
+            growth: self.history.growth(wanted.window, wanted.now, wanted.known),
+            windows: Window::EACH.map(|w| self.within(w, wanted.now)),
+            sample: self.sample.map(|id| id.to_string()),
+        }
+    }
 }
 
 /// The sources of one dimension.
-struct Sources {
+struct Sources<K> {
     /// Where in `slab` the source of this hash is. The hash is keyed; of two sources that share one (never, in
     /// practice) the second is not counted.
-    at: HashMap<u64, u32>,
-    slab: Vec<Source>,
+    at: Keyed<u32>,
+    slab: Vec<Source<K>>,
     max: usize,
     hasher: RandomState,
     lots: u64,
     evicted: u64,
 }
 
-impl Sources {
+impl<K: Key> Sources<K> {
     fn new(max: usize) -> Self {
         let hasher = RandomState::new();
         let lots = hasher.hash_one(0) | 1;
-        Self { at: HashMap::new(), slab: Vec::new(), max, hasher, lots, evicted: 0 }
+        Self { at: Keyed::default(), slab: Vec::new(), max, hasher, lots, evicted: 0 }
     }
 
-    fn count(&mut self, key: &str, event: &Event) {
+    fn count(&mut self, key: &K::Asked, event: &Event) {
         let hash = self.hasher.hash_one(key);
         if let Some(source) = self.at.get(&hash).and_then(|at| self.slab.get_mut(*at as usize)) {
-            if *source.key == *cut(key) {
+            if source.key.is(key) {
                 source.count(event);
             }
             return;
         }
         let mut source = Source {
-            key: cut(key).into(),
+            key: K::new(key),
             hash,
             total: Counts::default(),
             history: History::default(),
@@ -316,15 +326,40 @@ impl Sources {
         least.1
     }
 
-    fn memory(&self) -> usize {
-        let heap: usize = self.slab.iter().map(|s| s.key.len() + s.history.heap()).sum();
-        heap + self.slab.capacity() * size_of::<Source>() + self.at.capacity() * (size_of::<(u64, u32)>() + 1)
+    fn rows(&self, wanted: &Wanted) -> TopReport {
+        let Wanted { by, window, most, sort, now, known } = *wanted;
+        let rank = |counts: &Counts, source: &Source<K>| match sort {
+            Sort::Messages => f64::from(counts.messages),
+            Sort::Connections => f64::from(counts.connections),
+            Sort::Refused => f64::from(counts.refused),
+            Sort::Bytes => counts.octets as f64,
+            Sort::Growth => source.history.growth(window, now, known),
+        };
+        let mut ranked: Vec<(f64, Counts, &Source<K>)> = self
+            .slab
+            .iter()
+            .map(|source| (source.within(window, now), source))
+            .filter(|(counts, _)| *counts != Counts::default())
+            .map(|(counts, source)| (rank(&counts, source), counts, source))
+            .collect();
+        ranked.sort_by(|a, b| {
+            let by_activity = || b.1.activity().cmp(&a.1.activity());
+            b.0.total_cmp(&a.0).then_with(by_activity).then_with(|| a.2.key.cmp(&b.2.key))
+        });
+        TopReport {
+            by,
+            window,
+            sources: self.slab.len(),
+            evicted: self.evicted,
+            rows: ranked.iter().take(most).map(|(_, counts, source)| source.row(*counts, wanted)).collect(),
+        }
     }
-}
 
-fn cut(key: &str) -> &str {
-    let end = (0..=NAME_OCTETS_MAX).rev().find(|&at| key.is_char_boundary(at)).unwrap_or(0);
-    if key.len() <= NAME_OCTETS_MAX { key } else { key.get(..end).unwrap_or_default() }
+    fn memory(&self) -> usize {
+        let heap: usize = self.slab.iter().map(|s| s.key.heap() + s.history.heap()).sum();
+        let each = size_of::<Source<K>>();
+        heap + self.slab.capacity() * each + self.at.capacity() * (size_of::<(u64, u32)>() + 1)
+    }
 }
 
 #[cfg(test)]
@@ -348,25 +383,25 @@ mod tests {
         let top = Top::new(100);
         // Much in the morning, a steady trickle, and a burst just now.
         for n in 0..1000 {
-            top.count(By::Ip, "morning", &event(START + n, 1));
+            top.count(By::Sender, "morning", &event(START + n, 1));
         }
         for n in 0..700 {
-            top.count(By::Ip, "steady", &event(START + n * 60, 1));
+            top.count(By::Sender, "steady", &event(START + n * 60, 1));
         }
         let now = START + 700 * 60;
         for n in 0..200 {
-            top.count(By::Ip, "burst", &event(now - 100 + n / 2, 1));
+            top.count(By::Sender, "burst", &event(now - 100 + n / 2, 1));
         }
         let sorted = |window, sort| {
-            let report = top.rows(By::Ip, window, 10, sort, now);
+            let report = top.rows(By::Sender, window, 10, sort, now);
             keys(&report).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(sorted(Window::Day, Sort::Messages), ["morning", "steady", "burst"]);
         assert_eq!(sorted(Window::Hour, Sort::Messages), ["burst", "steady"]);
         assert_eq!(sorted(Window::FiveMinutes, Sort::Growth), ["burst", "steady"]);
         assert_eq!(sorted(Window::All, Sort::Bytes), ["morning", "steady", "burst"]);
-        assert_eq!(top.rows(By::Ip, Window::Day, 1, Sort::Messages, now).rows.len(), 1);
-        assert!(top.rows(By::Sender, Window::All, 9, Sort::Messages, now).rows.is_empty());
+        assert_eq!(top.rows(By::Sender, Window::Day, 1, Sort::Messages, now).rows.len(), 1);
+        assert!(top.rows(By::Rule, Window::All, 9, Sort::Messages, now).rows.is_empty());
     }
 
     #[test]
@@ -374,15 +409,16 @@ mod tests {
         let top = Top::new(SOURCES_MAX);
         for n in 0..100_000u32 {
             let ip = std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string();
-            top.count(By::Ip, &ip, &event(START + n / 1000, 1));
+            top.count(By::Sender, &ip, &event(START + n / 1000, 1));
+            top.count_client(ip.parse().unwrap(), &event(START + n / 1000, 1));
             if n % 100 == 0 {
-                top.count(By::Ip, "192.0.2.7", &event(START + n / 1000, 5));
+                top.count(By::Sender, "192.0.2.7", &event(START + n / 1000, 5));
             }
         }
-        let report = top.rows(By::Ip, Window::FiveMinutes, 3, Sort::Messages, START + 100);
+        let report = top.rows(By::Sender, Window::FiveMinutes, 3, Sort::Messages, START + 100);
         assert_eq!((report.rows[0].key.as_str(), report.rows[0].counts.messages), ("192.0.2.7", 5000));
         assert_eq!(report.sources, SOURCES_MAX);
-        let octets = top.of(By::Ip).memory();
+        let octets = locked(&top.sender).memory().max(locked(&top.ip).memory());
         println!("{SOURCES_MAX} sources of 100,001: {octets} octets, {} each", octets / SOURCES_MAX);
         assert!(octets / SOURCES_MAX < 200, "{octets}");
     }
@@ -408,6 +444,11 @@ mod tests {
         println!("count: {:?} each, all places taken", began.elapsed() / 1_000_000);
         let began = Instant::now();
         let report = top.rows(By::Sender, Window::Hour, 20, Sort::Growth, START + 1000);
-        println!("rows of {}: {:?}, memory {}", report.sources, began.elapsed(), top.of(By::Sender).memory());
+        println!(
+            "rows of {}: {:?}, memory {}",
+            report.sources,
+            began.elapsed(),
+            locked(&top.sender).memory()
+        );
     }
 }

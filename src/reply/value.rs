@@ -2,7 +2,7 @@
 
 use super::class::Class;
 use super::entry::{Enhanced, Entry};
-use crate::mail::{Id, escape};
+use crate::mail::{Id, escape, escaped};
 use std::borrow::Cow;
 
 /// Octets of a relayed reply that are kept for the audit line.
@@ -170,18 +170,33 @@ impl Reply {
     /// The reply as a log shows it: one line, escaped, cut.
     #[must_use]
     pub fn to_log(&self) -> String {
-        let mut out = Vec::with_capacity(80);
+        self.logged().into_owned()
+    }
+
+    /// [`Reply::to_log`], without a copy of a downstream's plain line.
+    #[must_use]
+    pub fn logged(&self) -> Cow<'_, str> {
+        let mut out = Vec::new();
         match &self.body {
             Body::Lines(lines) => {
-                let line = lines.split(|&b| b == b'\n').next().unwrap_or_default();
-                out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-                if lines.iter().filter(|&&b| b == b'\n').count() > 1 {
-                    out.extend_from_slice(b" (and more lines)");
+                let (line, more) =
+                    match memchr::memchr(b'\n', lines).and_then(|end| lines.split_at_checked(end)) {
+                        Some((line, end)) => (line, end.iter().skip(1).any(|&b| b == b'\n')),
+                        None => (&**lines, false),
+                    };
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                if !more {
+                    return escaped(line);
                 }
+                out.extend_from_slice(line);
+                out.extend_from_slice(b" (and more lines)");
             }
-            Body::Ours { .. } => self.write_line(&mut out),
+            Body::Ours { .. } => {
+                out.reserve(80);
+                self.write_line(&mut out);
+            }
         }
-        escape(&out)
+        Cow::Owned(escape(&out))
     }
 }
 

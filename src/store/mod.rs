@@ -17,6 +17,7 @@ mod probe;
 pub mod seal;
 pub mod sqlite;
 mod state;
+mod watch;
 pub mod x509;
 
 pub use error::FileError;

@@ -6,12 +6,12 @@
 //! version is removed. Commits outlive the process, and the machine from [`Database::durable`] on. Failure: a
 //! [`DatabaseError`]; nothing of a transaction that failed is in.
 
-use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
+use super::watch::{Watch, locked};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Page cache of the writer, in KiB.
@@ -103,18 +103,13 @@ struct Readers {
     shut: bool,
 }
 
-/// A lock that a panic elsewhere does not take away: what it guards is whole between statements.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Database {
     /// Opens it, or makes it.
     ///
     /// # Errors
     /// The file can be neither opened nor made.
     pub fn open(path: &Path, shape: Shape) -> Result<(Self, Opened), DatabaseError> {
-        let watch = Watch::start()?;
+        let watch = Watch::start().map_err(|error| failed("start a thread for", path, &error))?;
         let (connection, opened) = match attempt(path, shape, &watch) {
             Ok(Some(connection)) => (connection, Opened::Whole),
             Ok(None) => {
@@ -155,22 +150,11 @@ impl Database {
     ///
     /// # Errors
     /// Nothing of it is in.
-    pub fn write<T>(
+    pub fn write<T, E: Into<DatabaseError>>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, DatabaseError> {
-        let writer = locked(&self.writer);
-        let connection = writer.as_ref().ok_or_else(|| DatabaseError::Other("it is closed".into()))?;
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let done = work(connection).and_then(|value| {
-            connection.prepare_cached("COMMIT")?.execute([])?;
-            Ok(value)
-        });
-        if done.is_err() && !connection.is_autocommit() {
-            // It may have been rolled back already; the first error is the one that counts.
-            let _ = connection.execute_batch("ROLLBACK");
-        }
-        Ok(done?)
+        transaction(locked(&self.writer).as_ref(), work)
     }
 
     /// One transaction that reads: all of it sees the same. It is stopped at the deadline.
@@ -335,12 +319,12 @@ fn check_length(path: &Path, octets: u64) -> Result<(), DatabaseError> {
     if read.is_err() || !head.starts_with(b"SQLite format 3\0") {
         return Err(DatabaseError::Damaged("no database".into()));
     }
-    let (page, pages) = match head {
-        [.., _, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d] => {
-            let page = u64::from(u16::from_be_bytes([head[16], head[17]]));
-            (if page == 1 { 65_536 } else { page }, u64::from(u32::from_be_bytes([a, b, c, d])))
-        }
+    let [_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, p0, p1, .., n0, n1, n2, n3] = head;
+    let page = match u64::from(u16::from_be_bytes([p0, p1])) {
+        1 => 65_536,
+        other => other,
     };
+    let pages = u64::from(u32::from_be_bytes([n0, n1, n2, n3]));
     if page * pages == octets { Ok(()) } else { Err(DatabaseError::Damaged("it is cut".into())) }
 }
 
@@ -395,70 +379,64 @@ fn make(path: &Path, shape: Shape) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-/// Stops statements at their deadline, in a thread of its own.
-struct Watch {
-    shared: Arc<(Mutex<Watched>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
+/// A file that is thrown away: nothing of it outlives the process, or a crash.
+pub struct Scratch {
+    connection: Mutex<Option<Connection>>,
+    path: PathBuf,
 }
 
-#[derive(Default)]
-struct Watched {
-    last: u64,
-    running: Vec<(u64, Instant, InterruptHandle)>,
-    closed: bool,
-}
-
-impl Watch {
-    fn start() -> Result<Self, DatabaseError> {
-        let shared: Arc<(Mutex<Watched>, Condvar)> = Arc::default();
-        let own = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("index-watch".into()).spawn(move || watch(&own));
-        let thread =
-            thread.map_err(|error| DatabaseError::Other(format!("cannot start a thread: {error}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+impl Scratch {
+    /// An empty one, beside a database, with something behind its name.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make(beside_of: &Path, suffix: &str, schema: &str) -> Result<Self, DatabaseError> {
+        let path = beside(beside_of, suffix);
+        remove(&path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = prepared(Connection::open_with_flags(&path, flags)?, WRITER_CACHE_KIB)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "MEMORY")?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.execute_batch(schema)?;
+        Ok(Self { connection: Mutex::new(Some(connection)), path })
     }
 
-    fn add(&self, deadline: Instant, handle: InterruptHandle) -> u64 {
-        let (watched, changed) = &*self.shared;
-        let mut watched = locked(watched);
-        watched.last += 1;
-        let ticket = watched.last;
-        watched.running.push((ticket, deadline, handle));
-        changed.notify_one();
-        ticket
-    }
-
-    /// After this the connection is not stopped any more.
-    fn remove(&self, ticket: u64) {
-        locked(&self.shared.0).running.retain(|(other, _, _)| *other != ticket);
+    /// One transaction.
+    ///
+    /// # Errors
+    /// Nothing of it is in.
+    pub fn write<T, E: Into<DatabaseError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, DatabaseError> {
+        transaction(locked(&self.connection).as_ref(), work)
     }
 }
 
-impl Drop for Watch {
+impl Drop for Scratch {
     fn drop(&mut self) {
-        locked(&self.shared.0).closed = true;
-        self.shared.1.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // A panic there has no more to say.
-            let _ = thread.join();
-        }
+        *locked(&self.connection) = None;
+        // What stays is removed when the next one is made.
+        let _ = remove(&self.path);
     }
 }
 
-fn watch(shared: &(Mutex<Watched>, Condvar)) {
-    let mut watched = locked(&shared.0);
-    while !watched.closed {
-        let now = Instant::now();
-        for (_, _, handle) in watched.running.iter().filter(|(_, deadline, _)| *deadline <= now) {
-            handle.interrupt();
-        }
-        // One that did not hear it (between two statements) is told again.
-        let again = Duration::from_millis(50);
-        let next =
-            watched.running.iter().map(|(_, deadline, _)| deadline.saturating_duration_since(now).max(again));
-        watched = match next.min() {
-            Some(wait) => shared.1.wait_timeout(watched, wait).unwrap_or_else(PoisonError::into_inner).0,
-            None => shared.1.wait(watched).unwrap_or_else(PoisonError::into_inner),
-        };
+fn transaction<T, E: Into<DatabaseError>>(
+    connection: Option<&Connection>,
+    work: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, DatabaseError> {
+    let connection = connection.ok_or_else(|| DatabaseError::Other("it is closed".into()))?;
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let done = work(connection).map_err(Into::into).and_then(|value| {
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(value)
+    });
+    if done.is_err() && !connection.is_autocommit() {
+        // It may have been rolled back already; the first error is the one that counts.
+        let _ = connection.execute_batch("ROLLBACK");
     }
+    done
 }

@@ -14,8 +14,10 @@ use super::tally::Counted;
 use crate::mail::Id;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
+
+/// Threads that place files.
+const HANDS: usize = 4;
 
 /// A change that is durable, or will be in a moment.
 pub(super) struct Accepted {
@@ -84,26 +86,15 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
     let Some(last) = batch.last().map(|accepted| accepted.record.sequence) else { return Ok(()) };
     // Of several changes of one item only the last one needs its file and its row.
     let newest: HashMap<Id, u64> = batch.iter().map(|a| (a.record.id, a.record.sequence)).collect();
-    let mut entries = Vec::with_capacity(newest.len());
-    for accepted in batch {
-        let record = &accepted.record;
-        if let What::Write(_, body) = &record.what {
-            place_body(core, body, false)?;
-        }
-        if newest.get(&record.id) != Some(&record.sequence) {
-            continue;
-        }
-        match (&record.what, &accepted.item) {
-            (What::Write(sealed, _), Some(item)) => {
-                core.disk.put(&core.layout.temp(), &core.layout.item(record.id), sealed)?;
-                entries.push(Entry::Put(Box::new(Item::clone(item))));
-            }
-            _ => {
-                core.disk.unlink(&core.layout.item(record.id))?;
-                entries.push(Entry::Removed(record.id));
-            }
-        }
-    }
+    let is_newest = |record: &Record| newest.get(&record.id) == Some(&record.sequence);
+    place_all(core, batch, &is_newest)?;
+    let newest = batch.iter().filter(|accepted| is_newest(&accepted.record));
+    let entries: Vec<Entry> = newest
+        .map(|accepted| match &accepted.item {
+            Some(item) => Entry::Put(Box::new(Item::clone(item))),
+            None => Entry::Removed(accepted.record.id),
+        })
+        .collect();
     core.disk.other(&core.layout.index)?;
     core.index.enter(&entries, last)?;
     drop_bodies(core, batch.iter().map(|accepted| &accepted.record))?;
@@ -115,6 +106,40 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
     Ok(())
 }
 
+/// All files of a batch. They are of different items, or of the same body: the order does not matter, and several
+/// threads do it where there are many, for making a file is mostly waiting inside the file system.
+fn place_all(
+    core: &Core,
+    batch: &[Accepted],
+    is_newest: &(dyn Fn(&Record) -> bool + Sync),
+) -> Result<(), VaultError> {
+    let some = |hand: usize, some: &[Accepted]| {
+        some.iter().try_for_each(|accepted| place(core, &accepted.record, is_newest(&accepted.record), hand))
+    };
+    if batch.len() < HANDS * 8 {
+        return some(0, batch);
+    }
+    let parts = batch.chunks(batch.len().div_ceil(HANDS));
+    std::thread::scope(|scope| {
+        let hands: Vec<_> =
+            parts.enumerate().map(|(hand, part)| scope.spawn(move || some(hand, part))).collect();
+        // One that panicked did not place everything.
+        hands.into_iter().try_for_each(|hand| hand.join().unwrap_or(Err(VaultError::Closed)))
+    })
+}
+
+fn place(core: &Core, record: &Record, is_newest: bool, hand: usize) -> Result<(), VaultError> {
+    let path = core.layout.item(record.id);
+    match &record.what {
+        What::Write(sealed, body) => {
+            place_body(core, body, false, hand)?;
+            if is_newest { core.disk.put(&core.layout.temp(hand), &path, sealed) } else { Ok(()) }
+        }
+        What::Remove(_) if is_newest => core.disk.unlink(&path).map(drop),
+        What::Remove(_) => Ok(()),
+    }
+}
+
 /// Applies records of an earlier process. What the files have already stays where it is newer.
 pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<(), VaultError> {
     let Some(last) = batch.last().map(|record| record.sequence) else { return Ok(()) };
@@ -123,7 +148,7 @@ pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<
         let path = core.layout.item(record.id);
         match &record.what {
             What::Write(sealed, body) => {
-                place_body(core, body, true)?;
+                place_body(core, body, true, 0)?;
                 let octets = crate::store::seal::unseal(&sealed[..], super::core::ITEM_MAX);
                 let item = octets
                     .map_err(|e| super::core::unsealed(&path, e))
@@ -140,7 +165,7 @@ pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<
                 let newer =
                     super::core::read_item(&path, record.id).is_ok_and(|old| old.version >= record.version);
                 if !newer {
-                    core.disk.put(&core.layout.temp(), &path, sealed)?;
+                    core.disk.put(&core.layout.temp(0), &path, sealed)?;
                 }
                 entries.push(Entry::Put(Box::new(item)));
             }
@@ -158,27 +183,23 @@ pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<
 }
 
 /// `again`: what lies there may be of the same record, written and not durable, and then not be whole.
-fn place_body(core: &Core, body: &BodyAt, again: bool) -> Result<(), VaultError> {
+fn place_body(core: &Core, body: &BodyAt, again: bool, hand: usize) -> Result<(), VaultError> {
     let (BodyAt::Inline(digest, _) | BodyAt::Incoming(digest, _)) = body else { return Ok(()) };
     let Some(path) = core.layout.body(digest) else { return Ok(()) };
-    let there = fs::exists(&path).unwrap_or(false);
+    let good = !again && fs::exists(&path).unwrap_or(false);
     match body {
-        BodyAt::There => Ok(()),
-        BodyAt::Inline(_, octets) if again || !there => core.disk.put(&core.layout.temp(), &path, octets),
-        BodyAt::Inline(..) => Ok(()),
-        BodyAt::Incoming(_, name) => place_incoming(core, &core.layout.incoming(name), &path, there, again),
+        BodyAt::Inline(_, octets) if !good => core.disk.put(&core.layout.temp(hand), &path, octets),
+        BodyAt::Incoming(_, name) => {
+            let from = core.layout.incoming(name);
+            match fs::exists(&from).unwrap_or(false) {
+                true if good => core.disk.unlink(&from).map(drop),
+                true => core.disk.rename(&from, &path),
+                // Done before; or it was removed since, which a later record says.
+                false => Ok(()),
+            }
+        }
+        BodyAt::There | BodyAt::Inline(..) => Ok(()),
     }
-}
-
-fn place_incoming(core: &Core, from: &Path, to: &Path, there: bool, again: bool) -> Result<(), VaultError> {
-    if !fs::exists(from).unwrap_or(false) {
-        // Done before; or it was removed since, which a later record says.
-        return Ok(());
-    }
-    if there && !again {
-        return core.disk.unlink(from).map(drop);
-    }
-    core.disk.rename(from, to)
 }
 
 /// Removes the bodies of removed items that no other item has.

@@ -5,7 +5,6 @@
 //! and reads these back. State: on disk. Failure: is what is reported. Blocks.
 
 use super::core::Core;
-use super::disk::DiskFile;
 use super::error::VaultError;
 use crate::store::seal;
 use std::fs;
@@ -77,8 +76,7 @@ fn write(core: &Core) -> Result<(), VaultError> {
     })?;
     for (name, octets) in [(PLAIN, PLAIN_TEXT), (SEALED, &sealed)] {
         let path = folder.join(name);
-        core.disk.unlink(&path)?;
-        let mut file: DiskFile = core.disk.create(&path)?;
+        let mut file = core.disk.create(&path)?;
         core.disk.write(&mut file, octets)?;
     }
     Ok(())

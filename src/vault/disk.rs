@@ -38,10 +38,10 @@ pub(super) fn failed(step: &'static str, path: &Path, source: io::Error) -> Vaul
 }
 
 impl Disk {
-    /// A file that was not there.
+    /// A new file; one that an attempt left there is begun anew.
     pub(super) fn create(&self, path: &Path) -> Result<DiskFile, VaultError> {
         self.room().map_err(|e| failed("create", path, e))?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path);
         Ok(DiskFile { file: file.map_err(|e| failed("create", path, e))?, path: path.to_owned() })
     }
 
@@ -121,10 +121,6 @@ impl Disk {
 
     /// A whole file by way of `temp`, which is on the same volume. Not flushed.
     pub(super) fn put(&self, temp: &Path, path: &Path, octets: &[u8]) -> Result<(), VaultError> {
-        // Left by an attempt that failed.
-        if fs::exists(temp).unwrap_or(false) {
-            self.unlink(temp)?;
-        }
         let mut file = self.create(temp)?;
         let done = self.write(&mut file, octets).and_then(|()| self.rename(temp, path));
         if done.is_err() {

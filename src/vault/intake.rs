@@ -147,7 +147,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn to_file(&mut self) -> Result<(), VaultError> {
+    fn begin_file(&mut self) -> Result<(), VaultError> {
         let core = &self.core;
         let name = core.incoming_name(self.name);
         let path = core.layout.incoming(&name);
@@ -178,7 +178,7 @@ impl io::Write for Sink {
             self.share.octets += more;
             self.memory.extend_from_slice(octets);
             if self.memory.len() > INLINE_MAX || held > HELD_MAX {
-                self.to_file().map_err(as_io)?;
+                self.begin_file().map_err(as_io)?;
             }
         } else if let Some((file, _)) = &mut self.file {
             self.core.disk.write(file, octets).map_err(as_io)?;

@@ -152,10 +152,6 @@ impl Journal {
     pub(super) fn turn(&mut self, order: i64) -> Result<(), VaultError> {
         let number = self.number + 1;
         let path = self.layout.segment(number);
-        // Of an attempt that failed; it has no records.
-        if fs::exists(&path).unwrap_or(false) {
-            self.disk.unlink(&path)?;
-        }
         let mut head = Vec::with_capacity(HEAD);
         head.extend_from_slice(&MAGIC);
         head.extend_from_slice(&self.sequence.to_le_bytes());

@@ -68,9 +68,9 @@ impl Layout {
         self.incoming.join(format!("{safe}.body"))
     }
 
-    /// The file by way of which the applying thread writes another.
-    pub(super) fn temp(&self) -> PathBuf {
-        self.incoming.join("writing.temp")
+    /// The file by way of which the applying thread, or one of its hands, writes another.
+    pub(super) fn temp(&self, hand: usize) -> PathBuf {
+        self.incoming.join(format!("{hand}.temp"))
     }
 
     /// There as long as the index is not complete.

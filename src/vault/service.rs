@@ -249,11 +249,7 @@ impl Vault {
     #[must_use]
     pub fn free(&self) -> Option<u64> {
         let volume = nix::sys::statvfs::statvfs(&self.core.layout.root).ok()?;
-        #[expect(
-            clippy::useless_conversion,
-            clippy::allow_attributes,
-            reason = "their width differs by system"
-        )]
+        #[expect(clippy::useless_conversion, reason = "their width differs by system")]
         let (blocks, octets) = (u64::from(volume.blocks_available()), u64::from(volume.fragment_size()));
         blocks.checked_mul(octets)
     }

@@ -9,6 +9,7 @@
 
 use super::apply::{self, Accepted};
 use super::core::{Core, read_item};
+use super::disk::failed;
 use super::error::VaultError;
 use super::intake::{Incoming, Ready, ReadyBody};
 use super::item::Item;
@@ -16,9 +17,11 @@ use super::journal::{self, BodyAt, Journal, Record, What};
 use super::tally::Counted;
 use crate::mail::Id;
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Changes in one flush.
@@ -28,6 +31,9 @@ const BATCH_OCTETS: usize = 8 << 20;
 /// Changes that are durable and not in files and index yet.
 const BEHIND_MAX: u64 = 4096;
 const BEHIND_OCTETS: usize = 64 << 20;
+/// Where several shared the last flush, the next one waits so long at most for them to come back with more; it never
+/// waits longer than a quarter of what that flush took.
+const COMPANY_MAX: Duration = Duration::from_millis(2);
 /// Pause before a step that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -83,9 +89,10 @@ struct Answer {
 impl Writer {
     /// Until it is told to close. Gives the journal back.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Journal {
-        let mut open = true;
+        let (mut open, mut company) = (true, Duration::ZERO);
         while open {
             let Some(first) = jobs.blocking_recv() else { break };
+            std::thread::sleep(company);
             let (mut batch, mut answers) = (Batch::default(), Vec::new());
             let mut next = Some(first);
             while let Some(job) = next {
@@ -93,7 +100,9 @@ impl Writer {
                 let more = open && batch.accepted.len() < self.batch_max && batch.octets < BATCH_OCTETS;
                 next = if more { jobs.try_recv().ok() } else { None };
             }
+            let (several, begun) = (answers.len() > 1, Instant::now());
             self.flush(batch, answers);
+            company = if several { (begun.elapsed() / 4).min(COMPANY_MAX) } else { Duration::ZERO };
         }
         // Whoever still waits hears that it is closed, when the channel goes.
         self.journal
@@ -218,7 +227,7 @@ impl Batch {
             Some(newest) => newest.is_some(),
             None => match core.state().newer.get(&item.id) {
                 Some(newer) => newer.item.is_some(),
-                None => std::fs::exists(core.layout.item(item.id)).unwrap_or(true),
+                None => is_there(&core.layout.item(item.id))?,
             },
         };
         if known {
@@ -243,6 +252,14 @@ impl Batch {
             },
         };
         if old.version == version { Ok(old) } else { Err(VaultError::Conflict(id)) }
+    }
+}
+
+fn is_there(path: &Path) -> Result<bool, VaultError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(failed("look for", path, e)),
     }
 }
 

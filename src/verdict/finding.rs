@@ -24,6 +24,12 @@ pub enum Stage {
     Message,
 }
 
+impl Stage {
+    /// All of them, in order.
+    pub const EACH: [Self; 7] =
+        [Self::Connect, Self::Helo, Self::Auth, Self::Mail, Self::Rcpt, Self::Data, Self::Message];
+}
+
 /// A quarantine folder by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Folder(pub Arc<str>);

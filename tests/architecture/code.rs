@@ -82,7 +82,7 @@ pub fn load() -> Vec<File> {
     files(found)
 }
 
-/// Files of (path, text) pairs; those that a `#[cfg(test)] mod x;` names are left out.
+/// Files of (path, text) pairs; those that a `#[cfg(test)] mod x;` names are left out, with what is below them.
 pub fn files(pairs: Vec<(String, String)>) -> Vec<File> {
     let mut tests = BTreeSet::new();
     let mut all = Vec::new();
@@ -101,7 +101,8 @@ pub fn files(pairs: Vec<(String, String)>) -> Vec<File> {
         let paths = paths(&code);
         all.push(File { path, text, code, strings, paths });
     }
-    all.retain(|f| !tests.contains(&f.path));
+    let below = |path: &str| tests.iter().any(|t| path.starts_with(&t.replace(".rs", "/")));
+    all.retain(|f| !tests.contains(&f.path) && !below(&f.path));
     all
 }
 

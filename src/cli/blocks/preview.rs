@@ -237,7 +237,7 @@ mod tests {
             "{\"time\":\"2026-11-21T20:00:00.000Z\",\"kind\":\"refused\",\"client\":\"192.0.2.7\",\"count\":40}\n".into(),
         ]
         .concat();
-        records.append(text.as_bytes());
+        records.append(text.as_bytes(), &Default::default());
         writer.close();
         dir
     }

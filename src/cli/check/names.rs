@@ -14,15 +14,13 @@ use std::time::{Duration, Instant};
 
 /// For one question: nobody waits for minutes before a prompt.
 const QUESTION_LIMIT: Duration = Duration::from_secs(3);
-const STAGES: [Stage; 7] =
-    [Stage::Connect, Stage::Helo, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Message];
 /// Every list of addresses has it (RFC 5782 section 5).
 const TEST_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 pub(super) fn check(report: &mut Report, policy: &Policy) {
     report.section("names");
     database(report, policy);
-    let needs = STAGES.iter().fold(Needs::NONE, |all, stage| all.and(checks::needs(*stage, policy)));
+    let needs = Stage::EACH.iter().fold(Needs::NONE, |all, stage| all.and(checks::needs(*stage, policy)));
     let of_dns = [Needs::REVERSE_NAME, Needs::HELLO_RESOLVES, Needs::SENDER_DOMAIN, Needs::LISTINGS];
     let needed = of_dns.iter().any(|need| needs.has(*need));
     match name_servers(&policy.dns.servers) {

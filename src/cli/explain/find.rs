@@ -177,7 +177,7 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (records, mut writer) = Records::open(dir.path(), &model::Records::default()).unwrap();
         let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
-        records.append(text.as_bytes());
+        records.append(text.as_bytes(), &Default::default());
         let ip = "192.0.2.7".parse().unwrap();
         let asked = "7F3K9QAB".parse().unwrap();
         for n in 0..transcripts {

@@ -15,7 +15,7 @@ pub(super) fn text(story: &Story, today: &[Today], paint: Paint) -> String {
     let mut out = String::new();
     let records: Vec<Record<'_>> = story.lines.iter().filter_map(|l| Record::parse(l)).collect();
     let messages = records.iter().filter(|r| r.kind == Kind::Message);
-    for record in records.iter().filter(|r| r.kind != Kind::Message) {
+    for record in records.iter().filter(|r| matches!(r.kind, Kind::Connection | Kind::Refused)) {
         session(&mut out, record, paint);
     }
     if !records.iter().any(|r| matches!(r.kind, Kind::Connection | Kind::Refused)) {
@@ -30,6 +30,9 @@ pub(super) fn text(story: &Story, today: &[Today], paint: Paint) -> String {
         } else {
             let _ = writeln!(out, "message {}  {}  {}", record.message, record.verdict, record.reply);
         }
+    }
+    for line in &story.lines {
+        later(&mut out, line);
     }
     judged(&mut out, today, paint);
     transcript(&mut out, story, paint);
@@ -84,14 +87,13 @@ fn client(out: &mut String, record: &Record<'_>) {
 }
 
 fn message(out: &mut String, record: &Record<'_>, paint: Paint) {
-    let verdict = if record.is_delivered() { "delivered" } else { &record.verdict };
-    let ink = match (record.is_delivered(), record.is_taken()) {
-        (true, _) => Ink::Good,
-        (false, true) => Ink::Warn,
-        (false, false) => Ink::Bad,
+    let (verdict, ink) = match record.folder.said() {
+        Some(folder) => (format!("{}: taken into the folder {folder}", record.verdict), Ink::Warn),
+        None if record.is_delivered() => ("delivered".to_owned(), Ink::Good),
+        None => (record.verdict.to_string(), Ink::Bad),
     };
     let title = paint.ink(Ink::Title, &format!("message {}", record.message));
-    let _ = writeln!(out, "\n{title}  {}", paint.ink(ink, verdict));
+    let _ = writeln!(out, "\n{title}  {}", paint.ink(ink, &verdict));
     row(out, "time", &record.time);
     row(out, "rules", &format!("generation {}", record.generation));
     client(out, record);
@@ -113,6 +115,27 @@ fn message(out: &mut String, record: &Record<'_>, paint: Paint) {
     row(out, "note", &record.note);
     findings(out, record, paint);
     facts(out, record);
+}
+
+/// What was done with a message after it was taken: by commands, and deliveries out of the spool.
+fn later(out: &mut String, line: &[u8]) {
+    let Ok(line) = serde_json::from_slice::<serde_json::Value>(line) else { return };
+    let word = |key: &str| line.get(key).and_then(|v| v.as_str()).unwrap_or_default();
+    let head = format!("\n{}  message {}  ", word("time"), word("message"));
+    match word("kind") {
+        "desk" => {
+            let _ = writeln!(out, "{head}{} by {}", word("verb"), word("by"));
+        }
+        "delivery" => {
+            let _ = writeln!(out, "{head}delivery by {}", word("downstream"));
+            for to in line.get("to").and_then(|to| to.as_array()).into_iter().flatten() {
+                let word = |key: &str| to.get(key).and_then(|v| v.as_str()).unwrap_or_default();
+                row(out, "to", &format!("{}  {}: {}", word("rcpt"), word("result"), word("reply")));
+            }
+            row(out, "note", word("note"));
+        }
+        _ => {}
+    }
 }
 
 fn findings(out: &mut String, record: &Record<'_>, paint: Paint) {
@@ -213,10 +236,13 @@ mod tests {
 
     #[test]
     fn a_message_in_quarantine_says_where_and_by_which_rule() {
-        let line = MESSAGE
-            .replace("\"verdict\":\"reject\",\"findings\":[", "\"verdict\":\"quarantine\",\"folder\":\"spam\",\"findings\":[\
-                {\"id\":\"suspects\",\"stage\":\"rcpt\",\"verdict\":\"quarantine\",\"file\":\"protocol.toml\",\"line\":12,\"text\":\"the rule quarantines\"},")
-            .replace("\"reply\":\"550 5.7.1 Refused by policy [ref 7F3K0000]\",\"header\"", "\"reply\":\"250 2.0.0 Ok\",\"header\"");
+        let kept = "\"verdict\":\"quarantine\",\"folder\":\"spam\",\"findings\":[\
+            {\"id\":\"suspects\",\"stage\":\"rcpt\",\"verdict\":\"quarantine\",\"file\":\"protocol.toml\",\"line\":12,\
+            \"text\":\"the rule quarantines\"},";
+        let line = MESSAGE.replace("\"verdict\":\"reject\",\"findings\":[", kept).replace(
+            "\"reply\":\"550 5.7.1 Refused by policy [ref 7F3K0000]\",\"header\"",
+            "\"reply\":\"250 2.0.0 Ok\",\"header\"",
+        );
         let story = Story {
             session: "7F3K9QAB".into(),
             asked: Some("7F3K0".into()),
@@ -226,7 +252,7 @@ mod tests {
         };
         let text = text(&story, &[], Paint::none());
         for words in [
-            "\nmessage 7F3K0000  quarantine\n",
+            "\nmessage 7F3K0000  quarantine: taken into the folder spam\n",
             "  folder      spam\n",
             "  decided by  suspects (protocol.toml:12) at rcpt: quarantine: the rule quarantines\n",
             "  found too   blocks (lists/blocks.list:7)",

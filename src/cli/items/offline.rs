@@ -59,6 +59,10 @@ impl World for Rules {
         Arc::clone(&self.generation.scanners)
     }
 
+    fn serves_others(&self) -> bool {
+        false
+    }
+
     fn audit(&self, line: serde_json::Value) {
         if let Some(audit) = &self.audit {
             audit.line(&line);

@@ -1,19 +1,12 @@
 //! Entering items and taking them out: all rows of one item, and the tallies.
 
-use super::names::Names;
-use super::schema::{Kind, Tally, state_number};
-use super::state::{count, hold_next, spool_next, spool_row, state_of};
-use super::text::{digest_range, domain_of, folded, header_addresses, message_id, number, octets, sorted};
-use crate::mail::Id;
-use crate::vault::item::{Item, Priority};
-use crate::verdict::Direction;
+use super::names::{self, Names};
+use super::record::{Counted, Record};
+use super::schema::{Kind, Tally};
+use super::text::{domain_of, number};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 
-/// Recipients that a list shows.
-const SHOWN_RCPTS: usize = 8;
-/// Characters of texts that are only shown.
-const SHOWN_CHARS: usize = 500;
 /// Orders that are tried where the wanted one is taken.
 const ORDERS_MAX: i64 = 4096;
 /// Milliseconds of an hour and of a day.
@@ -41,109 +34,6 @@ struct Standing {
     sdomain: i64,
 }
 
-/// What of an item is in the tallies.
-#[derive(Clone, PartialEq)]
-struct Counted {
-    folder: String,
-    state: i64,
-    rule: String,
-    size: i64,
-    received: i64,
-}
-
-/// What of an item does not change as it is released, held or moved.
-struct Lasting<'i> {
-    item: &'i Item,
-    sender: String,
-    header: Vec<String>,
-    rcpts: Vec<String>,
-    tags: Vec<String>,
-    digest: i64,
-    mid: String,
-    text: i64,
-}
-
-/// A number as it is kept.
-pub fn kept(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS).collect()
-}
-
-fn priority(priority: Priority) -> i64 {
-    match priority {
-        Priority::Low => 0,
-        Priority::Normal => 1,
-        Priority::High => 2,
-    }
-}
-
-/// The number of a direction; 0 is none.
-pub fn direction(direction: Option<Direction>) -> i64 {
-    match direction {
-        None => 0,
-        Some(Direction::Inbound) => 1,
-        Some(Direction::Outbound) => 2,
-    }
-}
-
-fn bits(id: Id) -> i64 {
-    kept(id.bits())
-}
-
-impl Counted {
-    fn of(item: &Item) -> Self {
-        Self {
-            folder: item.folder.clone(),
-            state: state_number(state_of(item)),
-            rule: folded(&item.rule),
-            size: kept(item.size),
-            received: item.received_ms,
-        }
-    }
-}
-
-impl<'i> Lasting<'i> {
-    fn of(item: &'i Item) -> Self {
-        let sender = folded(&item.envelope.from);
-        let header = header_addresses(item.header.from.as_deref());
-        let mut rcpts: Vec<String> = item.recipients.iter().map(|r| folded(&r.rcpt)).collect();
-        rcpts.sort();
-        rcpts.dedup();
-        let mut tags: Vec<String> = item.tags.iter().map(|tag| folded(tag)).collect();
-        tags.sort();
-        tags.dedup();
-        let digest = digest_range(&item.digest).filter(|_| item.digest.len() == 64).map_or(0, |(low, _)| low);
-        let mid = item.header.message_id.as_deref().map(message_id).unwrap_or_default();
-        let client = format!(
-            "{:?} {:?} {:?} {:?} {} {} {}",
-            item.client.ip,
-            item.client.helo,
-            item.client.user,
-            item.client.direction,
-            item.client.listener,
-            item.client.session,
-            item.rule
-        );
-        let figures = format!("{} {} {} {:?}", item.size, item.received_ms, item.score_milli, item.likeness);
-        let (subject, from) = (item.header.subject.as_deref(), item.header.from.as_deref());
-        let text = number(&[
-            &item.envelope.from,
-            subject.unwrap_or_default(),
-            from.unwrap_or_default(),
-            &rcpts.join("\n"),
-            &tags.join("\n"),
-            &item.digest,
-            &mid,
-            &client,
-            &figures,
-        ]);
-        Self { item, sender, header, rcpts, tags, digest, mid, text }
-    }
-}
-
 impl<'c> Batch<'c> {
     /// Begins one.
     pub fn new(connection: &'c Connection, names: &'c mut Names, indexed: bool) -> Self {
@@ -151,34 +41,34 @@ impl<'c> Batch<'c> {
     }
 
     /// The item as it is now; an older or equal version changes nothing.
-    pub fn put(&mut self, item: &Item) -> Result<()> {
-        let lasting = Lasting::of(item);
-        match self.standing(item.id)? {
-            Some(standing) if standing.version >= kept(item.version) => Ok(()),
-            Some(standing) if standing.text == lasting.text => self.update(&standing, item),
+    pub fn put(&mut self, record: &Record) -> Result<()> {
+        match self.standing(record.id)? {
+            Some(standing) if standing.version >= record.version => Ok(()),
+            Some(standing) if standing.text == record.text => self.update(&standing, record),
             Some(standing) => {
                 self.take_out(&standing)?;
-                self.insert(&lasting, standing.ord)
+                self.insert(record, standing.ord)
             }
             None => {
-                let ord = self.free(item.order)?;
-                self.insert(&lasting, ord)
+                let ord = self.free(record.ord)?;
+                self.insert(record, ord)
             }
         }
     }
 
     /// Takes an item out; one that is not there stays so.
-    pub fn remove(&mut self, id: Id) -> Result<()> {
+    pub fn remove(&mut self, id: i64) -> Result<()> {
         match self.standing(id)? {
             Some(standing) => self.take_out(&standing),
             None => Ok(()),
         }
     }
 
-    fn standing(&self, id: Id) -> Result<Option<Standing>> {
+    fn standing(&self, id: i64) -> Result<Option<Standing>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT i.ord, i.version, i.text, f.text, i.state, r.text, i.size, i.received, i.sdomain
-             FROM item i JOIN name f ON f.id = i.folder JOIN name r ON r.id = i.rule WHERE i.id = ?",
+             FROM item i INDEXED BY item_id CROSS JOIN name f ON f.id = i.folder CROSS JOIN name r ON r.id = i.rule
+             WHERE i.id = ?",
         )?;
         let row = |row: &rusqlite::Row<'_>| {
             let counted = Counted {
@@ -191,7 +81,7 @@ impl<'c> Batch<'c> {
             let (ord, version, text, sdomain) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(8)?);
             Ok(Standing { ord, version, text, counted, sdomain })
         };
-        statement.query_row([bits(id)], row).optional()
+        statement.query_row([id], row).optional()
     }
 
     /// The wanted order, or the next one that no other item has: the vault gives each once, but files can be copied.
@@ -220,9 +110,10 @@ impl<'c> Batch<'c> {
         }
     }
 
-    fn update(&mut self, standing: &Standing, item: &Item) -> Result<()> {
-        let counted = Counted::of(item);
-        let folder = self.names.id(self.connection, Kind::Folder, &item.folder)?;
+    /// What changes as an item is released, held or moved.
+    fn update(&mut self, standing: &Standing, record: &Record) -> Result<()> {
+        let counted = &record.counted;
+        let folder = self.names.id(self.connection, Kind::Folder, &counted.folder)?;
         self.connection
             .prepare_cached(
                 "UPDATE item SET version = ?2, folder = ?3, state = ?4, prio = ?5, spool_next = ?6, hold_next = ?7,
@@ -230,31 +121,29 @@ impl<'c> Batch<'c> {
             )?
             .execute(params![
                 standing.ord,
-                kept(item.version),
+                record.version,
                 folder,
                 counted.state,
-                item.spool.as_ref().map(|spool| priority(spool.priority)),
-                spool_next(item),
-                hold_next(item),
-                item.trash.as_ref().map(|trash| trash.at_ms),
+                record.prio,
+                record.spool_next,
+                record.hold_next,
+                record.trash_at,
             ])?;
         self.connection
             .prepare_cached("UPDATE shown SET reason = ?2, spool = ?3 WHERE ord = ?1")?
-            .execute(params![standing.ord, cut(&item.reason), spool_text(item)])?;
-        if counted != standing.counted {
+            .execute(params![standing.ord, record.reason, record.spool])?;
+        if *counted != standing.counted {
             self.tally(&standing.counted, -1);
-            self.tally(&counted, 1);
+            self.tally(counted, 1);
         }
         Ok(())
     }
 
-    fn insert(&mut self, lasting: &Lasting<'_>, ord: i64) -> Result<()> {
-        let item = lasting.item;
-        let counted = Counted::of(item);
-        self.insert_item(lasting, ord, counted.state)?;
-        self.insert_shown(lasting, ord)?;
-        self.insert_recipients(lasting, ord)?;
-        for tag in &lasting.tags {
+    fn insert(&mut self, record: &Record, ord: i64) -> Result<()> {
+        self.insert_item(record, ord)?;
+        self.insert_shown(record, ord)?;
+        self.insert_recipients(record, ord)?;
+        for tag in &record.tags {
             let tag = self.names.id(self.connection, Kind::Tag, tag)?;
             self.connection
                 .prepare_cached("INSERT INTO tag (tag, ord) VALUES (?, ?)")?
@@ -266,21 +155,19 @@ impl<'c> Batch<'c> {
             )?
             .execute(params![
                 ord,
-                item.header.subject.as_deref().unwrap_or_default(),
-                lasting.sender,
-                lasting.header.join(" "),
-                lasting.rcpts.join(" "),
+                record.subject,
+                record.sender,
+                record.header.join(" "),
+                record.rcpts.join(" "),
             ])?;
-        self.tally(&counted, 1);
-        self.skew_ms = self.skew_ms.max((ord >> 10).saturating_sub(item.received_ms).saturating_abs());
+        self.tally(&record.counted, 1);
+        self.skew_ms = self.skew_ms.max((ord >> 10).saturating_sub(record.counted.received).saturating_abs());
         Ok(())
     }
 
-    fn insert_item(&mut self, lasting: &Lasting<'_>, ord: i64, state: i64) -> Result<()> {
-        let Lasting { item, sender, digest, mid, text, .. } = lasting;
-        let (connection, client) = (self.connection, &item.client);
-        let names = &mut *self.names;
-        let [l0, l1, l2] = item.likeness;
+    fn insert_item(&mut self, record: &Record, ord: i64) -> Result<()> {
+        let (connection, counted, names) = (self.connection, &record.counted, &mut *self.names);
+        let [l0, l1, l2] = record.likeness;
         connection
             .prepare_cached(
                 "INSERT INTO item (ord, id, version, folder, state, size, received, score, rule, listener, direction,
@@ -290,42 +177,36 @@ impl<'c> Batch<'c> {
             )?
             .execute(params![
                 ord,
-                bits(item.id),
-                kept(item.version),
-                names.id(connection, Kind::Folder, &item.folder)?,
-                state,
-                kept(item.size),
-                item.received_ms,
-                item.score_milli,
-                names.id(connection, Kind::Rule, &folded(&item.rule))?,
-                names.id(connection, Kind::Listener, &folded(&client.listener))?,
-                direction(client.direction),
-                names.id(connection, Kind::User, &folded(client.user.as_deref().unwrap_or_default()))?,
-                client.ip.map(octets),
-                client.session.parse::<Id>().ok().map(bits),
-                sender,
-                super::names::domain(connection, domain_of(sender))?,
-                digest,
-                (!mid.is_empty()).then(|| number(&[mid])),
+                record.id,
+                record.version,
+                names.id(connection, Kind::Folder, &counted.folder)?,
+                counted.state,
+                counted.size,
+                counted.received,
+                record.score,
+                names.id(connection, Kind::Rule, &counted.rule)?,
+                names.id(connection, Kind::Listener, &record.listener)?,
+                record.direction,
+                names.id(connection, Kind::User, &record.user)?,
+                record.client,
+                record.session,
+                record.sender,
+                names::domain(connection, domain_of(&record.sender))?,
+                record.digest_number,
+                (!record.mid.is_empty()).then(|| number(&[&record.mid])),
                 l0,
                 l1,
                 l2,
-                text,
-                item.spool.as_ref().map(|spool| priority(spool.priority)),
-                spool_next(item),
-                hold_next(item),
-                item.trash.as_ref().map(|trash| trash.at_ms),
+                record.text,
+                record.prio,
+                record.spool_next,
+                record.hold_next,
+                record.trash_at,
             ])?;
         Ok(())
     }
 
-    fn insert_shown(&self, lasting: &Lasting<'_>, ord: i64) -> Result<()> {
-        let Lasting { item, sender, header, mid, .. } = lasting;
-        let subject = item.header.subject.as_deref().unwrap_or_default();
-        let to: Vec<&str> = item.recipients.iter().take(SHOWN_RCPTS).map(|r| r.rcpt.as_str()).collect();
-        // A session that reads back as it is shown is kept as its number.
-        let session = &item.client.session;
-        let odd = session.parse::<Id>().map_or(true, |id| id.to_string() != *session);
+    fn insert_shown(&self, record: &Record, ord: i64) -> Result<()> {
         self.connection
             .prepare_cached(
                 "INSERT INTO shown (ord, sender, rcpts, rcpt, subject, skey, reason, helo, header, mid, digest, session,
@@ -333,28 +214,28 @@ impl<'c> Batch<'c> {
             )?
             .execute(params![
                 ord,
-                (item.envelope.from != *sender).then_some(&item.envelope.from),
-                count(item.recipients.len()),
-                to.join("\n"),
-                cut(subject),
-                sorted(subject),
-                cut(&item.reason),
-                folded(item.client.helo.as_deref().unwrap_or_default()),
-                serde_json::to_string(header).unwrap_or_default(),
-                mid,
-                item.digest,
-                odd.then_some(session),
-                spool_text(item),
+                record.sender_shown,
+                record.rcpt_count,
+                record.rcpt_shown,
+                record.subject,
+                record.subject_key,
+                record.reason,
+                record.helo,
+                serde_json::to_string(&record.header).unwrap_or_default(),
+                record.mid,
+                record.digest,
+                record.odd_session,
+                record.spool,
             ])?;
         Ok(())
     }
 
-    fn insert_recipients(&self, lasting: &Lasting<'_>, ord: i64) -> Result<()> {
+    fn insert_recipients(&self, record: &Record, ord: i64) -> Result<()> {
         let mut rcpt = self.connection.prepare_cached("INSERT INTO rcpt (addr, ord) VALUES (?, ?)")?;
         let mut reach =
             self.connection.prepare_cached("INSERT OR IGNORE INTO reach (domain, ord) VALUES (?, ?)")?;
-        for text in &lasting.rcpts {
-            let (addr, domain) = super::names::address(self.connection, text)?;
+        for text in &record.rcpts {
+            let (addr, domain) = names::address(self.connection, text)?;
             rcpt.execute([addr, ord])?;
             reach.execute([domain, ord])?;
         }
@@ -364,7 +245,8 @@ impl<'c> Batch<'c> {
     fn take_out(&mut self, standing: &Standing) -> Result<()> {
         let (connection, ord) = (self.connection, standing.ord);
         let mut of = connection.prepare_cached(
-            "SELECT a.id, a.domain FROM rcpt r CROSS JOIN addr a ON a.id = r.addr WHERE r.ord = ?",
+            "SELECT a.id, a.domain FROM rcpt r INDEXED BY rcpt_item CROSS JOIN addr a ON a.id = r.addr
+             WHERE r.ord = ?",
         )?;
         let pairs: Vec<(i64, i64)> =
             of.query_map([ord], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
@@ -385,7 +267,7 @@ impl<'c> Batch<'c> {
             connection.prepare_cached(delete)?.execute([ord])?;
         }
         if self.indexed {
-            super::names::tidy(connection, &pairs, standing.sdomain)?;
+            names::tidy(connection, &pairs, standing.sdomain)?;
         }
         self.tally(&standing.counted, -1);
         Ok(())
@@ -413,9 +295,4 @@ impl<'c> Batch<'c> {
             .execute([self.skew_ms])?;
         Ok(())
     }
-}
-
-fn spool_text(item: &Item) -> Option<String> {
-    let row = spool_row(item)?;
-    serde_json::to_string(&row).ok()
 }

@@ -21,7 +21,7 @@ type Result<T> = std::result::Result<T, rusqlite::Error>;
 /// What a page is sorted by: the expression, the index that has it, whether `shown` is needed, whether it is a number.
 struct Key {
     expression: &'static str,
-    index: Option<&'static str>,
+    index: &'static str,
     shown: bool,
     number: bool,
 }
@@ -30,11 +30,16 @@ fn key(sort: Sort) -> Option<Key> {
     let by = |expression, index, shown, number| Some(Key { expression, index, shown, number });
     match sort {
         Sort::Received => None,
-        Sort::Size => by("i.size", Some("item i INDEXED BY item_size"), false, true),
-        Sort::From => by("i.sender", Some("item i INDEXED BY item_sender"), false, false),
-        Sort::Subject => by("s.skey", Some("shown s INDEXED BY shown_subject"), true, false),
+        Sort::Size => by("i.size", "item i INDEXED BY item_size", false, true),
+        Sort::From => by("i.sender", "item i INDEXED BY item_sender", false, false),
+        Sort::Subject => by("s.skey", "shown s INDEXED BY shown_subject", true, false),
         // What is not due comes last.
-        Sort::Next => by("coalesce(i.spool_next, i.hold_next, 9223372036854775807)", None, false, true),
+        Sort::Next => by(
+            "coalesce(i.spool_next, i.hold_next, 9223372036854775807)",
+            "item i INDEXED BY item_next",
+            false,
+            true,
+        ),
     }
 }
 
@@ -82,16 +87,16 @@ fn by_key(chosen: &Chosen, key: &Key, request: &PageRequest, most: usize, indexe
     let ord = if chosen.dense { "i.ord" } else { chosen.ord };
     let (direction, behind) = if request.ascending { ("ASC", ">") } else { ("DESC", "<") };
     let mut sql = Sql::new(format!("SELECT {ord}, {expression} FROM "));
-    match key.index.filter(|_| chosen.dense && indexed) {
-        Some(index) => {
-            sql.push(index);
+    match chosen.dense && indexed {
+        true => {
+            sql.push(key.index);
             if key.shown {
                 sql.push(" CROSS JOIN item i NOT INDEXED ON i.ord = s.ord");
             } else if chosen.from.text.contains("shown s") {
                 sql.push(" CROSS JOIN shown s ON s.ord = i.ord");
             }
         }
-        None => {
+        false => {
             sql.add(&chosen.from);
             if key.shown && !chosen.from.text.contains("shown s") {
                 sql.push(" CROSS JOIN shown s ON s.ord = i.ord");

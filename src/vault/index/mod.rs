@@ -6,12 +6,14 @@
 //! the next start, or by `clear`.
 
 mod enter;
+mod fill;
 mod groups;
 mod like;
 mod look;
 mod names;
 mod people;
 mod plan;
+mod record;
 mod row;
 mod schema;
 mod service;
@@ -26,6 +28,8 @@ mod work;
 pub use service::{Entry, Found, Index};
 pub use state::state_of;
 
+#[cfg(test)]
+mod million;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

@@ -41,8 +41,6 @@ pub struct Chosen {
     pub condition: Sql,
     /// The column that is the order.
     pub ord: &'static str,
-    /// Whether it comes in this order.
-    pub ordered: bool,
     /// Whether there are many.
     pub dense: bool,
 }
@@ -91,6 +89,10 @@ impl Plan {
 
     /// Where to begin. `sorted`: the page has another order than that of time.
     pub fn choose(&self, connection: &Connection, sorted: bool) -> Result<Chosen> {
+        if self.conditions.iter().any(Condition::is_never) {
+            let from = Sql::new("item i NOT INDEXED");
+            return Ok(Chosen { from, condition: Sql::new("0"), ord: "i.ord", dense: false });
+        }
         let (mut best, mut least) = (None, DENSE + 1);
         for (at, condition) in self.conditions.iter().enumerate() {
             let Some(source) = self.usable(condition) else { continue };
@@ -121,8 +123,7 @@ impl Plan {
         let ord = source.map_or("i.ord", |source| source.ord);
         filters.insert(0, source.map_or_else(|| Sql::new("1"), |source| source.condition.clone()));
         filters.extend(self.bounded(ord));
-        let ordered = source.is_none_or(|source| source.ordered);
-        Ok(Chosen { from, condition: Sql::joined(&filters, " AND "), ord, ordered, dense })
+        Ok(Chosen { from, condition: Sql::joined(&filters, " AND "), ord, dense })
     }
 
     /// A source whose index is there.

@@ -30,10 +30,7 @@ pub fn item(n: u64) -> Item {
         generation: 1,
         copy: false,
         size: 1000 + n,
-        digest: format!(
-            "{:064x}",
-            u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 3
-        ),
+        digest: format!("{:016x}{n:048x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         trace: Default::default(),
         client: ClientView {
             session: id(1_000_000 + n / 2).to_string(),

@@ -53,12 +53,11 @@ CREATE INDEX item_state ON item (state);
 CREATE INDEX item_spool ON item (prio, spool_next) WHERE spool_next IS NOT NULL;
 CREATE INDEX item_hold ON item (hold_next) WHERE hold_next IS NOT NULL;
 CREATE INDEX item_trash ON item (trash_at) WHERE trash_at IS NOT NULL;
-INSERT INTO words (words, rank) VALUES ('automerge', 8);
 INSERT INTO meta (key, value) VALUES ('filling', 1), ('sequence', 0), ('skew', 0);
 ";
 
 /// Indexes without an order in time.
-pub const INDEXES: [(&str, &str); 12] = [
+pub const INDEXES: [(&str, &str); 13] = [
     ("item_size", "item (size)"),
     ("item_rule", "item (rule)"),
     ("item_user", "item (user)"),
@@ -70,6 +69,7 @@ pub const INDEXES: [(&str, &str); 12] = [
     ("item_mid", "item (mid) WHERE mid IS NOT NULL"),
     ("item_like", "item (l0, l1, l2)"),
     ("item_like_two", "item (l1, l2)"),
+    ("item_next", "item (coalesce(spool_next, hold_next, 9223372036854775807))"),
     ("shown_subject", "shown (skey)"),
 ];
 

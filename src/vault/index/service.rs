@@ -1,8 +1,10 @@
 //! The index as everybody in the vault has it.
 
-use super::enter::{Batch, kept};
+use super::enter::Batch;
+use super::fill::{Fill, NOTED_MIN, Taken};
 use super::names::Names;
 use super::plan::meta;
+use super::record::{Record, bits, kept};
 use super::schema::{INDEXES, SHAPE};
 use super::{groups, look, row, stats, work};
 use crate::mail::Id;
@@ -14,21 +16,30 @@ use crate::vault::view::{FolderStats, Group, Page, PageRequest, Row, Scope, Stat
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take. What is asked by people takes milliseconds; this is for patterns that nothing helps.
 const QUESTION_MAX: Duration = Duration::from_secs(30);
-/// Pages of the full text that are merged when filling ends.
-const MERGED_PAGES: i64 = 4000;
+/// Full text in memory while items are taken in by order, and otherwise, in octets.
+const WORDS_FILLING: i64 = 32 << 20;
+const WORDS_OCTETS: i64 = 1 << 20;
 
 /// The index.
 pub struct Index {
     database: Database,
     names: Mutex<Names>,
-    /// Files are being read into it: indexes without an order in time are not there yet.
-    filling: AtomicBool,
+    phase: RwLock<Phase>,
+}
+
+/// Where it is between empty and whole.
+enum Phase {
+    /// Items of files are noted down.
+    Noting(Fill),
+    /// They are taken in; what comes meanwhile is entered at once. Indexes without an order in time are not there.
+    Taking(Fill),
+    /// All indexes are there.
+    Whole,
 }
 
 /// What is to be entered.
@@ -74,75 +85,144 @@ impl Index {
             },
             Opened::New | Opened::Damaged => Found::Empty,
         };
-        let filling = AtomicBool::new(found == Found::Empty);
-        let index = Self { database, names: Mutex::default(), filling };
-        if found == Found::Empty {
-            index.database.bulk(true).map_err(wrong)?;
-        }
-        Ok((index, found))
+        let phase = match found {
+            Found::Whole(_) => Phase::Whole,
+            Found::Empty => {
+                database.bulk(true).map_err(wrong)?;
+                Phase::Noting(Fill::begin(path).map_err(wrong)?)
+            }
+        };
+        Ok((Self { database, names: Mutex::default(), phase: RwLock::new(phase) }, found))
     }
 
     /// Enters a batch in one transaction, with the sequence number of the journal that it reaches. An item of an older
-    /// or the same version than the one that stands there changes nothing. Large batches are entered much faster.
+    /// or the same version than the one that stands there changes nothing. Large batches are entered much faster; while
+    /// the index is filled they are only noted down.
     ///
     /// # Errors
     /// It cannot be written; nothing of the batch is in.
     pub fn enter(&self, batch: &[Entry], sequence: u64) -> Result<(), VaultError> {
         let (removed, mut put) = last_words(batch);
-        // The full text wants its rows in order.
-        put.sort_by_key(|item| item.order);
+        let phase = self.phase.read().unwrap_or_else(PoisonError::into_inner);
+        let done = match &*phase {
+            Phase::Noting(fill) if put.len() >= NOTED_MIN => {
+                fill.note(&put).and_then(|()| self.transaction(&removed, &[], sequence, Some(fill), false))
+            }
+            Phase::Noting(fill) | Phase::Taking(fill) => {
+                self.transaction(&removed, &put, sequence, Some(fill), false)
+            }
+            Phase::Whole => {
+                // The full text wants its rows in order.
+                put.sort_by_key(|record| record.ord);
+                self.transaction(&removed, &put, sequence, None, true)
+            }
+        };
+        done.map_err(|error| self.error(error))
+    }
+
+    fn transaction(
+        &self,
+        removed: &[i64],
+        put: &[Record],
+        sequence: u64,
+        fill: Option<&Fill>,
+        indexed: bool,
+    ) -> Result<(), DatabaseError> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let done = self.database.write(|connection| {
-            let mut batch = Batch::new(connection, &mut names, !self.filling());
-            for id in removed {
-                batch.remove(id)?;
+            if let Some(fill) = fill.filter(|_| !removed.is_empty()) {
+                // In here nobody takes it in meanwhile.
+                fill.forget(removed)?;
             }
-            for item in put {
-                batch.put(item)?;
-            }
+            let mut batch = Batch::new(connection, &mut names, indexed);
+            removed.iter().try_for_each(|id| batch.remove(*id))?;
+            put.iter().try_for_each(|record| batch.put(record))?;
             batch.end()?;
             connection
                 .prepare_cached("UPDATE meta SET value = max(value, ?) WHERE key = 'sequence'")?
                 .execute([kept(sequence)])?;
-            Ok(())
+            Ok::<_, DatabaseError>(())
         });
         if done.is_err() {
             names.forget();
         }
-        done.map_err(|error| self.error(error))
+        done
     }
 
     /// Makes everything that was entered durable: after it the journal is not needed any more. It ends filling, so while
-    /// files are read it is called when all of them are in, and not before; it then takes some seconds for a million.
+    /// files are read it is called when all of them are in, and not before; it then takes half a minute for a million.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn settle(&self) -> Result<(), VaultError> {
-        self.settle_all().map_err(|error| self.error(error))
+        let done = if self.begin_taking() { self.take_in() } else { Ok(()) };
+        let settled = done.and_then(|()| {
+            self.database.durable(|connection| {
+                connection.execute_batch("UPDATE meta SET value = value WHERE key = 'sequence'")
+            })
+        });
+        settled.map_err(|error| self.error(error))
     }
 
-    fn settle_all(&self) -> Result<(), DatabaseError> {
-        if self.filling() {
-            for (name, on) in INDEXES {
-                let sql = format!("CREATE INDEX IF NOT EXISTS {name} ON {on}");
-                self.database.write(|connection| connection.execute_batch(&sql))?;
+    /// From noting to taking in; whether there is something to do.
+    fn begin_taking(&self) -> bool {
+        let mut phase = self.phase.write().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *phase, Phase::Whole) {
+            Phase::Whole => false,
+            Phase::Noting(fill) | Phase::Taking(fill) => {
+                *phase = Phase::Taking(fill);
+                true
             }
-            self.database.write(|connection| {
-                connection
-                    .prepare_cached("INSERT INTO words (words, rank) VALUES ('merge', ?)")?
-                    .execute([-MERGED_PAGES])?;
-                Ok(())
-            })?;
-            self.database.bulk(false)?;
-            self.database.durable(|connection| {
-                connection.execute_batch("UPDATE meta SET value = 0 WHERE key = 'filling'")
-            })?;
-            self.filling.store(false, Ordering::Release);
-            return Ok(());
         }
-        self.database.durable(|connection| {
-            connection.execute_batch("UPDATE meta SET value = value WHERE key = 'sequence'")
-        })
+    }
+
+    /// Takes in what was noted, makes the indexes, and is whole.
+    fn take_in(&self) -> Result<(), DatabaseError> {
+        let words = |what: &str, value: i64| {
+            let sql = format!("INSERT INTO words (words, rank) VALUES ('{what}', {value})");
+            self.database.write(|connection| connection.execute_batch(&sql))
+        };
+        words("hashsize", WORDS_FILLING)?;
+        words("automerge", 0)?;
+        self.take_noted()?;
+        for (name, on) in INDEXES {
+            let sql = format!("CREATE INDEX IF NOT EXISTS {name} ON {on}");
+            self.database.write(|connection| connection.execute_batch(&sql))?;
+        }
+        self.database
+            .write(|connection| connection.execute_batch("INSERT INTO words (words) VALUES ('optimize')"))?;
+        words("automerge", 4)?;
+        words("hashsize", WORDS_OCTETS)?;
+        self.database.bulk(false)?;
+        let whole = "UPDATE meta SET value = 0 WHERE key = 'filling'";
+        self.database.durable(|connection| connection.execute_batch(whole))?;
+        *self.phase.write().unwrap_or_else(PoisonError::into_inner) = Phase::Whole;
+        Ok(())
+    }
+
+    fn take_noted(&self) -> Result<(), DatabaseError> {
+        let phase = self.phase.read().unwrap_or_else(PoisonError::into_inner);
+        let Phase::Taking(fill) = &*phase else { return Ok(()) };
+        fill.sort()?;
+        let mut taken = Taken::NONE;
+        loop {
+            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is read is entered in the same transaction: nothing is removed in between.
+            let next = self.database.write(|connection| {
+                let Some((records, last)) = fill.next(taken)? else { return Ok(None) };
+                let mut batch = Batch::new(connection, &mut names, false);
+                records.iter().try_for_each(|record| batch.put(record))?;
+                batch.end()?;
+                Ok::<_, DatabaseError>(Some(last))
+            });
+            if next.is_err() {
+                names.forget();
+            }
+            match next? {
+                Some(last) => taken = last,
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Empties it, to be filled from the files: entered by [`Index::enter`] in large batches, ended by `settle`.
@@ -150,31 +230,37 @@ impl Index {
     /// # Errors
     /// It cannot be written.
     pub fn clear(&self) -> Result<(), VaultError> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        self.filling.store(true, Ordering::Release);
-        names.forget();
-        let done = self.database.remake().and_then(|()| self.database.bulk(true));
-        done.map_err(|error| self.error(error))
-    }
-
-    fn filling(&self) -> bool {
-        self.filling.load(Ordering::Acquire)
+        let mut phase = self.phase.write().unwrap_or_else(PoisonError::into_inner);
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        let made = self.database.remake().and_then(|()| self.database.bulk(true));
+        let fill =
+            made.and_then(|()| Fill::begin(self.database.path())).map_err(|error| self.error(error))?;
+        *phase = Phase::Noting(fill);
+        Ok(())
     }
 
     fn error(&self, error: DatabaseError) -> VaultError {
         error_of(self.database.path(), error)
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>) -> Result<T, VaultError> {
-        self.database.read(QUESTION_MAX, work).map_err(|error| self.error(error))
+    /// Reads; the work hears whether all indexes are there.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection, bool) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, VaultError> {
+        let read = |connection: &Connection| {
+            let whole = meta(connection, "filling")? == 0;
+            work(connection, whole)
+        };
+        self.database.read(QUESTION_MAX, read).map_err(|error| self.error(error))
     }
 
-    /// Whether an item has this body.
+    /// Whether an item has this body; while the index is filled, which it cannot know, always.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn uses_body(&self, digest: &str) -> Result<bool, VaultError> {
-        self.read(|connection| work::uses_body(connection, digest, !self.filling()))
+        self.read(|connection, whole| Ok(!whole || work::uses_body(connection, digest)?))
     }
 
     /// References that begin so, the newest first, at most `most`.
@@ -182,7 +268,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn find(&self, prefix: &str, most: usize) -> Result<Vec<Id>, VaultError> {
-        self.read(|connection| work::find(connection, prefix, most))
+        self.read(|connection, _| work::find(connection, prefix, most))
     }
 
     /// One page.
@@ -195,7 +281,7 @@ impl Index {
 
     /// One page, as it is at a moment.
     pub(super) fn page_at(&self, request: &PageRequest, now_ms: i64) -> Result<Page, VaultError> {
-        self.read(|connection| look::page(connection, request, now_ms, !self.filling()))
+        self.read(|connection, whole| look::page(connection, request, now_ms, whole))
     }
 
     /// How many, and their octets.
@@ -213,7 +299,7 @@ impl Index {
         scope: Scope,
         now_ms: i64,
     ) -> Result<(u64, u64), VaultError> {
-        self.read(|connection| look::count(connection, query, scope, now_ms, !self.filling()))
+        self.read(|connection, whole| look::count(connection, query, scope, now_ms, whole))
     }
 
     /// References in order of time, oldest first, behind `after` (an `order`), at most `most` (and 100,000).
@@ -228,7 +314,7 @@ impl Index {
         most: usize,
     ) -> Result<Vec<(Id, i64)>, VaultError> {
         let at = now_ms();
-        self.read(|connection| look::ids(connection, (query, scope), (after, most), (at, !self.filling())))
+        self.read(|connection, whole| look::ids(connection, (query, scope), (after, most), (at, whole)))
     }
 
     /// Groups of near-identical messages, the largest first, and of how many messages they were made: the newest
@@ -238,7 +324,7 @@ impl Index {
     /// It cannot be read.
     pub fn groups(&self, query: &Query, scope: Scope, most: usize) -> Result<(Vec<Group>, u64), VaultError> {
         let at = now_ms();
-        self.read(|connection| groups::groups(connection, (query, scope), most, (at, !self.filling())))
+        self.read(|connection, whole| groups::groups(connection, (query, scope), most, (at, whole)))
     }
 
     /// Figures; `disk_octets` are those of the index alone, caps are not known here ([`FolderStats::capped`]).
@@ -247,7 +333,7 @@ impl Index {
     /// It cannot be read.
     pub fn stats(&self) -> Result<Stats, VaultError> {
         let (at, octets) = (now_ms(), self.database.octets());
-        self.read(|connection| stats::stats(connection, at, octets))
+        self.read(|connection, _| stats::stats(connection, at, octets))
     }
 
     /// Figures by folder, by name; caps are not known here ([`FolderStats::capped`]).
@@ -256,7 +342,7 @@ impl Index {
     /// It cannot be read.
     pub fn folders(&self) -> Result<Vec<FolderStats>, VaultError> {
         let at = now_ms();
-        self.read(|connection| stats::folders(connection, at))
+        self.read(|connection, _| stats::folders(connection, at))
     }
 
     /// Items and octets by folder, the trash not counted: what caps are held against.
@@ -264,7 +350,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn totals(&self) -> Result<HashMap<String, (u64, u64)>, VaultError> {
-        let states = self.read(look::states)?;
+        let states = self.read(|connection, _| look::states(connection))?;
         let mut totals: HashMap<String, (u64, u64)> = HashMap::new();
         for (folder, _, items, octets) in states.into_iter().filter(|s| s.1 != crate::query::State::Trash) {
             let (all, size) = totals.entry(folder).or_default();
@@ -279,7 +365,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn due(&self, held: bool, now_ms: i64, most: usize) -> Result<(Vec<Id>, Option<i64>), VaultError> {
-        self.read(|connection| work::due(connection, held, now_ms, most))
+        self.read(|connection, _| work::due(connection, held, now_ms, most))
     }
 
     /// Items of a folder, outside the trash, that came before `before_ms`, oldest first; or of the trash since before
@@ -288,7 +374,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn older(&self, folder: Option<&str>, before_ms: i64, most: usize) -> Result<Vec<Id>, VaultError> {
-        self.read(|connection| work::older(connection, folder, before_ms, most))
+        self.read(|connection, _| work::older(connection, folder, before_ms, most))
     }
 
     /// Recipients of the items of the quarantine that match, in order, behind `after`, lower case, with how many of
@@ -303,7 +389,7 @@ impl Index {
         most: usize,
     ) -> Result<Vec<(String, u64)>, VaultError> {
         let at = now_ms();
-        self.read(|connection| work::recipients(connection, query, after, most, (at, !self.filling())))
+        self.read(|connection, whole| work::recipients(connection, query, after, most, (at, whole)))
     }
 
     /// Rows of single items, in the order asked for; those that are not there are left out.
@@ -311,7 +397,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn rows(&self, ids: &[Id]) -> Result<Vec<Row>, VaultError> {
-        self.read(|connection| {
+        self.read(|connection, _| {
             let mut out = Vec::new();
             for id in ids {
                 if let Some(ord) = row::ord_of(connection, *id)? {
@@ -332,13 +418,13 @@ fn error_of(path: &Path, error: DatabaseError) -> VaultError {
 }
 
 /// What a batch says in the end of each item: whether it goes, and what it is then.
-fn last_words(batch: &[Entry]) -> (Vec<Id>, Vec<&Item>) {
-    let (mut removed, mut put): (Vec<Id>, HashMap<Id, &Item>) = (Vec::new(), HashMap::new());
+fn last_words(batch: &[Entry]) -> (Vec<i64>, Vec<Record>) {
+    let (mut removed, mut put): (Vec<i64>, HashMap<Id, &Item>) = (Vec::new(), HashMap::new());
     for entry in batch {
         match entry {
             Entry::Removed(id) => {
                 put.remove(id);
-                removed.push(*id);
+                removed.push(bits(*id));
             }
             Entry::Put(item) => {
                 let newest = put.entry(item.id).or_insert(item);
@@ -348,5 +434,5 @@ fn last_words(batch: &[Entry]) -> (Vec<Id>, Vec<&Item>) {
             }
         }
     }
-    (removed, put.into_values().collect())
+    (removed, put.into_values().map(Record::of).collect())
 }

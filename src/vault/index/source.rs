@@ -43,6 +43,11 @@ impl Condition {
         Self::new(Sql::new("0"))
     }
 
+    /// Whether nothing can match.
+    pub fn is_never(&self) -> bool {
+        self.filter.text == "0"
+    }
+
     /// It looks at `shown s`.
     #[must_use]
     pub fn on_shown(mut self) -> Self {

@@ -1,10 +1,10 @@
 //! What each term of a query is in SQL: a condition on `item i` (and `shown s`), and where an index knows the answer,
 //! where to begin.
 
-use super::enter::{direction, kept};
 use super::like;
 use super::names::find;
 use super::people::{header_from, phrase, recipient, sender, text_of};
+use super::record::{direction, kept};
 use super::schema::{Kind, state_number};
 use super::source::{Condition, Source};
 use super::sql::{Sql, glob};

@@ -212,3 +212,266 @@ fn what_is_too_old() {
     assert_eq!(index.older(None, NOW - 10, 9).unwrap(), []);
     assert_eq!(index.older(None, NOW, 9).unwrap(), [id(3)]);
 }
+
+/// Small numbers make items that have much in common.
+fn any_item(n: u64) -> impl Strategy<Value = Item> {
+    let who = (0..6_u64, 0..5_u64, prop::collection::vec(0..6_u64, 0..3), 0..4_u8, 0..5_u8);
+    let what = (0..4_i64, 0..4_i64, 0..4_i64, 0..5_u8, 0..9_u8, 0..3_u64);
+    (who, what, 0..48_i64, -3..3_i32, 0..4_u64).prop_map(move |(who, what, hours, score, size)| {
+        let mut item = item(n);
+        let (from, header, rcpts, client, misc) = who;
+        let (l0, l1, l2, folder, state, subject) = what;
+        item.envelope.from = address(from);
+        item.header.from = (header > 0).then(|| (0..header).map(address).collect::<Vec<_>>().join(", "));
+        item.header.from = item.header.from.filter(|text| !text.is_empty() && !text.starts_with(','));
+        item.recipients = rcpts.into_iter().map(|n| rcpt(&address(n + 1))).collect();
+        item.client.ip = [None, Some("192.0.2.1"), Some("192.0.2.200"), Some("2001:db8::1")]
+            [usize::from(client)]
+        .map(|ip: &str| ip.parse().unwrap());
+        item.client.helo = (misc > 1)
+            .then(|| ["mx.Example.com", "localhost", "a.mx.example.com"][usize::from(misc) - 2].into());
+        item.client.user = (misc == 1).then(|| "Bob@example.com".into());
+        item.client.direction =
+            [None, Some(Direction::Inbound), Some(Direction::Outbound)][usize::from(misc % 3)];
+        item.tags =
+            ["bulk", "list", "news"].into_iter().take(usize::from(misc % 4)).map(Into::into).collect();
+        item.likeness = [l0, l1, l2];
+        item.folder = ["virus", "spam", "spool", "dead", "held"][usize::from(folder)].into();
+        item.rule = ["clamav", "dns-list"][usize::from(folder % 2)].into();
+        item.header.subject = [None, Some("Your invoice, Müller"), Some("Re: invoice 2026 muller")]
+            [subject as usize]
+            .map(Into::into);
+        item.received_ms = NOW - hours * HOUR + 7 * n as i64;
+        item.order = item.received_ms * 1024 + n as i64;
+        item.score_milli = score * 500;
+        item.size = size << 10;
+        match state {
+            0 => item.trash = Some(trash(NOW)),
+            1 => item.hold = Some(hold(NOW)),
+            2 => item.spool = Some(spool(Progress::Waiting, Priority::Low, NOW + i64::from(misc))),
+            3 => item.spool = Some(spool(Progress::Failed, Priority::Normal, NOW)),
+            4 => item.spool = Some(spool(Progress::Delivered, Priority::High, NOW)),
+            5 => item.copy = true,
+            _ => {}
+        }
+        item
+    })
+}
+
+fn address(n: u64) -> String {
+    let all = [
+        "",
+        "Bob@Example.com",
+        "ann@example.com",
+        "ann@mx.example.com",
+        "x[1]@other.example",
+        "postmaster",
+        "bob@a.mx.example.com",
+    ];
+    all[n as usize].into()
+}
+
+fn any_text() -> impl Strategy<Value = Text> {
+    let words = [
+        "bob@example.com",
+        "ann@mx.example.com",
+        "postmaster",
+        "nobody@example.com",
+        "bob",
+        "localhost",
+        "clamav",
+        "1@example.com",
+    ];
+    let globs = [
+        "*",
+        "b*",
+        "*@example.com",
+        "*example.com",
+        "ann@*",
+        "*.example.com",
+        "x[1]*",
+        "*n*@*x*",
+        "dns*",
+        "*av",
+        "*@*.example.com",
+    ];
+    let domains = ["example.com", "mx.example.com", "example", "com", "other.example", "postmaster"];
+    prop_oneof![
+        prop::sample::select(words.to_vec()).prop_map(|w| Text::Exact(w.into())),
+        prop::sample::select(globs.to_vec()).prop_map(|w| Text::Glob(w.into())),
+        prop::sample::select(domains.to_vec()).prop_map(|w| Text::Domain(w.into())),
+        prop::sample::select(domains.to_vec()).prop_map(|w| Text::Below(w.into())),
+        Just(Text::Empty),
+    ]
+}
+
+fn any_comparison() -> impl Strategy<Value = Comparison> {
+    use Comparison::{AtLeast, AtMost, Equal, Less, More};
+    prop::sample::select(&[Less, AtMost, Equal, AtLeast, More][..])
+}
+
+fn any_what() -> impl Strategy<Value = What> {
+    let prefix = |n: u64, chars: usize| id(n).to_string().chars().take(chars).collect::<String>();
+    let words = [
+        "invoice",
+        "your inv*",
+        "muller",
+        "Müller",
+        "2026",
+        "example com",
+        "bob",
+        "ann@mx.example.com",
+        "nothing",
+        "re",
+        "in*",
+    ];
+    let nets = ["192.0.2.0/24", "192.0.2.1/32", "192.0.2.128/25", "2001:db8::/32", "0.0.0.0/0", "::/0"];
+    let digest = |n: u64, chars: usize| item(n).digest.chars().take(chars).collect::<String>();
+    prop_oneof![
+        (0..40_u64, 4..9_usize).prop_map(move |(n, chars)| What::Id(prefix(n, chars))),
+        (0..20_u64, 4..9_usize).prop_map(move |(n, chars)| What::Reference(prefix(1_000_000 + n, chars))),
+        prop::sample::select(&["virus", "spam", "spool", "dead", "none"][..])
+            .prop_map(|f| What::Folder(f.into())),
+        prop::sample::select(&State::ALL[..]).prop_map(What::State),
+        any_text().prop_map(What::From),
+        any_text().prop_map(What::HeaderFrom),
+        any_text().prop_map(What::Rcpt),
+        any_text().prop_map(What::Helo),
+        any_text().prop_map(What::User),
+        any_text().prop_map(What::Rule),
+        any_text().prop_map(What::MessageId),
+        prop::sample::select(words.to_vec()).prop_map(|w| What::Subject(w.into())),
+        prop::sample::select(words.to_vec()).prop_map(|w| What::Words(w.into())),
+        prop::sample::select(nets.to_vec()).prop_map(|n| What::Client(n.parse().unwrap())),
+        Just(What::Listener("in".into())),
+        prop::sample::select(&[Direction::Inbound, Direction::Outbound][..]).prop_map(What::Direction),
+        (0..40_u64, 4..65_usize).prop_map(move |(n, chars)| What::Digest(digest(n, chars))),
+        prop::sample::select(&["bulk", "news", "none"][..]).prop_map(|t| What::Tag(t.into())),
+        (0..42_u64).prop_map(|n| What::Like(id(n))),
+        (any_comparison(), 0..4_u64).prop_map(|(how, size)| What::Size(how, size << 10)),
+        (any_comparison(), 0..50_i64).prop_map(|(how, hours)| What::Age(how, hours * HOUR - 70)),
+        (0..50_i64, 0..50_i64)
+            .prop_map(|(a, b)| What::Received { from_ms: NOW - a * HOUR, until_ms: NOW - b * HOUR }),
+        (any_comparison(), -3..3_i64).prop_map(|(how, score)| What::Score(how, score * 500)),
+    ]
+}
+
+fn any_query() -> impl Strategy<Value = Query> {
+    let term = (any::<bool>(), any::<bool>(), any_what()).prop_map(|(a, b, what)| Term { not: a && b, what });
+    prop::collection::vec(term, 0..4).prop_map(|terms| Query { terms })
+}
+
+fn any_items() -> impl Strategy<Value = Vec<Item>> {
+    (20..40_u64).prop_flat_map(|n| (0..n).map(any_item).collect::<Vec<_>>())
+}
+
+/// The sort key that the reference uses.
+fn sort_key(item: &Item, sort: Sort) -> (i64, String) {
+    match sort {
+        Sort::Received => (0, String::new()),
+        Sort::Size => (item.size as i64, String::new()),
+        Sort::From => (0, item.envelope.from.to_lowercase()),
+        Sort::Subject => {
+            (0, item.header.subject.clone().unwrap_or_default().to_lowercase().chars().take(32).collect())
+        }
+        Sort::Next => {
+            let spool = item.spool.as_ref().filter(|_| item.waiting() > 0).map(|s| s.next_ms);
+            let hold = item.hold.as_ref().map(|h| h.next_ms);
+            (spool.or(hold).filter(|_| item.trash.is_none()).unwrap_or(i64::MAX), String::new())
+        }
+    }
+}
+
+fn check(index: &Index, items: &[Item], query: &Query, scope: Scope, sort: Sort, ascending: bool) {
+    let mut wanted = reference::matching(query, scope, items, NOW);
+    let octets: u64 = wanted.iter().map(|item| item.size).sum();
+    let counted =
+        index.count_at(query, scope, NOW).unwrap_or_else(|error| panic!("{query} {scope:?}: {error}"));
+    assert_eq!(counted, (wanted.len() as u64, octets), "count {query} {scope:?}");
+    wanted.sort_by_key(|item| item.order);
+    let by_time: Vec<(Id, i64)> = wanted.iter().map(|item| (item.id, item.order)).collect();
+    if !query.terms.iter().any(|term| matches!(term.what, What::Age(..))) {
+        assert_eq!(index.ids(query, scope, i64::MIN, 1000).unwrap(), by_time, "ids {query}");
+        let half = by_time.len() / 2;
+        let after = half.checked_sub(1).map_or(i64::MIN, |at| by_time[at].1);
+        assert_eq!(
+            index.ids(query, scope, after, 3).unwrap(),
+            by_time[half..][..3.min(by_time.len() - half)]
+        );
+    }
+    wanted.sort_by_key(|item| (sort_key(item, sort), item.order));
+    if !ascending {
+        wanted.reverse();
+    }
+    let mut request = PageRequest { query: query.clone(), scope, sort, ascending, after: None, rows: 7 };
+    let mut pages = Vec::new();
+    loop {
+        let page = index.page_at(&request, NOW).unwrap();
+        pages.extend(ids(&page));
+        request.after = page.next;
+        if request.after.is_none() {
+            break;
+        }
+        assert_eq!(page.rows.len(), 7);
+    }
+    assert_eq!(
+        pages,
+        wanted.iter().map(|item| item.id).collect::<Vec<_>>(),
+        "page {query} {sort:?} {ascending}"
+    );
+}
+
+const SCOPES: [Scope; 4] = [Scope::Quarantine, Scope::Spool, Scope::Held, Scope::Everything];
+const SORTS: [Sort; 5] = [Sort::Received, Sort::Size, Sort::From, Sort::Subject, Sort::Next];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_answer_is_that_of_the_reference(
+        items in any_items(),
+        queries in prop::collection::vec((any_query(), 0..4_usize, 0..5_usize, any::<bool>()), 40),
+        changes in prop::collection::vec((0..20_usize, any::<bool>(), any_item(0)), 0..12),
+        filling in any::<bool>(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (index, _) = Index::open(&dir.path().join("vault.db")).unwrap();
+        index.enter(&put(&items), 1).unwrap();
+        if !filling {
+            index.settle().unwrap();
+        }
+        let mut items = items;
+        for (at, remove, mut to) in changes {
+            if remove {
+                let gone = items.remove(at % items.len());
+                index.enter(&[Entry::Removed(gone.id)], 2).unwrap();
+                continue;
+            }
+            let at = at % items.len();
+            let old = &items[at];
+            (to.id, to.version, to.order) = (old.id, old.version + 1, old.order);
+            index.enter(&put(&[to.clone()]), 2).unwrap();
+            items[at] = to;
+        }
+        for (query, scope, sort, ascending) in queries {
+            check(&index, &items, &query, SCOPES[scope], SORTS[sort], ascending);
+        }
+        figures_agree(&index, &items);
+    }
+}
+
+fn figures_agree(index: &Index, items: &[Item]) {
+    let bodies: HashSet<&str> = items.iter().map(|item| item.digest.as_str()).collect();
+    let stats = index.stats().unwrap();
+    assert_eq!(stats.bodies, bodies.len() as u64);
+    assert_eq!(stats.days.iter().map(|day| day.1).sum::<u64>(), items.len() as u64);
+    assert_eq!(stats.rules.iter().map(|rule| rule.1).sum::<u64>(), items.len() as u64);
+    for folder in &stats.folders {
+        let of: Vec<&Item> = items.iter().filter(|item| item.folder == folder.folder).collect();
+        let octets = |of: &[&Item]| of.iter().map(|item| item.size).sum::<u64>();
+        let trash = of.iter().filter(|item| item.trash.is_some()).count();
+        assert_eq!((folder.items, folder.octets, folder.trash), (of.len() as u64, octets(&of), trash as u64));
+        assert_eq!(folder.oldest_ms, of.iter().map(|item| item.received_ms).min());
+    }
+    assert_eq!(stats.folders.iter().map(|folder| folder.items).sum::<u64>(), items.len() as u64);
+}

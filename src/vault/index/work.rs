@@ -101,11 +101,9 @@ pub fn recipients(
 }
 
 /// Whether an item has this body.
-pub fn uses_body(connection: &Connection, digest: &str, indexed: bool) -> Result<bool> {
+pub fn uses_body(connection: &Connection, digest: &str) -> Result<bool> {
     let number = digest_range(digest).filter(|_| digest.len() == 64).map_or(0, |(low, _)| low);
-    let by = if indexed { "INDEXED BY item_digest" } else { "NOT INDEXED" };
-    let sql = format!(
-        "SELECT 1 FROM item i {by} CROSS JOIN shown s ON s.ord = i.ord WHERE i.digest = ? AND s.digest = ? LIMIT 1"
-    );
-    connection.prepare_cached(&sql)?.exists(params![number, digest])
+    let sql = "SELECT 1 FROM item i INDEXED BY item_digest CROSS JOIN shown s ON s.ord = i.ord
+        WHERE i.digest = ? AND s.digest = ? LIMIT 1";
+    connection.prepare_cached(sql)?.exists(params![number, digest])
 }

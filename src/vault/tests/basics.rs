@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::body::{BodyWriter, Budget};
+use std::collections::HashMap;
+use std::sync::Mutex;
 
 fn budget(path: &Path) -> Arc<Budget> {
     Budget::new(1 << 20, 1 << 30, path.to_owned())
@@ -9,7 +11,7 @@ fn budget(path: &Path) -> Arc<Budget> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_put_is_there_octet_by_octet_also_after_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let budget = budget(dir.path());
     let sizes = [0, 10, 4_000, 65_536, 70_000, 300_000, 3_000_000];
     let noise = |octets: usize| -> Vec<u8> {
@@ -72,7 +74,7 @@ async fn octets_of(vault: &Vault, item: &Item, budget: &Arc<Budget>) -> Vec<u8> 
 
 #[test]
 fn changes_compare_versions() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     let first = put(&vault, 1, "virus").unwrap();
     assert!(matches!(put(&vault, 1, "virus"), Err(VaultError::Conflict(_))), "a reference is given once");
@@ -105,7 +107,7 @@ fn changes_compare_versions() {
 
 #[test]
 fn counts_follow_moves_trash_and_releases() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     for n in 0..3 {
         put(&vault, n, "spam").unwrap();
@@ -138,7 +140,7 @@ fn counts_follow_moves_trash_and_releases() {
 
 #[test]
 fn identical_bodies_are_stored_once_and_go_with_the_last_item() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, _writer) = open(dir.path()).unwrap();
     for n in 0..3 {
         vault.put_octets(item(n, "spam"), &message(0)).unwrap().commit_blocking().unwrap();
@@ -160,7 +162,7 @@ fn identical_bodies_are_stored_once_and_go_with_the_last_item() {
 
 #[test]
 fn what_is_not_committed_is_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     let large: Vec<u8> =
         (0..8_000_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
@@ -171,14 +173,14 @@ fn what_is_not_committed_is_nothing() {
     put(&vault, 3, "spam").unwrap();
     assert_eq!(agrees(&vault, dir.path()), [(id(3), 1)]);
     assert!(files(&dir.path().join("vault/incoming")).is_empty());
-    assert_eq!(vault.core.held.load(std::sync::atomic::Ordering::SeqCst), 0, "all memory is given back");
     writer.close();
+    assert_eq!(vault.core.held.load(std::sync::atomic::Ordering::SeqCst), 0, "all memory is given back");
 }
 
 #[test]
 fn no_folder_and_no_file_shows_what_a_message_says() {
     let pattern = ["X5O!P%@AP[4\\PZX54(P^)7CC)7}", "$EICAR-STANDARD-", "ANTIVIRUS-TEST-FILE!$H+H*"].concat();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, _writer) = open(dir.path()).unwrap();
     let mut told = item(1, "virus");
     told.header.subject = Some(pattern.clone());
@@ -196,7 +198,7 @@ fn no_folder_and_no_file_shows_what_a_message_says() {
 
 #[test]
 fn damaged_files_are_named_skipped_and_kept() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     for n in 0..4 {
         put(&vault, n, "spam").unwrap();
@@ -232,7 +234,7 @@ fn damaged_files_are_named_skipped_and_kept() {
 
 #[test]
 fn the_index_is_made_anew_where_it_is_missing_and_orphans_go() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     for n in 0..1200 {
         put(&vault, n, "spam").unwrap();
@@ -265,7 +267,7 @@ fn the_index_is_made_anew_where_it_is_missing_and_orphans_go() {
 
 #[test]
 fn the_canary_says_who_was_touched_and_how() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, _writer) = open(dir.path()).unwrap();
     let folder = dir.path().join("vault/canary");
     assert_eq!((vault.canary(), vault.canary()), (None, None));
@@ -284,13 +286,28 @@ fn the_canary_says_who_was_touched_and_how() {
     assert_eq!(files(&folder).len(), 2);
 }
 
+/// Reads and writes until nobody was in between.
+async fn edit(vault: &Vault, id: Id, changed: &Mutex<HashMap<Id, u64>>, how: impl Fn(&mut Item)) {
+    loop {
+        let mut item = vault.item(id).unwrap();
+        how(&mut item);
+        match vault.change(vec![Change::Write(Box::new(item))]).await.pop().unwrap() {
+            Ok(()) => break,
+            Err(VaultError::Conflict(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    *changed.lock().unwrap().entry(id).or_default() += 1;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_at_once() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
+    let changed: Arc<Mutex<HashMap<Id, u64>>> = Arc::default();
     let tasks: Vec<_> = (0..20_u64)
         .map(|task| {
-            let vault = Arc::clone(&vault);
+            let (vault, changed) = (Arc::clone(&vault), Arc::clone(&changed));
             tokio::spawn(async move {
                 for n in task * 30..task * 30 + 30 {
                     let budget = Budget::new(1 << 20, 0, std::env::temp_dir());
@@ -298,29 +315,15 @@ async fn twenty_at_once() {
                     body.push(&message(n)).unwrap();
                     let body = body.finish().await.unwrap();
                     vault.put(item(n, "spam"), &body).await.unwrap().commit().await.unwrap();
-                    let mut read = vault.item(id(n)).unwrap();
-                    read.folder = "policy".into();
-                    vault.change(vec![Change::Write(Box::new(read))]).await.pop().unwrap().unwrap();
-                    // Two tasks change the same one: the later reads again.
-                    loop {
-                        let mut shared = vault
-                            .item(id(task * 30 / 60 * 60))
-                            .unwrap_or_else(|_| vault.item(id(n)).unwrap());
-                        shared.happened(n as i64, "t", "x");
-                        match vault.change(vec![Change::Write(Box::new(shared))]).await.pop().unwrap() {
-                            Ok(()) => break,
-                            Err(VaultError::Conflict(_)) => {}
-                            Err(error) => panic!("{error}"),
-                        }
-                    }
+                    edit(&vault, id(n), &changed, |item| item.folder = "policy".into()).await;
+                    // Two tasks change the same one.
+                    let shared = id(task / 2 * 60);
+                    let shared = if vault.item(shared).is_ok() { shared } else { id(n) };
+                    edit(&vault, shared, &changed, |item| item.happened(n as i64, "t", "x")).await;
                     if n % 3 == 1 {
                         let version = vault.item(id(n)).unwrap().version;
-                        vault
-                            .change(vec![Change::Remove { id: id(n), version }])
-                            .await
-                            .pop()
-                            .unwrap()
-                            .unwrap();
+                        let gone = vault.change(vec![Change::Remove { id: id(n), version }]).await;
+                        assert!(gone[0].is_ok());
                     }
                 }
             })
@@ -332,6 +335,11 @@ async fn twenty_at_once() {
     tokio::task::spawn_blocking(move || {
         let there = agrees(&vault, dir.path());
         assert_eq!(there.len(), 400);
+        let changed = changed.lock().unwrap();
+        assert!(
+            there.iter().all(|(id, version)| *version == 1 + changed[id]),
+            "a change was lost or doubled"
+        );
         writer.close();
         drop((vault, writer));
         let (vault, _writer) = open(dir.path()).unwrap();

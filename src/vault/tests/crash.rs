@@ -116,7 +116,7 @@ fn is_as_expected(path: &Path, expected: &Expected, about: &str) {
 fn dies_at_every_step(slowly: bool) {
     let mut step = 1;
     loop {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = temp();
         let faults = Faults { dies_at: step, ..Faults::default() };
         let Ok((vault, mut writer)) = open_on(dir.path(), faults) else {
             is_as_expected(dir.path(), &Expected::new(), &format!("opening, step {step}"));
@@ -162,7 +162,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// The state directory of a process that was killed when all was in files and index, and nothing flushed.
 fn killed() -> (tempfile::TempDir, Expected) {
-    let (dir, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, dead) = (temp(), temp());
     let (vault, mut writer) = open(dir.path()).unwrap();
     let expected = play(&vault, true);
     copy(dir.path(), dead.path());
@@ -176,7 +176,7 @@ fn at_every_step_of_a_start_with_a_journal() {
     for with_index in [true, false] {
         let mut step = 1;
         loop {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = temp();
             copy(base.path(), dir.path());
             if !with_index {
                 for file in ["vault.db", "vault.db-wal", "vault.db-shm"] {
@@ -211,7 +211,7 @@ fn at_every_step_of_a_rebuild() {
     let (base, expected) = killed();
     let mut step = 1;
     loop {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = temp();
         copy(base.path(), dir.path());
         let Ok((vault, mut writer)) = open_on(dir.path(), Faults { dies_at: step, ..Faults::default() })
         else {
@@ -244,7 +244,7 @@ fn files_that_were_never_flushed_come_back_from_the_journal() {
 
 #[test]
 fn a_torn_tail_is_what_nobody_was_told_of() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     let segment = files(&dir.path().join("vault/journal")).remove(0);
@@ -252,12 +252,12 @@ fn a_torn_tail_is_what_nobody_was_told_of() {
     put(&vault, 1, "spam").unwrap();
     let octets = std::fs::read(&segment).unwrap();
     // As if nothing but the journal had come to the disk.
-    let base = tempfile::tempdir().unwrap();
+    let base = temp();
     std::fs::create_dir_all(base.path().join("vault/journal")).unwrap();
     writer.close();
     let name = segment.file_name().unwrap();
     let with = |octets: &[u8]| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = temp();
         copy(base.path(), dir.path());
         std::fs::write(dir.path().join("vault/journal").join(name), octets).unwrap();
         dir
@@ -281,7 +281,7 @@ fn a_torn_tail_is_what_nobody_was_told_of() {
 
 #[test]
 fn a_journal_with_a_gap_is_named_and_set_aside() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     writer.close();

@@ -14,7 +14,7 @@ fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
 
 #[test]
 fn a_full_disk_is_no_space_and_nothing_half_and_then_it_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     assert!(vault.catch_up());
@@ -44,7 +44,7 @@ fn a_full_disk_is_no_space_and_nothing_half_and_then_it_goes_on() {
 
 #[test]
 fn a_large_body_on_a_full_disk_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     let large: Vec<u8> =
         (0..1_000_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
@@ -60,7 +60,7 @@ fn a_large_body_on_a_full_disk_leaves_nothing() {
 
 #[test]
 fn a_flush_that_fails_gives_the_segment_up() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     put(&vault, 0, "spam").unwrap();
     vault.core.disk.faults.ill.store(true, SeqCst);
@@ -85,10 +85,10 @@ fn a_flush_that_fails_gives_the_segment_up() {
 
 #[test]
 fn files_that_cannot_follow_are_told_bounded_and_caught_up_with() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     // A file where the folder of the item would be.
-    let folder = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
+    let folder = dir.path().join("vault/items").join(id(0).to_string().chars().take(1).collect::<String>());
     std::fs::write(&folder, b"x").unwrap();
     put(&vault, 0, "spam").unwrap();
     wait_for("it is told", || !vault.report().troubles.is_empty());
@@ -116,9 +116,9 @@ fn files_that_cannot_follow_are_told_bounded_and_caught_up_with() {
 
 #[test]
 fn closing_with_files_that_cannot_follow_loses_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
-    let folder = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
+    let folder = dir.path().join("vault/items").join(id(0).to_string().chars().take(1).collect::<String>());
     std::fs::write(&folder, b"x").unwrap();
     put(&vault, 0, "spam").unwrap();
     release(&vault, id(0)).unwrap();
@@ -132,7 +132,7 @@ fn closing_with_files_that_cannot_follow_loses_nothing() {
 
 #[test]
 fn many_segments_come_and_go() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = temp();
     let (vault, mut writer) = open(dir.path()).unwrap();
     let mut noise: Vec<u8> =
         (0..225_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();

@@ -63,6 +63,11 @@ fn faulty(faults: Faults) -> Disk {
     Disk { faults }
 }
 
+/// In memory, where the system has such a folder: there are thousands of starts.
+fn temp() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Without flushes: a process that dies takes nothing with it that was written.
 fn open(path: &Path) -> Result<(Arc<Vault>, VaultWriter), VaultError> {
     open_on(path, Faults::default())
