@@ -9,8 +9,6 @@ use crate::store::sqlite::{DatabaseError, Scratch};
 use rusqlite::{Connection, params};
 use std::path::Path;
 
-/// Smaller batches are entered at once while the index is filled: they come from the running gateway.
-pub const NOTED_MIN: usize = 256;
 /// Items that are taken in by one transaction.
 const TAKEN_ITEMS: i64 = 20_000;
 

@@ -4,7 +4,7 @@
 //! not in any group then. Messages without numbers (too short to compare) are alone and in no group.
 
 use super::like::pairs;
-use super::plan::{Plan, rows};
+use super::plan::{Ground, Plan, rows};
 use super::row;
 use super::sql::Sql;
 use crate::query::Query;
@@ -33,9 +33,9 @@ pub fn groups(
     connection: &Connection,
     (query, scope): (&Query, Scope),
     most: usize,
-    (now_ms, indexed): (i64, bool),
+    ground: Ground,
 ) -> Result<(Vec<Group>, u64)> {
-    let plan = Plan::new(connection, query, scope, now_ms, indexed)?;
+    let plan = Plan::new(connection, query, scope, ground)?;
     let chosen = plan.choose(connection, false)?;
     let ord = chosen.ord;
     let mut sql =

@@ -1,6 +1,6 @@
 //! Pages, counts and references: what lists and bulk work ask.
 
-use super::plan::{Chosen, Plan, rows};
+use super::plan::{Chosen, Ground, Plan, rows};
 use super::row;
 use super::schema::{Tally, state_of_number};
 use super::sql::Sql;
@@ -44,14 +44,14 @@ fn key(sort: Sort) -> Option<Key> {
 }
 
 /// One page.
-pub fn page(connection: &Connection, request: &PageRequest, now_ms: i64, indexed: bool) -> Result<Page> {
+pub fn page(connection: &Connection, request: &PageRequest, ground: Ground) -> Result<Page> {
     let most = request.rows.clamp(1, ROWS_MAX);
-    let plan = Plan::new(connection, &request.query, request.scope, now_ms, indexed)?;
+    let plan = Plan::new(connection, &request.query, request.scope, ground)?;
     let key = key(request.sort);
     let chosen = plan.choose(connection, key.is_some())?;
     let sql = match &key {
         None => by_time(&chosen, request, most + 1),
-        Some(key) => by_key(&chosen, key, request, most + 1, indexed),
+        Some(key) => by_key(&chosen, key, request, most + 1, ground.indexed),
     };
     let mut found: Vec<(i64, Value)> = rows(connection, &sql, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let more = found.len() > most;
@@ -122,17 +122,11 @@ fn limit(most: usize) -> i64 {
 }
 
 /// How many, and their octets.
-pub fn count(
-    connection: &Connection,
-    query: &Query,
-    scope: Scope,
-    now_ms: i64,
-    indexed: bool,
-) -> Result<(u64, u64)> {
+pub fn count(connection: &Connection, query: &Query, scope: Scope, ground: Ground) -> Result<(u64, u64)> {
     if let Some(counted) = counted(connection, query, scope)? {
         return Ok(counted);
     }
-    let plan = Plan::new(connection, query, scope, now_ms, indexed)?;
+    let plan = Plan::new(connection, query, scope, ground)?;
     let chosen = plan.choose(connection, false)?;
     let mut sql = Sql::new("SELECT count(*), ifnull(sum(i.size), 0) FROM ");
     sql.add(&chosen.from).push(" WHERE ").add(&chosen.condition);
@@ -193,9 +187,9 @@ pub fn ids(
     connection: &Connection,
     (query, scope): (&Query, Scope),
     (after, most): (i64, usize),
-    (now_ms, indexed): (i64, bool),
+    ground: Ground,
 ) -> Result<Vec<(Id, i64)>> {
-    let plan = Plan::new(connection, query, scope, now_ms, indexed)?;
+    let plan = Plan::new(connection, query, scope, ground)?;
     let chosen = plan.choose(connection, false)?;
     let ord = chosen.ord;
     let mut sql = Sql::new(format!("SELECT i.id, {ord} FROM "));

@@ -16,10 +16,33 @@ use crate::vault::view::Scope;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
-/// A term that more items have is dense.
-const DENSE: i64 = 20_000;
-/// With more rows to look at, full text is asked once for all of them.
-const ASKED_SINGLY: i64 = 3_000;
+/// Where a small number ends and a large one begins; tests shift it.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// A term that more items have is dense.
+    pub dense: i64,
+    /// With more rows to look at, full text is asked once for all of them.
+    pub asked_singly: i64,
+    /// Smaller batches are entered at once while the index is filled: they come from the running gateway.
+    pub noted: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { dense: 20_000, asked_singly: 3_000, noted: 256 }
+    }
+}
+
+/// What an answer rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground {
+    /// Ages are those of this moment.
+    pub now_ms: i64,
+    /// Indexes without an order in time are there.
+    pub indexed: bool,
+    /// What is much.
+    pub bounds: Bounds,
+}
 
 type Result<T> = std::result::Result<T, rusqlite::Error>;
 
@@ -29,8 +52,7 @@ pub struct Plan {
     /// Bounds of row numbers.
     low: i64,
     high: i64,
-    /// Indexes without an order in time are there.
-    indexed: bool,
+    ground: Ground,
 }
 
 /// Where a query begins, and all that must hold.
@@ -46,15 +68,9 @@ pub struct Chosen {
 }
 
 impl Plan {
-    /// Of a query. `indexed`: whether filling has ended.
-    pub fn new(
-        connection: &Connection,
-        query: &Query,
-        scope: Scope,
-        now_ms: i64,
-        indexed: bool,
-    ) -> Result<Self> {
-        let (low, high) = bounds(connection, query, now_ms)?;
+    /// Of a query.
+    pub fn new(connection: &Connection, query: &Query, scope: Scope, ground: Ground) -> Result<Self> {
+        let (low, high) = bounds(connection, query, ground.now_ms)?;
         let mut conditions = Vec::new();
         let (mut references, mut patterns) = (Vec::new(), Vec::new());
         for Term { not, what } in &query.terms {
@@ -62,7 +78,7 @@ impl Plan {
                 references.push(prefix.as_str());
                 continue;
             }
-            let mut condition = terms::condition(connection, what, now_ms)?;
+            let mut condition = terms::condition(connection, what, ground.now_ms)?;
             match (condition.pattern.take(), not) {
                 (Some(pattern), false) => patterns.push(format!("({pattern})")),
                 // Rows that do not match are many: full text is asked once.
@@ -84,7 +100,7 @@ impl Plan {
             conditions.push(terms::pattern(patterns.join(" AND ")));
         }
         conditions.extend(of_scope(connection, query, scope)?);
-        Ok(Self { conditions, low, high, indexed })
+        Ok(Self { conditions, low, high, ground })
     }
 
     /// Where to begin. `sorted`: the page has another order than that of time.
@@ -93,7 +109,7 @@ impl Plan {
             let from = Sql::new("item i NOT INDEXED");
             return Ok(Chosen { from, condition: Sql::new("0"), ord: "i.ord", dense: false });
         }
-        let (mut best, mut least) = (None, DENSE + 1);
+        let (mut best, mut least) = (None, self.ground.bounds.dense + 1);
         for (at, condition) in self.conditions.iter().enumerate() {
             let Some(source) = self.usable(condition) else { continue };
             let found = self.probe(connection, source, least)?;
@@ -111,7 +127,9 @@ impl Plan {
             let answered = best == Some(at) && source.is_some_and(|source| source.exact);
             if !answered {
                 filters.push(match &condition.pattern {
-                    Some(pattern) if !dense && least > ASKED_SINGLY => terms::pattern_set(pattern),
+                    Some(pattern) if !dense && least > self.ground.bounds.asked_singly => {
+                        terms::pattern_set(pattern)
+                    }
                     _ => condition.filter.clone(),
                 });
             }
@@ -130,7 +148,7 @@ impl Plan {
     fn usable<'a>(&self, condition: &'a Condition) -> Option<&'a Source> {
         let source = condition.source.as_ref()?;
         let late = |name: &str| source.from.text.contains(name);
-        let missing = !self.indexed && super::schema::INDEXES.iter().any(|(name, _)| late(name));
+        let missing = !self.ground.indexed && super::schema::INDEXES.iter().any(|(name, _)| late(name));
         (!missing).then_some(source)
     }
 

@@ -1,9 +1,9 @@
 //! The index as everybody in the vault has it.
 
 use super::enter::Batch;
-use super::fill::{Fill, NOTED_MIN, Taken};
+use super::fill::{Fill, Taken};
 use super::names::Names;
-use super::plan::meta;
+use super::plan::{Bounds, Ground, meta};
 use super::record::{Record, bits, kept};
 use super::schema::{INDEXES, SHAPE};
 use super::{groups, look, row, stats, work};
@@ -30,6 +30,7 @@ pub struct Index {
     database: Database,
     names: Mutex<Names>,
     phase: RwLock<Phase>,
+    bounds: Bounds,
 }
 
 /// Where it is between empty and whole.
@@ -92,7 +93,16 @@ impl Index {
                 Phase::Noting(Fill::begin(path).map_err(wrong)?)
             }
         };
-        Ok((Self { database, names: Mutex::default(), phase: RwLock::new(phase) }, found))
+        Ok((
+            Self { database, names: Mutex::default(), phase: RwLock::new(phase), bounds: Bounds::default() },
+            found,
+        ))
+    }
+
+    /// With other bounds of what is much.
+    #[cfg(test)]
+    pub(super) fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// Enters a batch in one transaction, with the sequence number of the journal that it reaches. An item of an older
@@ -105,7 +115,7 @@ impl Index {
         let (removed, mut put) = last_words(batch);
         let phase = self.phase.read().unwrap_or_else(PoisonError::into_inner);
         let done = match &*phase {
-            Phase::Noting(fill) if put.len() >= NOTED_MIN => {
+            Phase::Noting(fill) if put.len() >= self.bounds.noted => {
                 fill.note(&put).and_then(|()| self.transaction(&removed, &[], sequence, Some(fill), false))
             }
             Phase::Noting(fill) | Phase::Taking(fill) => {
@@ -243,16 +253,20 @@ impl Index {
         error_of(self.database.path(), error)
     }
 
-    /// Reads; the work hears whether all indexes are there.
-    fn read<T>(
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>) -> Result<T, VaultError> {
+        self.database.read(QUESTION_MAX, work).map_err(|error| self.error(error))
+    }
+
+    /// Reads what a query asks, as it is at a moment.
+    fn ask<T>(
         &self,
-        work: impl FnOnce(&Connection, bool) -> Result<T, rusqlite::Error>,
+        now_ms: i64,
+        work: impl FnOnce(&Connection, Ground) -> Result<T, rusqlite::Error>,
     ) -> Result<T, VaultError> {
-        let read = |connection: &Connection| {
-            let whole = meta(connection, "filling")? == 0;
-            work(connection, whole)
-        };
-        self.database.read(QUESTION_MAX, read).map_err(|error| self.error(error))
+        self.read(|connection| {
+            let indexed = whole(connection)?;
+            work(connection, Ground { now_ms, indexed, bounds: self.bounds })
+        })
     }
 
     /// Whether an item has this body; while the index is filled, which it cannot know, always.
@@ -260,7 +274,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn uses_body(&self, digest: &str) -> Result<bool, VaultError> {
-        self.read(|connection, whole| Ok(!whole || work::uses_body(connection, digest)?))
+        self.read(|connection| Ok(!whole(connection)? || work::uses_body(connection, digest)?))
     }
 
     /// References that begin so, the newest first, at most `most`.
@@ -268,7 +282,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn find(&self, prefix: &str, most: usize) -> Result<Vec<Id>, VaultError> {
-        self.read(|connection, _| work::find(connection, prefix, most))
+        self.read(|connection| work::find(connection, prefix, most))
     }
 
     /// One page.
@@ -281,7 +295,7 @@ impl Index {
 
     /// One page, as it is at a moment.
     pub(super) fn page_at(&self, request: &PageRequest, now_ms: i64) -> Result<Page, VaultError> {
-        self.read(|connection, whole| look::page(connection, request, now_ms, whole))
+        self.ask(now_ms, |connection, ground| look::page(connection, request, ground))
     }
 
     /// How many, and their octets.
@@ -299,7 +313,7 @@ impl Index {
         scope: Scope,
         now_ms: i64,
     ) -> Result<(u64, u64), VaultError> {
-        self.read(|connection, whole| look::count(connection, query, scope, now_ms, whole))
+        self.ask(now_ms, |connection, ground| look::count(connection, query, scope, ground))
     }
 
     /// References in order of time, oldest first, behind `after` (an `order`), at most `most` (and 100,000).
@@ -313,8 +327,7 @@ impl Index {
         after: i64,
         most: usize,
     ) -> Result<Vec<(Id, i64)>, VaultError> {
-        let at = now_ms();
-        self.read(|connection, whole| look::ids(connection, (query, scope), (after, most), (at, whole)))
+        self.ask(now_ms(), |connection, ground| look::ids(connection, (query, scope), (after, most), ground))
     }
 
     /// Groups of near-identical messages, the largest first, and of how many messages they were made: the newest
@@ -323,8 +336,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn groups(&self, query: &Query, scope: Scope, most: usize) -> Result<(Vec<Group>, u64), VaultError> {
-        let at = now_ms();
-        self.read(|connection, whole| groups::groups(connection, (query, scope), most, (at, whole)))
+        self.ask(now_ms(), |connection, ground| groups::groups(connection, (query, scope), most, ground))
     }
 
     /// Figures; `disk_octets` are those of the index alone, caps are not known here ([`FolderStats::capped`]).
@@ -333,7 +345,7 @@ impl Index {
     /// It cannot be read.
     pub fn stats(&self) -> Result<Stats, VaultError> {
         let (at, octets) = (now_ms(), self.database.octets());
-        self.read(|connection, _| stats::stats(connection, at, octets))
+        self.read(|connection| stats::stats(connection, at, octets))
     }
 
     /// Figures by folder, by name; caps are not known here ([`FolderStats::capped`]).
@@ -342,7 +354,7 @@ impl Index {
     /// It cannot be read.
     pub fn folders(&self) -> Result<Vec<FolderStats>, VaultError> {
         let at = now_ms();
-        self.read(|connection, _| stats::folders(connection, at))
+        self.read(|connection| stats::folders(connection, at))
     }
 
     /// Items and octets by folder, the trash not counted: what caps are held against.
@@ -350,7 +362,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn totals(&self) -> Result<HashMap<String, (u64, u64)>, VaultError> {
-        let states = self.read(|connection, _| look::states(connection))?;
+        let states = self.read(|connection| look::states(connection))?;
         let mut totals: HashMap<String, (u64, u64)> = HashMap::new();
         for (folder, _, items, octets) in states.into_iter().filter(|s| s.1 != crate::query::State::Trash) {
             let (all, size) = totals.entry(folder).or_default();
@@ -365,7 +377,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn due(&self, held: bool, now_ms: i64, most: usize) -> Result<(Vec<Id>, Option<i64>), VaultError> {
-        self.read(|connection, _| work::due(connection, held, now_ms, most))
+        self.read(|connection| work::due(connection, held, now_ms, most))
     }
 
     /// Items of a folder, outside the trash, that came before `before_ms`, oldest first; or of the trash since before
@@ -374,7 +386,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn older(&self, folder: Option<&str>, before_ms: i64, most: usize) -> Result<Vec<Id>, VaultError> {
-        self.read(|connection, _| work::older(connection, folder, before_ms, most))
+        self.read(|connection| work::older(connection, folder, before_ms, most))
     }
 
     /// Recipients of the items of the quarantine that match, in order, behind `after`, lower case, with how many of
@@ -388,8 +400,7 @@ impl Index {
         after: &str,
         most: usize,
     ) -> Result<Vec<(String, u64)>, VaultError> {
-        let at = now_ms();
-        self.read(|connection, whole| work::recipients(connection, query, after, most, (at, whole)))
+        self.ask(now_ms(), |connection, ground| work::recipients(connection, query, after, most, ground))
     }
 
     /// Rows of single items, in the order asked for; those that are not there are left out.
@@ -397,7 +408,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn rows(&self, ids: &[Id]) -> Result<Vec<Row>, VaultError> {
-        self.read(|connection, _| {
+        self.read(|connection| {
             let mut out = Vec::new();
             for id in ids {
                 if let Some(ord) = row::ord_of(connection, *id)? {
@@ -407,6 +418,11 @@ impl Index {
             Ok(out)
         })
     }
+}
+
+/// Whether filling has ended: what is read and the indexes that are there belong together.
+fn whole(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    Ok(meta(connection, "filling")? == 0)
 }
 
 fn error_of(path: &Path, error: DatabaseError) -> VaultError {

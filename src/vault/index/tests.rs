@@ -1,5 +1,6 @@
 //! The index against a slow reference, and its life on disk.
 
+use super::plan::Bounds;
 use super::reference;
 use super::samples::*;
 use super::service::{Entry, Found, Index};
@@ -433,9 +434,13 @@ proptest! {
         queries in prop::collection::vec((any_query(), 0..4_usize, 0..5_usize, any::<bool>()), 40),
         changes in prop::collection::vec((0..20_usize, any::<bool>(), any_item(0)), 0..12),
         filling in any::<bool>(),
+        bounds in (0..40_i64, 0..20_i64, 0..60_usize),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let (index, _) = Index::open(&dir.path().join("vault.db")).unwrap();
+        let (dense, asked_singly, noted) = bounds;
+        let noted = if filling { 1000 } else { noted };
+        let index = index.bounded(Bounds { dense, asked_singly, noted });
         index.enter(&put(&items), 1).unwrap();
         if !filling {
             index.settle().unwrap();
@@ -474,4 +479,268 @@ fn figures_agree(index: &Index, items: &[Item]) {
         assert_eq!(folder.oldest_ms, of.iter().map(|item| item.received_ms).min());
     }
     assert_eq!(stats.folders.iter().map(|folder| folder.items).sum::<u64>(), items.len() as u64);
+}
+
+#[test]
+fn while_it_is_filled_it_knows_little_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault.db");
+    let (index, found_as) = Index::open(&path).unwrap();
+    assert_eq!(found_as, Found::Empty);
+    let items: Vec<Item> = (0..600).rev().map(item).collect();
+    index.enter(&put(&items[..300]), 0).unwrap();
+    index.enter(&put(&items[300..]), 0).unwrap();
+    // What comes from the running gateway is there at once, whatever was noted.
+    let mut live = item(5);
+    live.version = 7;
+    live.folder = "own".into();
+    index.enter(&put(&[live, item(700)]), 3).unwrap();
+    index.enter(&[Entry::Removed(id(6)), Entry::Removed(id(700))], 4).unwrap();
+    assert_eq!(found(&index, "", Scope::Everything), [id(5)]);
+    assert!(index.uses_body("whatever it is").unwrap());
+    // Who goes away now has nothing.
+    drop(index);
+    let (index, found_as) = Index::open(&path).unwrap();
+    assert_eq!(found_as, Found::Empty);
+    assert_eq!(index.count(&Query::default(), Scope::Everything).unwrap(), (0, 0));
+    index.enter(&put(&items), 4).unwrap();
+    index.enter(&[Entry::Removed(id(6))], 5).unwrap();
+    index.settle().unwrap();
+    assert!(!index.uses_body("whatever it is").unwrap());
+    assert_eq!(index.count(&query("invoice"), Scope::Everything).unwrap().0, 599);
+    assert_eq!(found(&index, "folder:virus", Scope::Everything)[..2], [id(599), id(598)]);
+    drop(index);
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["vault.db"]);
+    let (index, found_as) = Index::open(&path).unwrap();
+    assert_eq!(found_as, Found::Whole(5));
+    // Emptied by hand, and filled again.
+    index.clear().unwrap();
+    assert_eq!(index.count(&Query::default(), Scope::Everything).unwrap(), (0, 0));
+    index.enter(&put(&items), 5).unwrap();
+    index.settle().unwrap();
+    assert_eq!(index.count(&Query::default(), Scope::Everything).unwrap().0, 600);
+}
+
+#[test]
+fn a_page_goes_on_where_the_last_one_ended_whatever_comes_meanwhile() {
+    for sort in SORTS {
+        for ascending in [false, true] {
+            let (_dir, index) = with(&(0..60).map(|n| item(n * 2)).collect::<Vec<_>>());
+            let mut request =
+                PageRequest { sort, ascending, rows: 7, scope: Scope::Everything, ..PageRequest::default() };
+            let (mut seen, mut next) = (Vec::new(), 121);
+            loop {
+                let page = index.page(&request).unwrap();
+                seen.extend(ids(&page));
+                request.after = page.next;
+                if request.after.is_none() {
+                    break;
+                }
+                // Newer ones come, and one goes that was shown.
+                index.enter(&put(&[item(next), item(next + 2)]), 2).unwrap();
+                index.enter(&[Entry::Removed(seen[0])], 2).unwrap();
+                next += 4;
+                assert!(next < 400, "{sort:?}");
+                if ascending && next > 160 {
+                    // Else it never ends: they come behind.
+                    next = 161;
+                }
+            }
+            let distinct: HashSet<Id> = seen.iter().copied().collect();
+            assert_eq!(distinct.len(), seen.len(), "{sort:?} {ascending}");
+            assert!((0..60).all(|n| distinct.contains(&id(n * 2))), "{sort:?} {ascending}");
+        }
+    }
+}
+
+fn damaged(harm: impl Fn(&std::path::Path)) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault.db");
+    let (index, _) = Index::open(&path).unwrap();
+    index.settle().unwrap();
+    index.enter(&put(&(0..500).map(item).collect::<Vec<_>>()), 9).unwrap();
+    drop(index);
+    harm(&path);
+    let before = std::fs::read(&path).unwrap();
+    let (index, found_as) = Index::open(&path).unwrap();
+    assert_eq!(found_as, Found::Empty);
+    assert_eq!(std::fs::read(dir.path().join("vault.db.damaged")).unwrap(), before);
+    index.enter(&put(&[item(1)]), 1).unwrap();
+    index.settle().unwrap();
+    assert_eq!(found(&index, "", Scope::Everything), [id(1)]);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside() {
+    let cut = |octets: u64| {
+        move |path: &std::path::Path| {
+            std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(octets).unwrap();
+        }
+    };
+    damaged(cut(100_000));
+    damaged(cut(4096 * 7));
+    damaged(cut(10));
+    damaged(|path| std::fs::write(path, "no database at all").unwrap());
+    damaged(|path| std::fs::write(path, vec![0x5a; 100_000]).unwrap());
+}
+
+#[test]
+fn a_file_that_was_not_closed_is_looked_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault.db");
+    let (index, _) = Index::open(&path).unwrap();
+    index.settle().unwrap();
+    index.enter(&put(&(0..500).map(item).collect::<Vec<_>>()), 9).unwrap();
+    // The process dies here: its files are as they are now.
+    let copy = dir.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        std::fs::copy(format!("{}{suffix}", path.display()), format!("{}{suffix}", copy.display())).unwrap();
+    }
+    let (copied, found_as) = Index::open(&copy).unwrap();
+    assert_eq!(found_as, Found::Whole(9));
+    assert_eq!(copied.count(&query("invoice"), Scope::Everything).unwrap().0, 500);
+    drop(copied);
+    // And with a page in the middle overwritten.
+    index.settle().unwrap();
+    for suffix in ["", "-wal"] {
+        std::fs::copy(format!("{}{suffix}", path.display()), format!("{}{suffix}", copy.display())).unwrap();
+    }
+    let mut octets = std::fs::read(&copy).unwrap();
+    for page in 3..octets.len() / 4096 {
+        octets[page * 4096..page * 4096 + 200].fill(0xff);
+    }
+    std::fs::write(&copy, octets).unwrap();
+    std::fs::write(dir.path().join("copy.db-wal"), [1_u8; 40]).unwrap();
+    assert_eq!(Index::open(&copy).unwrap().1, Found::Empty);
+}
+
+#[test]
+fn an_index_of_another_version_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault.db");
+    for statement in ["PRAGMA user_version = 9999", "PRAGMA application_id = 7"] {
+        let (index, _) = Index::open(&path).unwrap();
+        index.settle().unwrap();
+        drop(index);
+        assert_eq!(Index::open(&path).unwrap().1, Found::Whole(0));
+        rusqlite::Connection::open(&path).unwrap().execute_batch(statement).unwrap();
+        assert_eq!(Index::open(&path).unwrap().1, Found::Empty);
+    }
+    assert!(!dir.path().join("vault.db.damaged").exists());
+}
+
+#[test]
+fn many_read_while_one_writes() {
+    let (_dir, index) = with(&(0..200).map(item).collect::<Vec<_>>());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..60 {
+                    let (count, _) = index.count(&query("invoice"), Scope::Everything).unwrap();
+                    assert!(count % 10 == 0, "half of a batch: {count}");
+                    let page = index.page(&request("invoice", Scope::Everything, 20)).unwrap();
+                    assert_eq!(page.rows.len(), 20);
+                }
+            });
+        }
+        scope.spawn(|| {
+            for at in 0..60 {
+                let batch: Vec<Item> = (0..10).map(|n| item(1000 + at * 10 + n)).collect();
+                index.enter(&put(&batch), at).unwrap();
+                index.settle().unwrap();
+            }
+        });
+    });
+    index.clear().unwrap();
+    assert_eq!(index.count(&query("invoice"), Scope::Everything).unwrap().0, 0);
+}
+
+#[test]
+fn groups_are_of_what_shares_two_numbers() {
+    let with_numbers = |n, likeness, size| {
+        let mut one = item(n);
+        (one.likeness, one.size) = (likeness, size);
+        one.client.ip = Some(std::net::Ipv4Addr::from_bits(0xc000_0200 + n as u32 % 2).into());
+        one
+    };
+    let (_dir, index) = with(&[
+        with_numbers(1, [1, 2, 3], 10),
+        with_numbers(2, [1, 2, 9], 20),
+        // Not like the first, but like the second.
+        with_numbers(3, [7, 2, 9], 30),
+        with_numbers(4, [4, 5, 6], 1),
+        with_numbers(5, [4, 5, 0], 2),
+        with_numbers(6, [4, 8, 8], 4),
+        with_numbers(7, [0, 0, 0], 5),
+        with_numbers(8, [0, 0, 0], 5),
+    ]);
+    let (groups, of) = index.groups(&Query::default(), Scope::Quarantine, 10).unwrap();
+    let told: Vec<_> =
+        groups.iter().map(|g| (g.count, g.octets, g.senders, g.clients, g.sample.id)).collect();
+    assert_eq!((told, of), (vec![(3, 60, 3, 2, id(3)), (2, 3, 2, 2, id(5))], 8));
+    assert_eq!((groups[0].first_ms, groups[0].last_ms), (item(1).received_ms, item(3).received_ms));
+    assert_eq!(index.groups(&Query::default(), Scope::Quarantine, 1).unwrap().0.len(), 1);
+    // `like:` the sample is the whole group.
+    for (sample, want) in
+        [(id(3), vec![id(3), id(2), id(1)]), (id(5), vec![id(5), id(4)]), (id(7), vec![id(7)])]
+    {
+        assert_eq!(found(&index, &format!("like:{sample}"), Scope::Quarantine), want);
+    }
+    assert_eq!(found(&index, &format!("like:{}", id(99)), Scope::Quarantine), []);
+}
+
+#[test]
+fn who_gets_a_summary() {
+    let to = |n, rcpts: &[&str]| {
+        let mut one = item(n);
+        one.recipients = rcpts.iter().map(|address| rcpt(address)).collect();
+        one
+    };
+    let (_dir, index) = with(&[
+        to(1, &["Bob@example.net", "ann@example.net"]),
+        to(2, &["bob@example.net", "BOB@example.net"]),
+        to(3, &["zoe@example.net"]),
+    ]);
+    let of = |text: &str, after: &str, most| index.recipients(&query(text), after, most).unwrap();
+    let pairs = |all: &[(&str, u64)]| all.iter().map(|(a, n)| ((*a).to_owned(), *n)).collect::<Vec<_>>();
+    assert_eq!(
+        of("", "", 10),
+        pairs(&[("ann@example.net", 1), ("bob@example.net", 2), ("zoe@example.net", 1)])
+    );
+    assert_eq!(of("", "ann@example.net", 1), pairs(&[("bob@example.net", 2)]));
+    assert_eq!(of("id:7F3K", "", 10), []);
+    assert_eq!(of("subject:\"number 3\"", "", 10), pairs(&[("zoe@example.net", 1)]));
+}
+
+#[test]
+fn figures() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let at = |n: u64, age: i64| {
+        let mut one = item(n);
+        one.received_ms = now - age;
+        one.order = one.received_ms * 1024 + n as i64;
+        one.size = 100;
+        one
+    };
+    let mut old = at(4, 25 * HOUR);
+    old.trash = Some(trash(now));
+    old.rule = "a20".into();
+    let (_dir, index) = with(&[at(1, 1000), at(2, 23 * HOUR), at(3, DAY - 60_000), old, at(5, DAY + 60_000)]);
+    let stats = index.stats().unwrap();
+    let folder = &stats.folders[0];
+    assert_eq!((folder.items, folder.octets, folder.trash), (5, 500, 1));
+    assert_eq!((folder.day_items, folder.day_octets), (3, 300));
+    assert_eq!(folder.oldest_ms, Some(now - 25 * HOUR));
+    assert_eq!(stats.rules, [("clamav".to_owned(), 4), ("a20".to_owned(), 1)]);
+    assert_eq!((stats.days.iter().map(|day| day.2).sum::<u64>(), stats.bodies), (500, 5));
+    assert!(stats.disk_octets > 4096);
+    assert_eq!(index.folders().unwrap(), stats.folders);
+    assert_eq!(index.totals().unwrap()["virus"], (4, 400));
+    // Three a day: two more fit into five, in two thirds of a day; 1,000 octets more into 1,500 at 300 a day.
+    assert_eq!(folder.clone().capped(Some(7), Some(1500)).seconds_to_full, Some(57_600));
+    assert_eq!(folder.clone().capped(None, Some(1500)).seconds_to_full, Some(288_000));
+    assert_eq!(folder.clone().capped(Some(5), None).seconds_to_full, Some(0));
+    assert_eq!(folder.clone().capped(None, None).seconds_to_full, None);
 }

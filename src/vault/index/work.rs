@@ -1,6 +1,6 @@
 //! What clocks and workers ask: what is due, what is too old, who gets a summary, which body is used.
 
-use super::plan::{Plan, meta, rows};
+use super::plan::{Ground, Plan, meta, rows};
 use super::row;
 use super::schema::{Kind, state_number};
 use super::sql::Sql;
@@ -84,9 +84,9 @@ pub fn recipients(
     query: &Query,
     after: &str,
     most: usize,
-    (now_ms, indexed): (i64, bool),
+    ground: Ground,
 ) -> Result<Vec<(String, u64)>> {
-    let plan = Plan::new(connection, query, Scope::Quarantine, now_ms, indexed)?;
+    let plan = Plan::new(connection, query, Scope::Quarantine, ground)?;
     let chosen = plan.choose(connection, false)?;
     let mut sql =
         Sql::new("SELECT a.text, n FROM (SELECT y.addr, count(*) AS n FROM (SELECT i.ord AS ord FROM ");
