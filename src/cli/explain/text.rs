@@ -235,6 +235,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_message_in_quarantine_says_where_and_by_which_rule() {
+        let kept = "\"verdict\":\"quarantine\",\"folder\":\"spam\",\"findings\":[\
+            {\"id\":\"suspects\",\"stage\":\"rcpt\",\"verdict\":\"quarantine\",\"file\":\"protocol.toml\",\"line\":12,\
+            \"text\":\"the rule quarantines\"},";
+        let line = MESSAGE.replace("\"verdict\":\"reject\",\"findings\":[", kept).replace(
+            "\"reply\":\"550 5.7.1 Refused by policy [ref 7F3K0000]\",\"header\"",
+            "\"reply\":\"250 2.0.0 Ok\",\"header\"",
+        );
+        let story = Story {
+            session: "7F3K9QAB".into(),
+            asked: Some("7F3K0".into()),
+            lines: vec![line.into(), SESSION.into()],
+            transcript: None,
+            missed_since: 0,
+        };
+        let text = text(&story, &[], Paint::none());
+        for words in [
+            "\nmessage 7F3K0000  quarantine: taken into the folder spam\n",
+            "  folder      spam\n",
+            "  decided by  suspects (protocol.toml:12) at rcpt: quarantine: the rule quarantines\n",
+            "  found too   blocks (lists/blocks.list:7)",
+        ] {
+            assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
+
+    #[test]
     fn who_decided_stands_with_its_file_line_and_generation() {
         let transcript = Transcript {
             time: "t".into(),
