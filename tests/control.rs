@@ -147,7 +147,7 @@ async fn the_desk_answers_in_lines_and_names_who_asked() {
     let done = asked(desk::Request::Import { path, folder: "spam".into() }).await;
     let Some(desk::Answer::Done(outcome)) = done.last() else { panic!("{done:?}") };
     assert_eq!(outcome.changed, 1);
-    s.harness.gateway.vault.catch_up();
+    assert!(s.harness.gateway.vault.catch_up());
     let page = portcullis::vault::PageRequest { rows: 10, ..Default::default() };
     let rows = asked(desk::Request::List { page }).await;
     let [desk::Answer::Page(page)] = rows.as_slice() else { panic!("{rows:?}") };

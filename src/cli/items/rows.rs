@@ -104,13 +104,7 @@ pub(crate) fn json_row(row: &Row) -> JsonRow<'_> {
 }
 
 /// A page as a table. `scope` says which columns are of interest.
-pub(crate) fn table(
-    rows: &[Row],
-    scope: Scope,
-    paint: Paint,
-    width: Option<u16>,
-    now_ms: i64,
-) -> String {
+pub(crate) fn table(rows: &[Row], scope: Scope, paint: Paint, width: Option<u16>, now_ms: i64) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     match width {
@@ -260,12 +254,7 @@ impl Paging {
 ///
 /// # Errors
 /// The exit code; standard error says why.
-pub(crate) fn list(
-    rules: &Path,
-    query: Query,
-    scope: Scope,
-    paging: &Paging,
-) -> Result<u8, ExitCode> {
+pub(crate) fn list(rules: &Path, query: Query, scope: Scope, paging: &Paging) -> Result<u8, ExitCode> {
     let mut page = paging.first(query, scope)?;
     let asker = Asker::find(rules)?;
     let mut left = usize::try_from(paging.rows).unwrap_or(usize::MAX);
