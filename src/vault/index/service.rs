@@ -362,7 +362,7 @@ impl Index {
     /// # Errors
     /// It cannot be read.
     pub fn totals(&self) -> Result<HashMap<String, (u64, u64)>, VaultError> {
-        let states = self.read(|connection| look::states(connection))?;
+        let states = self.read(look::states)?;
         let mut totals: HashMap<String, (u64, u64)> = HashMap::new();
         for (folder, _, items, octets) in states.into_iter().filter(|s| s.1 != crate::query::State::Trash) {
             let (all, size) = totals.entry(folder).or_default();
