@@ -357,6 +357,10 @@ impl<'a> Record<'a> {
         if self.is_delivered() {
             return self.findings.iter().find(|f| f.enforced && &*f.verdict == "accept");
         }
+        if self.is_taken() {
+            // Other recipients may have been refused.
+            return self.findings.iter().find(|f| f.enforced && f.verdict == self.verdict);
+        }
         self.findings.iter().rev().max_by_key(|f| f.strength()).filter(|f| f.strength() > 0)
     }
 }
