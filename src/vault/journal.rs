@@ -9,7 +9,8 @@
 //!
 //! State: the segment that is written to. Failure of an append: the segment is cut back to what was good, and where
 //! that or a flush fails, it is given up: the next one begins with the sequence number that failed, and whatever the
-//! old one has from there on does not count. Reading ends at the first record that is not whole.
+//! old one has from there on does not count. Reading ends at the first record that is not whole: the end that a crash
+//! tore. Where a whole one follows, it was damaged since: it is told, and reading goes on behind it.
 
 use super::disk::{Disk, DiskFile, failed};
 use super::error::VaultError;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 const MAGIC: [u8; 8] = *b"\x8ePCJRNL1";
 const HEAD: usize = 28;
 /// Octets of a segment, about: what a start has to go through.
-const SEGMENT_OCTETS: u64 = 32 << 20;
+pub(super) const SEGMENT_OCTETS: u64 = 32 << 20;
 /// Longest record in octets.
 pub(super) const RECORD_MAX: usize = 24 << 20;
 
@@ -66,6 +67,8 @@ pub(super) struct Journal {
     number: u64,
     /// The next record's.
     sequence: u64,
+    /// When it is time for another segment.
+    segment_octets: u64,
     buffer: Vec<u8>,
 }
 
@@ -91,7 +94,9 @@ impl Journal {
         sequence: u64,
         order: i64,
     ) -> Result<Self, VaultError> {
-        let mut journal = Self { disk, layout, segment: None, number, sequence, buffer: Vec::new() };
+        let segment_octets = SEGMENT_OCTETS;
+        let mut journal =
+            Self { disk, layout, segment: None, number, sequence, segment_octets, buffer: Vec::new() };
         journal.turn(order)?;
         Ok(journal)
     }
@@ -143,9 +148,14 @@ impl Journal {
         Err(Refused { error, clean })
     }
 
+    /// Segments have about so many octets from now on.
+    pub(super) fn in_segments_of(self, segment_octets: u64) -> Self {
+        Self { segment_octets, ..self }
+    }
+
     /// Whether it is time for another segment.
     pub(super) fn is_full(&self) -> bool {
-        self.segment.as_ref().is_some_and(|segment| segment.length >= SEGMENT_OCTETS)
+        self.segment.as_ref().is_some_and(|segment| segment.length >= self.segment_octets)
     }
 
     /// Begins another segment.
@@ -202,46 +212,79 @@ pub(super) struct Reading {
     pub(super) next: u64,
     /// What orders go on from.
     pub(super) order: i64,
+    /// Something between whole records is not whole.
+    pub(super) damaged: bool,
+}
+
+/// What comes next in a segment.
+enum Next {
+    Whole(Record, usize),
+    NotWhole,
+    End,
 }
 
 impl Reading {
-    /// Opens a segment; `None` where it has no whole head: then nothing was ever appended.
+    /// Opens a segment; `None` where its head was not written to its end: then nothing was ever appended.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, VaultError> {
         let file = File::open(path).map_err(|e| failed("read", path, e))?;
+        let octets = file.metadata().map_err(|e| failed("read", path, e))?.len();
         let mut from = BufReader::with_capacity(1 << 16, file);
         let mut head = [0; HEAD];
-        match from.read_exact(&mut head) {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-            Err(e) => return Err(failed("read", path, e)),
+        if !filled(&mut from, &mut head).map_err(|e| failed("read", path, e))? {
+            return Ok(None);
         }
         let mut parts = Parts(&head);
         let (magic, next, order) = (parts.take(8), parts.number(), parts.number());
-        let checksum = parts.short();
-        let whole = magic == Some(&MAGIC) && checksum == head.get(..HEAD - 4).map(crc);
-        let (Some(next), Some(order), true) = (next, order, whole) else { return Ok(None) };
-        Ok(Some(Self { from, until: u64::MAX, next, order: order.cast_signed() }))
+        let whole = magic == Some(&MAGIC) && parts.short() == head.get(..HEAD - 4).map(crc);
+        match (next, order) {
+            (Some(next), Some(order)) if whole => {
+                Ok(Some(Self { from, until: u64::MAX, next, order: order.cast_signed(), damaged: false }))
+            }
+            _ if octets <= HEAD as u64 => Ok(None),
+            _ => Err(VaultError::Damaged {
+                path: path.to_owned(),
+                what: "the head of the journal was changed",
+            }),
+        }
     }
 
-    /// The next record and its octets; `None` at the end, or where it is not whole.
+    /// The next record and its octets; `None` at the end, and where nothing more is whole.
     pub(super) fn record(&mut self) -> std::io::Result<Option<(Record, usize)>> {
+        let mut behind = false;
+        loop {
+            match self.look()? {
+                Next::Whole(record, _) if record.sequence >= self.until => return Ok(None),
+                Next::Whole(record, octets) if record.sequence == self.next && !behind => {
+                    self.next += 1;
+                    return Ok(Some((record, octets)));
+                }
+                Next::Whole(record, octets) if record.sequence > self.next && behind => {
+                    self.damaged = true;
+                    self.next = record.sequence + 1;
+                    return Ok(Some((record, octets)));
+                }
+                Next::NotWhole if !behind => behind = true,
+                Next::Whole(..) | Next::NotWhole | Next::End => return Ok(None),
+            }
+        }
+    }
+
+    fn look(&mut self) -> std::io::Result<Next> {
         let mut head = [0; 8];
         if self.next >= self.until || !filled(&mut self.from, &mut head)? {
-            return Ok(None);
+            return Ok(Next::End);
         }
         let mut parts = Parts(&head);
-        let (Some(length), Some(checksum)) = (parts.short(), parts.short()) else { return Ok(None) };
-        let length = length as usize;
+        let (length, checksum) = (parts.short().unwrap_or(u32::MAX) as usize, parts.short());
         if length > RECORD_MAX {
-            return Ok(None);
+            return Ok(Next::End);
         }
         let mut octets = vec![0; length];
-        if !filled(&mut self.from, &mut octets)? || crc(&octets) != checksum {
-            return Ok(None);
+        if !filled(&mut self.from, &mut octets)? {
+            return Ok(Next::End);
         }
-        let record = decode(&octets).filter(|record| record.sequence == self.next);
-        self.next += u64::from(record.is_some());
-        Ok(record.map(|record| (record, length)))
+        let record = decode(&octets).filter(|_| Some(crc(&octets)) == checksum);
+        Ok(record.map_or(Next::NotWhole, |record| Next::Whole(record, length)))
     }
 }
 

@@ -8,7 +8,7 @@ use super::disk::Disk;
 use super::error::VaultError;
 use super::intake::{Intake, Ready, ReadyBody, sealed_item};
 use super::item::{Change, Item};
-use super::start::{self, Threads};
+use super::start::{self, Limits, Threads};
 use super::writer::{Job, Proposal};
 use super::{block, bodies, canary, rebuild};
 use crate::body::{Body, BodyError, BodyWriter, Budget};
@@ -20,8 +20,6 @@ use tokio::task::spawn_blocking;
 
 /// Changes in one job; a longer list is several.
 const JOB_CHANGES: usize = 256;
-/// Most changes in one flush.
-const BATCH_MAX: usize = 512;
 /// Pieces of a message between two threads.
 const PIECES: usize = 2;
 
@@ -73,15 +71,15 @@ impl Vault {
     /// # Errors
     /// A folder can be neither made nor read, or what the journal has finds no space.
     pub fn open(state_dir: &Path) -> Result<(Arc<Self>, VaultWriter), VaultError> {
-        Self::open_on(state_dir, Disk::default(), BATCH_MAX)
+        Self::open_on(state_dir, Disk::default(), Limits::default())
     }
 
     pub(super) fn open_on(
         state_dir: &Path,
         disk: Disk,
-        batch_max: usize,
+        limits: Limits,
     ) -> Result<(Arc<Self>, VaultWriter), VaultError> {
-        let (core, jobs, threads) = start::open(state_dir, disk, batch_max)?;
+        let (core, jobs, threads) = start::open(state_dir, disk, limits)?;
         let vault = Self { core, jobs, canary: Mutex::default() };
         Ok((Arc::new(vault), VaultWriter { threads }))
     }

@@ -10,7 +10,7 @@ use super::index::Found;
 use super::index::Index;
 use super::journal::{self, Journal, Reading, Record};
 use super::layout::Layout;
-use super::writer::{Job, Writer, checkpoint, run_applier};
+use super::writer::{BATCH_MAX, Job, Writer, checkpoint, run_applier};
 use super::{apply, block, counts, rebuild};
 use std::fs;
 use std::path::Path;
@@ -27,6 +27,21 @@ const ORDERS_MAX: usize = 4096;
 const REPLAY_RECORDS: usize = 512;
 const REPLAY_OCTETS: usize = 16 << 20;
 
+/// What tests have smaller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Changes in one flush.
+    pub(super) batch_max: usize,
+    /// Octets of a segment of the journal, about.
+    pub(super) segment_octets: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { batch_max: BATCH_MAX, segment_octets: journal::SEGMENT_OCTETS }
+    }
+}
+
 /// The threads.
 pub(super) struct Threads {
     core: Arc<Core>,
@@ -36,11 +51,11 @@ pub(super) struct Threads {
     rebuild: Option<JoinHandle<()>>,
 }
 
-/// Opens everything. `batch_max`: changes in one flush.
+/// Opens everything.
 pub(super) fn open(
     state_dir: &Path,
     disk: Disk,
-    batch_max: usize,
+    limits: Limits,
 ) -> Result<(Arc<Core>, mpsc::Sender<Job>, Threads), VaultError> {
     let layout = Layout::new(state_dir);
     for folder in [&layout.items, &layout.bodies, &layout.journal, &layout.incoming] {
@@ -68,7 +83,8 @@ pub(super) fn open(
         replayed.number,
         last + 1,
         core.last_order(),
-    )?;
+    )?
+    .in_segments_of(limits.segment_octets);
     journal::remove_below(&core.disk, &core.layout, journal.number())?;
     // A vault without items, as every first one, has its index at once.
     let none = fs::read_dir(&core.layout.items).is_ok_and(|mut entries| entries.next().is_none());
@@ -81,7 +97,7 @@ pub(super) fn open(
         state.counts = counted.unwrap_or_default();
     }
     let (jobs, waiting) = mpsc::channel(JOBS_MAX);
-    let threads = start(&core, journal, (jobs.clone(), waiting), batch_max, empty)?;
+    let threads = start(&core, journal, (jobs.clone(), waiting), limits.batch_max, empty)?;
     Ok((core, jobs, threads))
 }
 
@@ -154,9 +170,11 @@ fn replay_all(core: &Core, has: u64) -> Result<Replayed, VaultError> {
         Replayed { number: segments.last().map_or(0, |(number, _)| *number), last: 0, order: 0 };
     let mut open = Vec::new();
     for (_, path) in segments {
-        match Reading::open(&path)? {
-            Some(reading) => open.push((path, reading)),
-            None => tracing::debug!(file = %path.display(), "nothing was ever written to this segment"),
+        match Reading::open(&path) {
+            Ok(Some(reading)) => open.push((path, reading)),
+            Ok(None) => tracing::debug!(file = %path.display(), "nothing was ever written to this segment"),
+            Err(error @ VaultError::Damaged { .. }) => set_aside(core, &path, &error)?,
+            Err(error) => return Err(error),
         }
     }
     // Whatever a segment has from the first number of the next one on was given up.
@@ -166,15 +184,20 @@ fn replay_all(core: &Core, has: u64) -> Result<Replayed, VaultError> {
         replayed.order = replayed.order.max(reading.order);
         replay(core, &path, &mut reading, has)?;
         replayed.last = replayed.last.max(reading.next - 1);
-        if reading.until != u64::MAX && reading.next < reading.until {
+        let gap = reading.until != u64::MAX && reading.next < reading.until;
+        if gap || reading.damaged {
             let error = VaultError::Damaged { path: path.clone(), what: "the journal is not whole" };
-            core.damaged(&error);
-            let mut aside = path.clone().into_os_string();
-            aside.push(".damaged");
-            core.disk.rename(&path, Path::new(&aside))?;
+            set_aside(core, &path, &error)?;
         }
     }
     Ok(replayed)
+}
+
+fn set_aside(core: &Core, path: &Path, error: &VaultError) -> Result<(), VaultError> {
+    core.damaged(error);
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".damaged");
+    core.disk.rename(path, Path::new(&aside))
 }
 
 fn replay(core: &Core, path: &Path, reading: &mut Reading, has: u64) -> Result<(), VaultError> {

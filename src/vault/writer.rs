@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Changes in one flush.
-const BATCH_MAX: usize = 512;
+pub(super) const BATCH_MAX: usize = 512;
 /// Octets in one flush, about.
 const BATCH_OCTETS: usize = 8 << 20;
 /// Changes that are durable and not in files and index yet.

@@ -117,8 +117,12 @@ fn dies_at_every_step(slowly: bool) {
     let mut step = 1;
     loop {
         let dir = temp();
-        let faults = Faults { dies_at: step, ..Faults::default() };
-        let Ok((vault, mut writer)) = open_on(dir.path(), faults) else {
+        let faults = Faults { dies_at: step, lazy: true, ..Faults::default() };
+        // Another segment behind every flush where the files follow slowly: the old ones go meanwhile.
+        let limits =
+            if slowly { Limits { segment_octets: 1, ..Limits::default() } } else { Limits::default() };
+        let opened = |faults| Vault::open_on(dir.path(), faulty(faults), limits);
+        let Ok((vault, mut writer)) = opened(faults) else {
             is_as_expected(dir.path(), &Expected::new(), &format!("opening, step {step}"));
             step += 1;
             continue;
@@ -240,6 +244,82 @@ fn files_that_were_never_flushed_come_back_from_the_journal() {
         std::fs::write(path, b"").unwrap();
     }
     is_as_expected(base.path(), &expected, "power failure");
+}
+
+/// Many in one flush, whose files several hands place.
+#[test]
+fn at_many_steps_of_a_bulk_change() {
+    let base = temp();
+    let (vault, mut writer) = open(base.path()).unwrap();
+    for n in 0..60 {
+        put(&vault, n, "spam").unwrap();
+    }
+    writer.close();
+    drop((vault, writer));
+    for step in (1..).step_by(7) {
+        let dir = temp();
+        copy(base.path(), dir.path());
+        let Ok((vault, mut writer)) = open_on(dir.path(), Faults { dies_at: step, ..Faults::default() })
+        else {
+            continue;
+        };
+        let changes = (0..60).map(|n| match n % 2 {
+            0 => Change::Remove { id: id(n), version: 1 },
+            _ => {
+                let mut item = vault.item(id(n)).unwrap();
+                item.folder = "policy".into();
+                Change::Write(Box::new(item))
+            }
+        });
+        let changes = changes.collect();
+        let results = vault.change_blocking(changes);
+        let caught_up = vault.catch_up();
+        writer.close();
+        let expected = results.iter().enumerate().map(|(n, result)| {
+            let after = if n % 2 == 0 { 0 } else { 2 };
+            (id(n as u64), if result.is_ok() { vec![after] } else { vec![1, after] })
+        });
+        is_as_expected(dir.path(), &expected.collect(), &format!("bulk, step {step}"));
+        if caught_up && vault.core.disk.faults.steps() < step {
+            assert!(step > 100, "{step}");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_named_and_what_is_whole_counts() {
+    let dir = temp();
+    let (vault, mut writer) = open(dir.path()).unwrap();
+    let segment = files(&dir.path().join("vault/journal")).remove(0);
+    let mut ends = Vec::new();
+    for n in 0..3 {
+        put(&vault, n, "spam").unwrap();
+        ends.push(std::fs::metadata(&segment).unwrap().len() as usize);
+    }
+    let octets = std::fs::read(&segment).unwrap();
+    writer.close();
+    let flipped = |at: usize| {
+        let dir = temp();
+        let folder = dir.path().join("vault/journal");
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut octets = octets.clone();
+        octets[at] ^= 4;
+        std::fs::write(folder.join(segment.file_name().unwrap()), octets).unwrap();
+        dir
+    };
+    for (at, what, left) in [(ends[0] + 60, "not whole", vec![(id(0), 1), (id(2), 1)]), (9, "head", vec![])] {
+        let dir = flipped(at);
+        let (vault, _writer) = open(dir.path()).unwrap();
+        wait_for_index(&vault);
+        let mut there = agrees(&vault, dir.path());
+        there.sort_by_key(|(id, _)| vault.item(*id).unwrap().order);
+        assert_eq!(there, left);
+        assert!(vault.report().damaged[0].contains(what), "{:?}", vault.report());
+        put(&vault, 7, "spam").unwrap();
+        let aside = files(&dir.path().join("vault/journal"));
+        assert!(aside.iter().any(|path| path.to_string_lossy().ends_with(".damaged")));
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn folder() -> tempfile::TempDir {
 /// Items a second of 20 sessions with 4 KB each.
 fn rate(faults: Faults, batch_max: usize) -> f64 {
     let dir = folder();
-    let (vault, mut writer) = Vault::open_on(dir.path(), faulty(faults), batch_max).unwrap();
+    let (vault, mut writer) =
+        Vault::open_on(dir.path(), faulty(faults), Limits { batch_max, ..Limits::default() }).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let next = Arc::new(AtomicU64::new(0));
     let (begun, length) = (Instant::now(), Duration::from_secs(6));

@@ -7,6 +7,7 @@ mod measure;
 
 use super::disk::Disk;
 use super::disk::faults::Faults;
+use super::start::Limits;
 use super::{Change, Delivery, Item, Spool, Vault, VaultError, VaultWriter};
 use crate::mail::{Id, Scramble};
 use std::path::Path;
@@ -74,7 +75,7 @@ fn open(path: &Path) -> Result<(Arc<Vault>, VaultWriter), VaultError> {
 }
 
 fn open_on(path: &Path, faults: Faults) -> Result<(Arc<Vault>, VaultWriter), VaultError> {
-    Vault::open_on(path, faulty(Faults { lazy: true, ..faults }), 512)
+    Vault::open_on(path, faulty(Faults { lazy: true, ..faults }), Limits::default())
 }
 
 /// Every file below a folder.
