@@ -25,7 +25,7 @@ const READERS_MAX: usize = 4;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 128;
 /// Pages after which the log goes into the file.
-const CHECKPOINT_PAGES: i64 = 4000;
+const CHECKPOINT_PAGES: i64 = 8000;
 /// Octets that the log is cut back to.
 const LOG_OCTETS_MAX: i64 = 64 << 20;
 /// How long the look through a file that was not closed may take; what it did not find until then is found when it
@@ -229,7 +229,7 @@ impl Database {
     /// It is closed.
     pub fn bulk(&self, filling: bool) -> Result<(), DatabaseError> {
         self.pragma("cache_size", -if filling { BULK_CACHE_KIB } else { WRITER_CACHE_KIB })?;
-        self.pragma("wal_autocheckpoint", if filling { 4 * CHECKPOINT_PAGES } else { CHECKPOINT_PAGES })?;
+        self.pragma("wal_autocheckpoint", if filling { 2 * CHECKPOINT_PAGES } else { CHECKPOINT_PAGES })?;
         self.pragma("synchronous", if filling { "OFF" } else { "NORMAL" })
     }
 
