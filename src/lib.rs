@@ -149,6 +149,7 @@ pub mod smtp;
 
 pub mod checks;
 pub mod config;
+pub mod content;
 pub mod query;
 pub mod rules;
 

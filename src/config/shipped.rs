@@ -5,11 +5,15 @@ use super::{FILES, Fallback, Moment, Section, Settings, Sources, load, parse_fil
 use crate::rules::Problem;
 use std::path::Path;
 
-const SHIPPED: [&str; 4] = [
+const SHIPPED: [&str; 8] = [
     include_str!("../../rules/gateway.toml"),
     include_str!("../../rules/limits.toml"),
     include_str!("../../rules/protocol.toml"),
     include_str!("../../rules/quarantine.toml"),
+    include_str!("../../rules/scanners.toml"),
+    include_str!("../../rules/attachments.toml"),
+    include_str!("../../rules/content.toml"),
+    include_str!("../../rules/policies.toml"),
 ];
 
 fn shipped() -> impl Iterator<Item = (&'static Settings, &'static str)> {

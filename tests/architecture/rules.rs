@@ -4,7 +4,7 @@ use super::code::{File, closing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The floors, lowest first; those of one row do not import each other.
-const FLOORS: [&[&str]; 14] = [
+const FLOORS: [&[&str]; 15] = [
     &["mail"],
     &["reply"],
     &["verdict"],
@@ -12,16 +12,18 @@ const FLOORS: [&[&str]; 14] = [
     &["rules"],
     &["config", "query"],
     &["checks"],
+    &["content"],
     &["store"],
     &["body"],
-    &["scan", "lookup", "vault", "limits", "downstream", "records"],
+    &["scan", "authentication", "lookup", "vault", "limits", "downstream", "records"],
     &["desk"],
     &["gateway"],
     &["control"],
     &["cli"],
 ];
 /// Floors 0 to 2.
-const PURE: [&str; 9] = ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "query", "checks"];
+const PURE: [&str; 10] =
+    ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "query", "checks", "content"];
 const IMPURE: [&str; 12] = [
     "tokio",
     "TcpStream",

@@ -4,7 +4,8 @@ use super::common::{self, Surroundings};
 use super::{cross, dns, downstream, listener, relay, timeouts};
 use crate::config::file::{Document, Table};
 use crate::config::model::{
-    AuditTarget, Limits, LoadedLists, Log, Policy, Protocol, Quarantine, Records, RuleTable,
+    Attachments, AuditTarget, Content, Limits, LoadedLists, Log, Policies, Policy, Protocol, Quarantine,
+    Records, RuleTable, Scanning,
 };
 use crate::config::sink::Sink;
 use crate::config::value::quoted;
@@ -59,6 +60,10 @@ pub fn build(document: &Document<'_>, sink: &Sink<'_>, around: &Surroundings<'_>
         records: records(&document.table("records")?),
         limits: Limits::default(),
         quarantine: Quarantine::default(),
+        scanning: Scanning::default(),
+        attachments: Attachments::default(),
+        content: Content::default(),
+        policies: Policies::default(),
         protocol: Protocol::default(),
         rules: RuleTable::default(),
         expects: Vec::new(),

@@ -3,8 +3,11 @@
 
 mod access;
 mod address;
+mod attachments;
+mod authentication;
 mod common;
 mod condition;
+mod content;
 mod cross;
 mod dns;
 mod dnsbl;
@@ -16,12 +19,14 @@ mod keywords;
 mod limits;
 mod listener;
 mod lists;
+mod policies;
 mod policy;
 mod protocol;
 mod quarantine;
 mod recipients;
 mod relay;
 mod rule;
+mod scanners;
 mod stages;
 mod throttle;
 mod timeouts;

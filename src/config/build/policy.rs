@@ -2,7 +2,7 @@
 
 use super::common::{Others, Surroundings};
 use super::lists::Shelf;
-use super::{gateway, limits, protocol, quarantine};
+use super::{attachments, content, gateway, limits, policies, protocol, quarantine, scanners};
 use crate::config::file::Document;
 use crate::config::keys::{FILES, Settings};
 use crate::config::model::{LoadedLists, Policy, RuleTable};
@@ -98,7 +98,8 @@ fn build(
     sources: &Sources<'_>,
     rules_dir: &Path,
     moment: Moment<'_>,
-    [gateway, limits, protocol, quarantine]: &[Text<'_>; FILES.len()],
+    [gateway, limits, protocol, quarantine, scanning, attachments, scoring, policing]: &[Text<'_>;
+         FILES.len()],
 ) -> Option<Policy> {
     let named = RefCell::new(BTreeSet::new());
     let read = |name: &str| {
@@ -132,6 +133,10 @@ fn build(
     // A folder with a mistake is not among them, so names are looked at only where there is none.
     let folders = kept.as_ref().filter(|_| !quarantine.sink.has_errors()).map(|kept| kept.folders.as_slice());
     let others = Others { folders, ..others };
+    let engines = scanners::build(&scanning.document(), &others).filter(|_| !scanning.broken);
+    let carried = attachments::build(&attachments.document(), &others).filter(|_| !attachments.broken);
+    let content = content::build(&scoring.document(), &others).filter(|_| !scoring.broken);
+    let policies = policies::build(&policing.document(), &others).filter(|_| !policing.broken);
     let draft = protocol::build(&protocol.document(), &others).filter(|_| !protocol.broken);
     if !limits.broken && !protocol.broken {
         shelf.unused().into_iter().for_each(|problem| protocol.sink.other(problem));
@@ -139,6 +144,8 @@ fn build(
     strangers::told(&sources.others, &named).into_iter().for_each(|problem| protocol.sink.other(problem));
     let (mut policy, draft) = (policy?, draft?);
     (policy.limits, policy.quarantine) = (limits_built?, kept?);
+    (policy.scanning, policy.attachments) = (engines?, carried?);
+    (policy.content, policy.policies) = (content?, policies?);
     policy.rules = RuleTable::new(draft.rules);
     (policy.protocol, policy.expects) = (draft.protocol, draft.expects);
     (policy.lists, policy.loaded) = (shelf.lists, shelf.loaded);

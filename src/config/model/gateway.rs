@@ -1,6 +1,6 @@
 //! `gateway.toml`, and the policy as a whole.
 
-use super::{Expect, Limits, Protocol, Quarantine, RuleTable};
+use super::{Attachments, Content, Expect, Limits, Policies, Protocol, Quarantine, RuleTable, Scanning};
 use crate::rules::{DomainSet, List, Lists, NetSet, Problem, RecipientTable};
 use crate::verdict::Direction;
 use std::collections::HashMap;
@@ -54,6 +54,14 @@ pub struct Policy {
     pub limits: Limits,
     /// `quarantine.toml`.
     pub quarantine: Quarantine,
+    /// `scanners.toml`.
+    pub scanning: Scanning,
+    /// `attachments.toml`.
+    pub attachments: Attachments,
+    /// `content.toml`.
+    pub content: Content,
+    /// `policies.toml`.
+    pub policies: Policies,
     /// `protocol.toml`.
     pub protocol: Protocol,
     /// Its rules, in file order.

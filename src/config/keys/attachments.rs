@@ -1,0 +1,10 @@
+//! The keys of `attachments.toml`.
+
+use super::key::Section;
+
+/// Its tables, the top first.
+#[rustfmt::skip]
+pub static SECTIONS: &[Section] = &[
+    Section { name: "", repeated: false, doc: "What a message may carry.", keys: &[
+    ] },
+];

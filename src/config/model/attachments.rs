@@ -1,0 +1,5 @@
+//! `attachments.toml`. The defaults are those of the table of keys; a test compares the two.
+
+/// Everything of `attachments.toml`.
+#[derive(Debug, Clone, Default)]
+pub struct Attachments {}

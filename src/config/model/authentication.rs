@@ -1,0 +1,5 @@
+//! `[authentication]` of `content.toml`.
+
+/// What is made of sender authentication.
+#[derive(Debug, Clone, Default)]
+pub struct Authentication {}

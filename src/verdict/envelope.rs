@@ -1,0 +1,39 @@
+//! The envelope of a message, for whoever looks at the message itself: scanners, rules of content, authentication.
+
+use super::facts::{Direction, Tls};
+use crate::mail::{Id, Path};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who sent a message, how, and to whom.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The message's id: the same in log, reply, header and quarantine.
+    pub id: Id,
+    /// The client, after PROXY and XCLIENT.
+    pub client: IpAddr,
+    /// Its forward-confirmed reverse name.
+    pub client_name: Option<Box<str>>,
+    /// HELO or EHLO name, what is no UTF-8 replaced.
+    pub hello: Option<Box<str>>,
+    /// Authenticated user, as far as we know the name.
+    pub user: Option<Box<str>>,
+    /// Whether the downstream said 235 to AUTH.
+    pub authenticated: bool,
+    /// In `[relay] from`.
+    pub may_relay: bool,
+    /// TLS of the client leg.
+    pub tls: Option<Tls>,
+    /// Reverse-path.
+    pub sender: Path,
+    /// Accepted forward-paths, at least one.
+    pub recipients: Vec<Path>,
+    /// Name of the listener.
+    pub listener: Arc<str>,
+    /// Its direction.
+    pub direction: Direction,
+    /// Our own name.
+    pub hostname: Arc<str>,
+    /// `SMTPUTF8` was asked for.
+    pub smtputf8: bool,
+}
