@@ -171,7 +171,7 @@ fn a_directory_is_read_with_all_that_lies_in_it() {
             ("lists/blocks.list", "\u{feff}192.0.2.1\r\n"),
             ("lists/README", "words"),
             ("lists/x.txt", "words"),
-            ("scanners.toml", "a = 1"),
+            ("milters.toml", "a = 1"),
             ("gateway.toml~", "no"),
             ("README.md", "words"),
         ],
@@ -181,7 +181,7 @@ fn a_directory_is_read_with_all_that_lies_in_it() {
         told,
         [
             "lists/x.txt:1:1: warning: nobody reads this file: lists are named lists/NAME.list, such as lists/x.list",
-            "scanners.toml:1:1: warning: nobody reads this file: the files of settings are gateway.toml, limits.toml, protocol.toml, quarantine.toml",
+            "milters.toml:1:1: warning: nobody reads this file: the files of settings are gateway.toml, limits.toml, protocol.toml, quarantine.toml, scanners.toml, attachments.toml, content.toml, policies.toml",
         ]
     );
     let policy = policy.unwrap();

@@ -72,7 +72,7 @@ mod tests {
             ("limit.toml", Some("did you mean limits.toml?")),
             ("Gateway.toml", Some("did you mean gateway.toml?")),
             ("protocol.tml", Some("did you mean protocol.toml?")),
-            ("scanners.toml", Some("the files of settings are gateway.toml, limits.toml, protocol.toml")),
+            ("milters.toml", Some("the files of settings are gateway.toml, limits.toml, protocol.toml")),
             ("blocks.list", Some("such as lists/blocks.list")),
             ("lists/x.txt", Some("such as lists/x.list")),
             ("lists/sub", Some("such as lists/sub.list")),
