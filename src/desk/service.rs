@@ -3,7 +3,7 @@
 use super::away::Away;
 use super::jobs::Jobs;
 use super::notices::Notices;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, blocking};
 use super::request::{Answer, Request};
 use super::terms::Terms;
 use super::under_way::UnderWay;
@@ -16,8 +16,11 @@ use crate::store::Ids;
 use crate::vault::Vault;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc};
+
+/// How long an answer waits for files and index.
+const CATCH_UP_MAX: Duration = Duration::from_secs(2);
 
 /// What the desk sees of the world, by one generation of the rules.
 pub trait World: Send + Sync {
@@ -135,6 +138,9 @@ impl Desk {
         by: &str,
         answers: &mpsc::Sender<Answer>,
     ) -> Result<Answer, Refusal> {
+        if !matches!(request, Request::Jobs {} | Request::Cancel { .. } | Request::Rebuild {}) {
+            self.see_all().await;
+        }
         match request {
             Request::List { page } => self.list(page).await,
             Request::Count { pick } => self.preview(&pick).await,
@@ -164,6 +170,13 @@ impl Desk {
                 None => Err(Refusal::nothing(format!("there is no job {job}: `jobs` lists those that run"))),
             },
         }
+    }
+
+    /// Whoever asks sees what was taken before: files and index follow behind what is durable. Where they are far
+    /// behind, or stuck, the answer is of what is there.
+    async fn see_all(&self) {
+        let vault = Arc::clone(&self.vault);
+        let _ = tokio::time::timeout(CATCH_UP_MAX, blocking(move || vault.catch_up())).await;
     }
 
     pub(super) fn now_ms(&self) -> i64 {

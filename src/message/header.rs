@@ -204,7 +204,8 @@ impl HeaderScan {
         let line = std::mem::take(&mut self.line);
         self.take(&line.octets);
         if !self.over {
-            self.field.cut |= line.cut;
+            // Of a line that is no field nothing is kept.
+            self.field.cut |= line.cut && self.name.is_some();
             self.line.octets = line.octets;
             self.line.clear();
         }
@@ -404,6 +405,14 @@ mod tests {
     fn own(id: &str) -> String {
         let id: Id = id.parse().unwrap();
         format!("{id}.{}", KEY.mark(id))
+    }
+
+    #[test]
+    fn a_long_line_that_is_no_field_cuts_none() {
+        let text = format!("{LONG}{}\r\nFrom: <a@b.example>\r\n\r\n", "+".repeat(2 * FIELD_OCTETS_MIN));
+        let whole = scan(text.as_bytes(), &[], 0);
+        assert!(!whole.from_cut && whole.complete, "{whole:?}");
+        assert_eq!(scan(text.as_bytes(), &[700, 700], 0), whole);
     }
 
     #[test]
