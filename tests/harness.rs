@@ -269,6 +269,8 @@ pub struct Keys {
     pub syntax: String,
     /// Lines of `quarantine.toml`.
     pub quarantine: String,
+    /// Lines of `policies.toml`.
+    pub policies: String,
     /// Scanners in place of the built-in ones.
     pub scanners: Option<Scanners>,
 }
@@ -297,6 +299,7 @@ impl Keys {
             ("limits.toml", limits),
             ("protocol.toml", format!("{}{syntax}", self.protocol)),
             ("quarantine.toml", self.quarantine.clone()),
+            ("policies.toml", self.policies.clone()),
             ("lists/blocks.list", self.blocks.clone()),
             ("lists/allow.list", self.allow.clone()),
         ] {

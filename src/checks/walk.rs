@@ -4,7 +4,7 @@
 use super::exempt::{is_exempt, is_spared};
 use super::scene::{Scene, path};
 use super::table::run;
-use crate::config::model::{Outcome, Policy};
+use crate::config::model::{Mixed, Outcome, Policy};
 use crate::mail::Path;
 use crate::reply::{Entry, Reply, catalogue};
 use crate::verdict::{Disposition, Facts, Finding, MessageFacts, Stage, Verdict, kept, merge, said, settle};
@@ -209,7 +209,8 @@ impl<'a> Walk<'a> {
         let recipient = text.map(Box::from);
         let Some(refusal) = refusal else {
             let Group { goes, by } = &group;
-            if self.group.as_ref().is_some_and(|first| first.goes != *goes) {
+            let defers = self.policy.policies.mixed == Mixed::Defer;
+            if defers && self.group.as_ref().is_some_and(|first| first.goes != *goes) {
                 let reply = Some(catalogue::MIXED_RECIPIENTS.reply());
                 let (goes, by) = (goes.clone(), by.clone());
                 self.steps.push(Step { stage, recipient, findings, reply, goes });

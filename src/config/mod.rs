@@ -30,6 +30,8 @@ mod several_lists;
 #[cfg(test)]
 mod several_mistakes;
 #[cfg(test)]
+mod several_policies;
+#[cfg(test)]
 mod several_quarantine;
 #[cfg(test)]
 mod shipped;

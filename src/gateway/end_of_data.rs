@@ -8,6 +8,7 @@ use super::incoming::Incoming;
 use super::item::Purpose;
 use super::keep::Decision;
 use super::live::Doing;
+use super::party::{Contents, Judged};
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
@@ -77,25 +78,56 @@ impl Session {
     ) -> Reply {
         let looked = Instant::now();
         self.gather_message();
-        // What was found before comes first; it is in the transaction already.
-        let mut findings = self.owed();
-        let before = findings.len();
-        findings.extend(self.look(body, facts, &summary).await);
-        findings.extend(scan::scan(&self.generation.scanners, body, finish_by).await);
-        let decision = Decision::of(&findings);
+        let owed = self.owed();
+        let found = self.look(body, facts, &summary).await;
+        let contents = self.examine(body, finish_by).await;
         let queued = self.transaction.as_deref().is_some_and(Transaction::is_queued);
-        let name = match decision.decided {
-            Some(finding) => finding.verdict.name(),
-            None if queued => "queue",
-            None => "continue",
-        };
+        let judged = self.judge_message(&owed, found, &contents);
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.header = Some(summary);
-            transaction.verdict = name;
-            transaction.findings.extend(findings.iter().skip(before).cloned());
             transaction.times.scan = millis(looked.elapsed());
+            transaction.verdict = match judged.as_slice() {
+                [] => "continue",
+                [first, others @ ..] => {
+                    let name = |judged: &Judged| match judged.decision().decided {
+                        Some(finding) => finding.verdict.name(),
+                        None if queued => "queue",
+                        None => "continue",
+                    };
+                    if others.iter().all(|other| name(other) == name(first)) { name(first) } else { "mixed" }
+                }
+            };
         }
-        Box::pin(self.dispose(body, decision, queued, finish_by)).await
+        match judged.as_slice() {
+            [] => catalogue::INTERNAL.refusal(self.reference()),
+            [first, others @ ..] if others.iter().all(|other| other.ends_like(first)) => {
+                Box::pin(self.dispose(body, first.decision(), queued, finish_by)).await
+            }
+            all => Box::pin(self.dispose_mixed(body, all, queued, finish_by)).await,
+        }
+    }
+
+    /// What scanners say.
+    async fn examine(&self, body: &Body, finish_by: Instant) -> Contents {
+        let malware = scan::scan(&self.generation.scanners, body, finish_by).await;
+        Contents { malware, ..Contents::default() }
+    }
+
+    /// What the message comes to for each group of recipients; everything that was found is noted.
+    fn judge_message(&mut self, owed: &[Finding], found: Vec<Finding>, contents: &Contents) -> Vec<Judged> {
+        let allowed = self.is_allowed();
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Vec::new() };
+        let general: Vec<Finding> = owed.iter().chain(&found).cloned().collect();
+        let judged: Vec<Judged> = transaction
+            .parties()
+            .into_iter()
+            .map(|party| Judged::of(party, &general, contents, allowed))
+            .collect();
+        transaction.findings.extend(found);
+        let Contents { malware, attachments, symbols, dmarc } = contents;
+        transaction.findings.extend([malware, attachments, dmarc, symbols].into_iter().flatten().cloned());
+        transaction.findings.extend(judged.iter().filter_map(Judged::threshold).cloned());
+        judged
     }
 
     /// What the findings came to is done.
@@ -168,7 +200,7 @@ impl Session {
             Fact::Known(name) => Some(&**name),
             Fact::Absent | Fact::Unknown(_) => None,
         };
-        let mut accepted = transaction.accepted();
+        let mut accepted = transaction.delivering();
         let only_recipient = match (accepted.next(), accepted.next()) {
             (Some(only), None) => Some(&only.path),
             (Some(_) | None, _) => None,

@@ -10,7 +10,7 @@ use super::session::{End, Session};
 use super::standing::{Refusal, is_exempt};
 use super::transaction::{Group, Recipient, Target, Transaction};
 use crate::checks;
-use crate::config::model::OnOutage;
+use crate::config::model::{Mixed, OnOutage};
 use crate::downstream::Key;
 use crate::mail::escaped;
 use crate::reply::{Class, Entry, Reply, catalogue};
@@ -42,7 +42,7 @@ enum Step {
 /// Whether a recipient's mail would go another way than that of one before it in the same group.
 fn disagrees(step: &Step, before: &VecDeque<Step>) -> bool {
     let Step::HandDown(_, group) = step else { return false };
-    before.iter().any(|s| matches!(s, Step::HandDown(_, other) if other.goes != group.goes))
+    before.iter().any(|s| matches!(s, Step::HandDown(_, other) if other.differs(group)))
 }
 
 impl Session {
@@ -59,7 +59,7 @@ impl Session {
                 }
                 Event::Command(Command::Rcpt(rcpt)) => {
                     let step = self.on_rcpt(rcpt, &steps);
-                    if disagrees(&step, &steps) && self.group().is_none() {
+                    if self.defers() && disagrees(&step, &steps) && self.group().is_none() {
                         // Which of them decides for the message is known when those before it are answered.
                         self.carry_out(std::mem::take(&mut steps)).await?;
                     }
@@ -209,7 +209,7 @@ impl Session {
         let judged = self.judge(Stage::Rcpt, Some(&rcpt));
         self.standing.conduct.over = None;
         let pending = pending.filter(|_| !judged.allow);
-        let group = self.group_of(&judged);
+        let group = self.group_of(&judged, &rcpt);
         let refusal = said(pending.as_ref(), judged.refuse.as_ref()).and_then(|f| self.refusal(f));
         match refusal {
             Some(refusal) => self.count_refusal(refusal, Some(rcpt)),
@@ -217,11 +217,16 @@ impl Session {
         }
     }
 
+    /// Whether recipients whose mail may end otherwise than that of the first are put off.
+    fn defers(&self) -> bool {
+        self.transaction.as_deref().is_some_and(|t| t.generation.policy.policies.mixed == Mixed::Defer)
+    }
+
     fn group(&self) -> Option<&Group> {
         self.transaction.as_deref()?.group.as_ref()
     }
 
-    /// A message goes one way: recipients whose mail would go another hear 452, and it comes again for them. That is no
+    /// With `mixed = "defer"` a message goes one way: recipients whose mail would go another hear 452, and it comes again for them. That is no
     /// mistake of the client's.
     fn keep_together(&self, step: Step) -> Step {
         let Step::HandDown(rcpt, group) = step else { return step };
@@ -229,7 +234,7 @@ impl Session {
             return Step::Answer(catalogue::MAIL_FIRST.refusal(self.reference()), Some(rcpt));
         }
         match self.group() {
-            Some(first) if first.goes != group.goes => {
+            Some(first) if self.defers() && first.differs(&group) => {
                 Step::Answer(catalogue::MIXED_RECIPIENTS.refusal(self.reference()), Some(rcpt))
             }
             Some(_) | None => Step::HandDown(rcpt, group),
@@ -237,12 +242,12 @@ impl Session {
     }
 
     /// The first recipient that is accepted decides where the message goes.
-    fn note_accepted(&mut self, rcpt: &Rcpt, reply: &Reply, group: Group) {
+    fn note_accepted(&mut self, rcpt: &Rcpt, reply: &Reply, group: &Group) {
         if !reply.is_success() {
             return;
         }
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
-        transaction.group.get_or_insert(group);
+        transaction.group.get_or_insert_with(|| group.clone());
         let config = transaction.entrance.pool.config();
         if config.on_outage == OnOutage::Queue
             && !transaction.is_queued()
@@ -298,9 +303,9 @@ impl Session {
                 }
                 Step::HandDown(rcpt, group) => {
                     let reply = replies.pop_front().unwrap_or_else(|| catalogue::INTERNAL.reply());
-                    self.note_accepted(&rcpt, &reply, group);
+                    self.note_accepted(&rcpt, &reply, &group);
                     self.note_downstream_refusal(&reply);
-                    self.note_recipient(Some(rcpt), &reply);
+                    self.note_group(rcpt, &reply, Some(group));
                     self.answer(&reply);
                 }
             }
@@ -331,7 +336,13 @@ impl Session {
     }
 
     fn note_recipient(&mut self, rcpt: Option<Rcpt>, reply: &Reply) {
-        if let (Some(rcpt), Some(transaction)) = (rcpt, self.transaction.as_deref_mut()) {
+        if let Some(rcpt) = rcpt {
+            self.note_group(rcpt, reply, None);
+        }
+    }
+
+    fn note_group(&mut self, rcpt: Rcpt, reply: &Reply, group: Option<Group>) {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
             // A long list of recipients is no abuse; only what leads nowhere counts against the session.
             self.counts.commands = self.counts.commands.saturating_sub(u32::from(reply.is_success()));
             if reply.is_success() || transaction.recipients.len() < RECIPIENTS_KEPT {
@@ -339,6 +350,8 @@ impl Session {
                     line: rcpt.line,
                     path: rcpt.path,
                     reply: reply.to_keep(),
+                    group: group.filter(|_| reply.is_success()).map(Box::new),
+                    aside: false,
                 });
             }
         }

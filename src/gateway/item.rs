@@ -59,6 +59,8 @@ pub(super) enum Purpose<'a> {
     Hold,
     /// Delivered when the downstream is back.
     Outage,
+    /// Delivered at once, in a session of our own.
+    Rest,
 }
 
 impl Purpose<'_> {
@@ -67,7 +69,7 @@ impl Purpose<'_> {
         match self {
             Self::Folder(name) | Self::Copy(name) => name,
             Self::Hold => QuarantineFolder::HELD,
-            Self::Outage => QuarantineFolder::SPOOL,
+            Self::Outage | Self::Rest => QuarantineFolder::SPOOL,
         }
     }
 }
@@ -97,7 +99,11 @@ pub(super) fn item(seen: &Seen<'_>, purpose: Purpose<'_>) -> Item {
         score_milli: seen.findings.iter().fold(0, |sum: i32, f| sum.saturating_add(f.score_milli)),
         tags: tags(&seen.findings),
         likeness: [0; 3],
-        spool: (purpose == Purpose::Outage).then(|| spool(seen)),
+        spool: match purpose {
+            Purpose::Outage => Some(spool(seen, SpoolCause::Outage)),
+            Purpose::Rest => Some(spool(seen, SpoolCause::Rest)),
+            Purpose::Folder(_) | Purpose::Copy(_) | Purpose::Hold => None,
+        },
         hold: (purpose == Purpose::Hold).then(|| hold(seen)),
         trash: None,
         history: Vec::new(),
@@ -107,6 +113,7 @@ pub(super) fn item(seen: &Seen<'_>, purpose: Purpose<'_>) -> Item {
 fn reason(purpose: Purpose<'_>) -> &'static str {
     match purpose {
         Purpose::Outage => "the downstream could not be reached",
+        Purpose::Rest => "its other recipients get it in another form",
         Purpose::Folder(_) | Purpose::Copy(_) | Purpose::Hold => "",
     }
 }
@@ -209,8 +216,8 @@ fn tags(findings: &[&Finding]) -> Vec<String> {
     tags
 }
 
-/// Everybody who was accepted, to be tried after the first pause: the downstream was asked just now.
-fn spool(seen: &Seen<'_>) -> Spool {
+/// Everybody, to be tried at once, or after the first pause where the downstream was asked just now.
+fn spool(seen: &Seen<'_>, cause: SpoolCause) -> Spool {
     let rules = &seen.policy.quarantine.spool;
     let delivery = |(line, path): &(&[u8], String)| Delivery {
         rcpt: path.clone(),
@@ -219,12 +226,17 @@ fn spool(seen: &Seen<'_>) -> Spool {
         ..Delivery::default()
     };
     Spool {
-        cause: SpoolCause::Outage,
+        cause,
         since_ms: seen.now_ms,
         downstream: seen.listener.downstream.to_string(),
         deliveries: seen.recipients.iter().map(delivery).collect(),
         attempts: 0,
-        next_ms: after(seen.now_ms, rules.retry.first().copied().unwrap_or_default()),
+        next_ms: match cause {
+            SpoolCause::Rest => seen.now_ms,
+            SpoolCause::Outage | SpoolCause::Released | SpoolCause::Rescanned | SpoolCause::Notice => {
+                after(seen.now_ms, rules.retry.first().copied().unwrap_or_default())
+            }
+        },
         expires_ms: after(seen.now_ms, rules.expire),
         priority: Priority::Normal,
         ..Spool::default()

@@ -123,24 +123,33 @@ impl Session {
     }
 
     /// What the message comes to for one recipient, by its own stage and those before.
-    pub(super) fn group_of(&self, judged: &Judged) -> Group {
+    pub(super) fn group_of(&self, judged: &Judged, rcpt: &Rcpt) -> Group {
         let (allowed, transaction) = (self.standing.allowed || judged.allow, self.transaction.as_deref());
         let allowed = allowed || transaction.is_some_and(|t| t.allowed);
         let earlier =
             self.standing.keeps.as_deref().into_iter().chain(transaction.iter().flat_map(|t| &t.keeps));
         let found = kept(earlier.filter(|_| !allowed).chain(&judged.keep));
-        Group::of(found.cloned())
+        let policies = &self.generation.policy.policies;
+        // Most have none, and then the facts need not be put together.
+        let policy = if policies.table.is_empty() {
+            &policies.default
+        } else {
+            checks::mail_policy(policies, &self.facts(Some(rcpt)))
+        };
+        Group::of(found.cloned(), policy)
     }
 
-    /// What the stages before the message found of where it goes. It is in the audit line already.
+    /// What was found at DATA of where the message goes: for all recipients.
     pub(super) fn owed(&self) -> Vec<Finding> {
-        let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
-        if self.standing.allowed || transaction.allowed {
+        let Some(transaction) = self.transaction.as_deref().filter(|_| !self.is_allowed()) else {
             return Vec::new();
-        }
-        let group = transaction.group.iter().filter_map(|group| group.by.as_deref());
-        // What was found at DATA is for all recipients.
-        group.chain(transaction.keeps.iter().filter(|f| f.stage == Stage::Data)).cloned().collect()
+        };
+        transaction.keeps.iter().filter(|f| f.stage == Stage::Data).cloned().collect()
+    }
+
+    /// Whether an allow entry matched for all recipients.
+    pub(super) fn is_allowed(&self) -> bool {
+        self.standing.allowed || self.transaction.as_deref().is_some_and(|t| t.allowed)
     }
 
     /// What was taken although it is no correct SMTP, and is to be told (`mode = "log"`).

@@ -106,13 +106,44 @@ impl Session {
         decided: Option<&Finding>,
         finish_by: Instant,
     ) -> Result<Pending, Entry> {
+        self.make_item(body, purpose, decided, None, finish_by).await
+    }
+
+    /// The same for some of the recipients. `first`: the item that has the message's own reference.
+    pub(super) async fn make_ready_for(
+        &mut self,
+        body: &Body,
+        purpose: Purpose<'_>,
+        decided: Option<&Finding>,
+        (members, first): (&[usize], bool),
+        finish_by: Instant,
+    ) -> Result<Pending, Entry> {
+        self.make_item(body, purpose, decided, Some((members, first)), finish_by).await
+    }
+
+    async fn make_item(
+        &mut self,
+        body: &Body,
+        purpose: Purpose<'_>,
+        decided: Option<&Finding>,
+        some: Option<(&[usize], bool)>,
+        finish_by: Instant,
+    ) -> Result<Pending, Entry> {
         let Some(transaction) = self.transaction.as_deref() else { return Err(catalogue::INTERNAL) };
         let (vault, folder) = (Arc::clone(&self.gateway.vault), purpose.folder());
         if !fits(&transaction.generation.policy, folder, vault.folder(folder), body.len()) {
             self.note(format!("the folder {folder} is full"));
             return Err(catalogue::NO_SPACE);
         }
-        let item = item(&self.seen(transaction, decided), purpose);
+        let mut seen = self.seen(transaction, decided);
+        if let Some((members, first)) = some {
+            let all = transaction.recipients.iter().enumerate().filter(|(at, _)| members.contains(at));
+            seen.recipients = all.map(|(_, r)| (&*r.line, r.path.to_string())).collect();
+            if !first {
+                seen.id = self.gateway.ids.next();
+            }
+        }
+        let item = item(&seen, purpose);
         match timeout_at(finish_by, vault.put(item, body)).await {
             Ok(Ok(pending)) => Ok(pending),
             Ok(Err(error)) => Err(self.not_kept(&error)),
@@ -154,7 +185,7 @@ impl Session {
         }
     }
 
-    fn not_kept(&mut self, error: &VaultError) -> Entry {
+    pub(super) fn not_kept(&mut self, error: &VaultError) -> Entry {
         tracing::warn!(session = %self.id, client = %self.client.ip, %error, "the message cannot be kept");
         self.note("it could not be kept".to_owned());
         match error {

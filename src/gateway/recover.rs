@@ -102,7 +102,7 @@ impl Session {
             return Err(cause);
         }
         tracing::info!(session = %self.id, %cause, "no downstream session any more, saying the envelope again");
-        let lines: Vec<Box<[u8]>> = transaction.accepted().map(|r| r.line.clone()).collect();
+        let lines: Vec<Box<[u8]>> = transaction.delivering().map(|r| r.line.clone()).collect();
         let slices: Vec<&[u8]> = lines.iter().map(|l| &**l).chain(further.iter().copied()).collect();
         let Begun { mut session, first, sent } = self.begin(&slices).await?;
         let differs = DownstreamError::Differs { address: session.address };

@@ -2,6 +2,7 @@
 
 use super::generation::{Entrance, Generation};
 use super::lines::Times;
+use crate::config::model::MailPolicy;
 use crate::downstream::tls::Outcome;
 use crate::downstream::{Key, Pool, Session as Link};
 use crate::mail::{Id, Path};
@@ -34,12 +35,19 @@ pub(super) enum Target {
 pub(super) struct Group {
     pub(super) goes: Disposition,
     pub(super) by: Option<Box<Finding>>,
+    /// What the message is judged by.
+    pub(super) policy: Arc<MailPolicy>,
 }
 
 impl Group {
     /// By the finding that keeps the message, if one does.
-    pub(super) fn of(by: Option<Finding>) -> Self {
-        Self { goes: Disposition::of(by.as_ref()), by: by.map(Box::new) }
+    pub(super) fn of(by: Option<Finding>, policy: &Arc<MailPolicy>) -> Self {
+        Self { goes: Disposition::of(by.as_ref()), by: by.map(Box::new), policy: Arc::clone(policy) }
+    }
+
+    /// Whether a message may end otherwise for one of them.
+    pub(super) fn differs(&self, other: &Self) -> bool {
+        self.goes != other.goes || !Arc::ptr_eq(&self.policy, &other.policy)
     }
 }
 
@@ -68,6 +76,10 @@ pub(super) struct Recipient {
     pub(super) path: Path,
     /// What it was answered.
     pub(super) reply: Reply,
+    /// How its mail is judged, where it was accepted.
+    pub(super) group: Option<Box<Group>>,
+    /// Its message goes elsewhere than that of the others.
+    pub(super) aside: bool,
 }
 
 /// The transaction.
@@ -127,6 +139,11 @@ impl Transaction {
     /// Recipients that were accepted.
     pub(super) fn accepted(&self) -> impl Iterator<Item = &Recipient> {
         self.recipients.iter().filter(|r| r.reply.is_success())
+    }
+
+    /// Of these, those that the message is to be delivered to in this session.
+    pub(super) fn delivering(&self) -> impl Iterator<Item = &Recipient> {
+        self.accepted().filter(|r| !r.aside)
     }
 
     /// The last refusal before the message: of a recipient, else of MAIL.

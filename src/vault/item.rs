@@ -248,6 +248,8 @@ pub enum SpoolCause {
     Rescanned,
     /// Taken while the downstream was away (`on_outage = "queue"`).
     Outage,
+    /// For some recipients of a message that was delivered to others in another form.
+    Rest,
     /// A notice of ours.
     Notice,
 }

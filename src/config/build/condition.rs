@@ -81,7 +81,8 @@ fn flag(table: &Table<'_>, key: &str) -> Option<bool> {
     table.has(key).then(|| table.boolean(key).value)
 }
 
-fn listeners(table: &Table<'_>, others: &Others<'_>) -> Vec<Arc<str>> {
+/// Names of listeners that there are.
+pub fn listeners(table: &Table<'_>, others: &Others<'_>) -> Vec<Arc<str>> {
     table.texts("listener").value.iter().filter_map(|item| listener(table, others, item)).collect()
 }
 

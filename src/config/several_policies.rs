@@ -1,0 +1,112 @@
+//! `policies.toml`: defaults, every key, what is said of each mistake.
+
+use super::model::{MailPolicy, Mixed, Policies};
+use super::several::read;
+use crate::verdict::{Direction, Folder};
+
+const POLICIES: &str = "policies.toml";
+
+fn told(text: &str) -> Vec<String> {
+    let strip = |problem: &String| problem.strip_prefix("policies.toml:").unwrap_or(problem).to_owned();
+    read(&[(POLICIES, text)]).1.iter().map(strip).collect()
+}
+
+#[test]
+fn without_a_file_the_defaults_hold() {
+    for texts in [&[][..], &[(POLICIES, "# nothing\n")]] {
+        let (policy, problems) = read(texts);
+        assert!(problems.is_empty(), "{problems:#?}");
+        let policies = policy.unwrap().policies;
+        assert_eq!(format!("{policies:?}"), format!("{:?}", Policies::default()));
+    }
+}
+
+pub(super) const ALL: &str = r#"
+mixed = "defer"
+[default]
+tag = 1.5
+quarantine = 2.5
+reject = 3.5
+folder = "policy"
+malware = true
+attachments = false
+score = false
+dmarc = false
+subject_tag = "[SPAM]"
+headers = false
+[[policy]]
+name = "one"
+recipient = ["a@example.net", "*@b.example"]
+sender = "c@example.com"
+client = "192.0.2.0/24"
+listener = ["in"]
+direction = "outbound"
+authenticated = true
+tag = -1
+score = true
+subject_tag = ""
+[[policy]]
+name = "two"
+"#;
+
+#[test]
+fn every_key_is_read() {
+    let (policy, problems) = read(&[(POLICIES, ALL)]);
+    assert!(problems.is_empty(), "{problems:#?}");
+    let policies = policy.unwrap().policies;
+    let default = MailPolicy {
+        tag_milli: 1_500,
+        quarantine_milli: 2_500,
+        reject_milli: 3_500,
+        folder: Folder("policy".into()),
+        attachments: false,
+        score: false,
+        dmarc: false,
+        subject_tag: Some("[SPAM]".into()),
+        headers: false,
+        ..MailPolicy::default()
+    };
+    assert_eq!((policies.mixed, &*policies.default), (Mixed::Defer, &default));
+    let [one, two] = &policies.table[..] else { panic!("{policies:?}") };
+    let want = MailPolicy {
+        name: "one".into(),
+        line: 14,
+        tag_milli: -1_000,
+        score: true,
+        subject_tag: None,
+        ..default.clone()
+    };
+    assert_eq!(*one.policy, want);
+    assert!(one.recipient.is_some() && one.sender.is_some() && one.client.is_some());
+    assert_eq!((one.direction, one.authenticated), (Some(Direction::Outbound), Some(true)));
+    assert_eq!((one.listener.len(), one.line), (1, 14));
+    assert_eq!(*two.policy, MailPolicy { name: "two".into(), line: 25, ..default });
+    assert!(two.recipient.is_none() && two.direction.is_none());
+}
+
+#[test]
+fn mistakes_are_told() {
+    for (text, want) in [
+        ("mixed = \"splitt\"\n", "1:9: error: `mixed`: expected \"split\" or \"defer\""),
+        (
+            "[default]\nfolder = \"spm\"\n",
+            "2:10: error: `folder`: there is no folder \"spm\"; did you mean \"spam\"?",
+        ),
+        ("[default]\nmalware = false\n", "2:11: warning: `malware`: infected mail is delivered"),
+        (
+            "[default]\nsubject_tag = \"gr\u{fc}n\"\n",
+            "2:15: error: `subject_tag`: expected at most 40 printable",
+        ),
+        ("[[policy]]\ntag = 1\n", "error: `name` is missing"),
+        (
+            "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"a\"\n",
+            "4:8: error: `name`: \"a\" is already the name",
+        ),
+        ("[[policy]]\nname = \"a\"\nlistener = [\"inn\"]\n", "`listener`: no [[listener]]"),
+        ("[[policy]]\nname = \"a\"\nrecipent = \"x@y\"\n", "did you mean `recipient`"),
+        ("[[policy]]\nname = \"a\"\nrecipient = \"@nolist\"\n", "nolist"),
+    ] {
+        let told = told(text);
+        assert!(told.iter().any(|line| line.contains(want)), "{text:?}: {told:#?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! One message, several ends: delivered for some of its recipients, kept for others.
+//!
+//! The order is that of promise P1. What is to be kept is made ready first, then the downstream hears the envelope again
+//! with only those recipients that it is to be delivered to, then the message; after its 2yz what was made ready becomes
+//! durable, and only then the client hears 250. Until the downstream has taken it, everything that fails is a temporary
+//! refusal of the whole message, and nothing was done. Should the disk fail between the downstream's 2yz and ours, the
+//! client hears 451 and some recipients may get the message twice: twice, not never.
+
+use super::item::Purpose;
+use super::party::Judged;
+use super::session::Session;
+use super::transaction::{Kept, Transaction};
+use crate::body::Body;
+use crate::config::model::QuarantineFolder;
+use crate::downstream::DownstreamError;
+use crate::reply::{Class, Reply, catalogue};
+use crate::smtp::client::Awaiting;
+use crate::vault::Pending;
+use crate::verdict::{Disposition, Finding};
+use tokio::time::{Instant, timeout_at};
+
+/// Where a party's message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
+    Downstream,
+    /// Into a folder.
+    Folder(Box<str>),
+    Hold,
+    /// Into the spool.
+    Later,
+}
+
+/// One end, and for whom.
+struct Leg<'j> {
+    way: Way,
+    decided: Option<&'j Finding>,
+    members: Vec<usize>,
+}
+
+/// The refusal that the whole message gets, where there is one: one for now of any party (nothing was done yet), one
+/// that ends the session, or those of all parties.
+fn refusal_of_all(dispositions: &[Disposition]) -> Option<Reply> {
+    let refused = |d: &Disposition| match d {
+        Disposition::Refuse(reply) | Disposition::Disconnect(reply) => Some(reply.clone()),
+        Disposition::Deliver | Disposition::Hold | Disposition::Quarantine(_) | Disposition::Discard => None,
+    };
+    let ends = dispositions.iter().find(|d| matches!(d, Disposition::Disconnect(_))).and_then(refused);
+    let for_now = || dispositions.iter().filter_map(refused).find(|r| r.class() == Class::Temporary);
+    let all = || {
+        let replies: Option<Vec<Reply>> = dispositions.iter().map(refused).collect();
+        replies.and_then(|replies| replies.into_iter().next())
+    };
+    ends.or_else(for_now).or_else(all)
+}
+
+/// Where a party's message goes when that of others goes elsewhere. One that would be refused is kept: the others have
+/// it, and no bounce is ever ours to write.
+fn way(judged: &Judged, disposition: &Disposition, decided: Option<&Finding>) -> Way {
+    match disposition {
+        Disposition::Deliver => Way::Downstream,
+        Disposition::Hold => Way::Hold,
+        Disposition::Quarantine(folder) => Way::Folder((&*folder.0).into()),
+        Disposition::Discard => Way::Folder(QuarantineFolder::DISCARDED.into()),
+        Disposition::Refuse(_) | Disposition::Disconnect(_) => {
+            let by_score = decided.is_some_and(|finding| &*finding.id == "score");
+            Way::Folder(if by_score {
+                (&*judged.party.policy.folder.0).into()
+            } else {
+                QuarantineFolder::POLICY.into()
+            })
+        }
+    }
+}
+
+impl Session {
+    /// Does what the message comes to, party by party.
+    pub(super) async fn dispose_mixed(
+        &mut self,
+        body: &Body,
+        judged: &[Judged],
+        queued: bool,
+        finish_by: Instant,
+    ) -> Reply {
+        let dispositions: Vec<Disposition> = judged.iter().map(|j| j.decision().disposition).collect();
+        if let Some(reply) = refusal_of_all(&dispositions) {
+            if dispositions.iter().any(|d| matches!(d, Disposition::Disconnect(_))) {
+                self.server.close_after_answer();
+            }
+            return reply.with_reference(self.reference());
+        }
+        let legs = legs(judged, &dispositions, queued);
+        match self.go(body, &legs, finish_by).await {
+            Ok(reply) | Err(reply) => reply,
+        }
+    }
+
+    async fn go(&mut self, body: &Body, legs: &[Leg<'_>], finish_by: Instant) -> Result<Reply, Reply> {
+        let mut pending: Vec<(Pending, &Leg<'_>)> = Vec::new();
+        for leg in legs.iter().filter(|leg| leg.way != Way::Downstream) {
+            let purpose = match &leg.way {
+                Way::Hold => Purpose::Hold,
+                Way::Folder(folder) => Purpose::Folder(folder),
+                Way::Later | Way::Downstream => Purpose::Outage,
+            };
+            let first = pending.is_empty();
+            let ready =
+                self.make_ready_for(body, purpose, leg.decided, (&leg.members, first), finish_by).await;
+            pending.push((ready.map_err(|entry| entry.refusal(self.reference()))?, leg));
+        }
+        let reply = match legs.iter().find(|leg| leg.way == Way::Downstream) {
+            Some(leg) => self.deliver_to(body, &leg.members, finish_by).await?,
+            None => {
+                if let Some(link) = self.transaction.as_deref_mut().and_then(Transaction::take_link) {
+                    self.give_back_reset(link).await;
+                }
+                let words = format!("{} as {}", catalogue::TAKEN.text, self.reference());
+                catalogue::TAKEN.reply().with_text(&words)
+            }
+        };
+        let delivered = legs.iter().any(|leg| leg.way == Way::Downstream);
+        self.commit_all(pending, delivered).await.map(|()| reply)
+    }
+
+    /// Makes durable what was made ready.
+    async fn commit_all(&mut self, pending: Vec<(Pending, &Leg<'_>)>, delivered: bool) -> Result<(), Reply> {
+        self.set_in_doubt(true);
+        let mut failed = None;
+        for (pending, leg) in pending {
+            let Err(error) = pending.commit().await else {
+                self.note_kept(leg, delivered);
+                continue;
+            };
+            failed = Some(self.not_kept(&error));
+        }
+        self.set_in_doubt(false);
+        let Some(entry) = failed else { return Ok(()) };
+        if delivered && let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.note = Some("may be delivered twice".into());
+        }
+        Err(entry.refusal(self.reference()))
+    }
+
+    fn note_kept(&mut self, leg: &Leg<'_>, delivered: bool) {
+        let Some(transaction) = self.transaction.as_deref_mut() else { return };
+        let folder: &str = match &leg.way {
+            Way::Folder(folder) => folder,
+            Way::Hold => QuarantineFolder::HELD,
+            Way::Later | Way::Downstream => QuarantineFolder::SPOOL,
+        };
+        let words = format!("{} of its recipients: {folder}", leg.members.len());
+        match &mut transaction.note {
+            Some(note) => {
+                note.push_str("; ");
+                note.push_str(&words);
+            }
+            None => transaction.note = Some(words),
+        }
+        // Of what was delivered to some, the others have a copy.
+        transaction.kept.get_or_insert(Kept { folder: folder.into(), copy: delivered });
+    }
+
+    /// Delivers to these alone. Until the downstream has said 2yz nothing was done.
+    async fn deliver_to(
+        &mut self,
+        body: &Body,
+        members: &[usize],
+        finish_by: Instant,
+    ) -> Result<Reply, Reply> {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            for (at, recipient) in transaction.recipients.iter_mut().enumerate() {
+                recipient.aside = !members.contains(&at);
+            }
+        }
+        let narrowed = timeout_at(finish_by, self.narrow()).await;
+        let narrowed = narrowed.unwrap_or_else(|_| Err(self.no_link()));
+        if let Err(error) = narrowed {
+            return Err(self.downstream_failed(&error));
+        }
+        let reply = self.deliver(body, finish_by).await;
+        if reply.is_success() { Ok(reply) } else { Err(reply) }
+    }
+
+    /// Says the envelope again, with fewer recipients.
+    async fn narrow(&mut self) -> Result<(), DownstreamError> {
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Err(self.no_link()) };
+        let link = transaction.take_link().and_then(|mut link| link.is_alive().then_some(link));
+        let Some(mut link) = link else {
+            // A fresh one hears only those that are left.
+            return self.recover(self.no_link(), &[]).await;
+        };
+        let mut lines: Vec<Vec<u8>> = vec![b"RSET\r\n".to_vec(), transaction.mail_line.clone()];
+        lines.extend(transaction.delivering().map(|r| r.line.to_vec()));
+        let limit = transaction.entrance.pool.limits().command;
+        for line in &lines {
+            if !link.command(line, Awaiting::Command, "the envelope, said again", limit).await?.is_success() {
+                return Err(DownstreamError::Differs { address: link.address });
+            }
+        }
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.put_link(link);
+        }
+        Ok(())
+    }
+}
+
+/// The legs: parties that go the same way for the same reason are one.
+fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) -> Vec<Leg<'j>> {
+    let mut legs: Vec<Leg<'j>> = Vec::new();
+    for (judged, disposition) in judged.iter().zip(dispositions) {
+        let decided = judged.decision().decided;
+        let way = match way(judged, disposition, decided) {
+            Way::Downstream if queued => Way::Later,
+            way => way,
+        };
+        match legs.iter_mut().find(|leg| leg.way == way) {
+            Some(leg) => leg.members.extend_from_slice(&judged.party.members),
+            None => legs.push(Leg { way, decided, members: judged.party.members.clone() }),
+        }
+    }
+    legs
+}
