@@ -1,0 +1,41 @@
+//! Public suites of sender authentication, through our own evaluation with a table in place of DNS.
+//!
+//! They are not part of this repository: `PORTCULLIS_VECTORS` names the directory with `auth-vectors.tar.xz`; without
+//! it these tests say that they were skipped. Unpacking needs `python3` with `yaml`.
+
+mod spf;
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The unpacked suites, once for all tests of this run.
+fn suites() -> Option<&'static PathBuf> {
+    static UNPACKED: OnceLock<Option<PathBuf>> = OnceLock::new();
+    UNPACKED.get_or_init(unpack).as_ref()
+}
+
+fn unpack() -> Option<PathBuf> {
+    let Some(source) = std::env::var_os("PORTCULLIS_VECTORS") else {
+        println!("skipped: PORTCULLIS_VECTORS is not set");
+        return None;
+    };
+    let directory = tempfile::Builder::new().prefix("portcullis-vectors").tempdir().unwrap().keep();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("integration/lib/vectors.py");
+    let archive = PathBuf::from(source).join("auth-vectors.tar.xz");
+    let done = Command::new("python3").arg(script).arg(archive).arg(&directory).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Some(directory)
+}
+
+/// The documents of one suite.
+fn documents(name: &str) -> Option<Vec<Value>> {
+    let text = std::fs::read_to_string(suites()?.join(format!("{name}.json"))).unwrap();
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// The octets of a text in which every letter is one.
+fn octets(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
+}
