@@ -3,6 +3,7 @@
 //! They are not part of this repository: `PORTCULLIS_VECTORS` names the directory with `auth-vectors.tar.xz`; without
 //! it these tests say that they were skipped. Unpacking needs `python3` with `yaml`.
 
+mod arc;
 mod spf;
 
 use serde_json::Value;

@@ -14,18 +14,15 @@ pub enum Form {
 }
 
 /// `c=`: the forms of header and body. `None` is a value that makes no sense.
-pub fn forms(text: Option<&str>) -> Option<(Form, Form)> {
+pub fn forms(text: &str) -> Option<(Form, Form)> {
     let form = |text: &str| match text.trim_ascii() {
         "simple" => Some(Form::Simple),
         "relaxed" => Some(Form::Relaxed),
         _ => None,
     };
-    match text {
-        None => Some((Form::Simple, Form::Simple)),
-        Some(text) => match text.split_once('/') {
-            Some((header, body)) => Some((form(header)?, form(body)?)),
-            None => Some((form(text)?, Form::Simple)),
-        },
+    match text.split_once('/') {
+        Some((header, body)) => Some((form(header)?, form(body)?)),
+        None => Some((form(text)?, Form::Simple)),
     }
 }
 
@@ -72,10 +69,12 @@ pub fn body(body: &[u8], form: Form, out: &mut impl FnMut(&[u8])) {
     let mut said = false;
     while !rest.is_empty() {
         let (line, after) = line(rest);
+        // Blanks at the end of a line are those before CRLF. The last octets may have none behind them.
+        let ended = rest.len() > line.len();
         rest = after;
         let line = match form {
-            Form::Simple => line,
-            Form::Relaxed => trim_end(line),
+            Form::Relaxed if ended => trim_end(line),
+            Form::Simple | Form::Relaxed => line,
         };
         if line.is_empty() {
             empty += 1;
@@ -216,6 +215,7 @@ mod tests {
             ("abc", "abc\r\n", "abc\r\n"),
             (" C \r\nD \t E\r\n\r\n\r\n", " C \r\nD \t E\r\n", " C\r\nD E\r\n"),
             ("a\r\n \t\r\n\r\nb\r\n \r\n", "a\r\n \t\r\n\r\nb\r\n \r\n", "a\r\n\r\n\r\nb\r\n"),
+            ("a\r\n \t", "a\r\n \t\r\n", "a\r\n \r\n"),
             ("a\tb  c\r\nbare\rcr", "a\tb  c\r\nbare\rcr\r\n", "a b c\r\nbare\rcr\r\n"),
         ] {
             assert_eq!(form_of(octets.as_bytes(), Form::Simple), simple, "{octets:?}");

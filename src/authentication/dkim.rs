@@ -29,7 +29,7 @@ pub enum Read<'a> {
 
 /// Reads a field.
 pub fn read<'a>(place: usize, field: Field<'a>) -> Read<'a> {
-    match Signed::read(place, field).and_then(complete) {
+    match Signed::read(place, field, "simple/simple").and_then(complete) {
         Ok(signed) => Read::Good(Box::new(signed)),
         Err(wrong) => {
             let tag = |name: &str| loose(field.value, name);

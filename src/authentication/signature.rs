@@ -45,12 +45,12 @@ pub struct Signed<'a> {
 pub type Wrong = &'static str;
 
 impl<'a> Signed<'a> {
-    /// Reads the tags that both kinds have.
-    pub fn read(place: usize, field: Field<'a>) -> Result<Self, Wrong> {
+    /// Reads the tags that both kinds have. `default`: what holds without `c=`.
+    pub fn read(place: usize, field: Field<'a>, default: &str) -> Result<Self, Wrong> {
         let tags = Tags::parse(field.value)?;
         let algorithm = algorithm(tags.need("a")?)?;
         let (header_form, body_form) =
-            canonical::forms(tags.get("c")).ok_or("a canonical form that there is not")?;
+            canonical::forms(tags.get("c").unwrap_or(default)).ok_or("a canonical form that there is not")?;
         let list = tags.get("h").ok_or("no list of signed fields")?;
         let names: Vec<&str> = list.split(':').map(str::trim_ascii).collect();
         if names.len() > NAMES_MAX {
