@@ -131,6 +131,13 @@ impl Authentication {
         self.dkim.iter().map(|signature| signature.result).max_by_key(|r| rank(*r)).unwrap_or_default()
     }
 
+    /// Whether a domain of the reverse-path is proved: SPF passed for it, or it is the author's and that is proved.
+    #[must_use]
+    pub fn proves_sender(&self, domain: &str) -> bool {
+        let spf = self.spf == AuthResult::Pass && *self.spf_domain == *domain;
+        spf || (self.is_aligned() && *self.dmarc_domain == *domain)
+    }
+
     /// Whether the author is proved: a passing SPF or DKIM that is aligned with `From:`.
     #[must_use]
     pub fn is_aligned(&self) -> bool {

@@ -213,13 +213,13 @@ impl Check<'_> {
         let answer = self.known.ask(&arpa(self.subject.ip), Kind::Ptr)?;
         let names: Vec<&str> = answer.names().take(NAMES_MAX).collect();
         let asked: Vec<_> = names.iter().map(|name| (*name, self.known.ask(name, self.kind()))).collect();
-        let mut found = Vec::new();
+        let mut found: Vec<Box<str>> = Vec::new();
         for (name, answer) in asked {
             if answer?.addresses().any(|ip| ip == self.subject.ip) {
                 found.push(Box::from(name));
             }
         }
-        found.sort_by_key(|name: &Box<str>| match &**name {
+        found.sort_by_key(|name| match &**name {
             name if name.eq_ignore_ascii_case(wanted) => 0,
             name if is_or_below(name, wanted) => 1,
             _ => 2,
