@@ -4,6 +4,7 @@
 //! it these tests say that they were skipped. Unpacking needs `python3` with `yaml`.
 
 mod arc;
+mod messages;
 mod spf;
 
 use serde_json::Value;

@@ -158,6 +158,11 @@ impl Walk {
         }
     }
 
+    /// Whether no record says where an organization ends.
+    fn is_open(&self) -> bool {
+        self.records.iter().all(|(_, record)| record.suffix.is_none())
+    }
+
     /// The policy (RFC 9989 section 4.10.1): the domain's own, else its organization's, else its suffix's.
     ///
     /// # Errors
@@ -206,9 +211,9 @@ pub fn aligned(known: &Known, author: &Walk, domain: &str, strict: bool) -> Resu
     if domain == author.start {
         return Ok(Some(true));
     }
-    let organization = author.organization();
-    let of_it = |name: &str| name.strip_suffix(organization).is_some_and(|r| r.is_empty() || r.ends_with('.'));
-    if strict || domain.is_empty() || !of_it(domain) {
+    let registered = psl::domain_str(&author.start);
+    let near = registered.is_some() && registered == psl::domain_str(domain);
+    if strict || domain.is_empty() || !(near || is_under(domain, author.organization())) {
         // With trouble on the way the organization may be another one, further up.
         return Ok(if author.trouble && !strict { None } else { Some(false) });
     }
@@ -216,7 +221,14 @@ pub fn aligned(known: &Known, author: &Walk, domain: &str, strict: bool) -> Resu
     if author.trouble || other.trouble {
         return Ok(None);
     }
-    Ok(Some(other.organization() == organization))
+    // Where nobody says with `psd=` where an organization ends, what was one for RFC 7489 still is: a record at the
+    // subdomain alone, with mail signed by the domain above, is what that RFC allowed and many have.
+    let open = author.is_open() && other.is_open();
+    Ok(Some(other.organization() == author.organization() || (open && near)))
+}
+
+fn is_under(name: &str, parent: &str) -> bool {
+    name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -302,6 +314,18 @@ mod tests {
         let records = [("mail.example.com", "v=DMARC1; psd=n"), ("example.com", "v=DMARC1; p=reject")];
         let (_, walk) = walked(&records, "a.mail.example.com");
         assert_eq!(walk.organization(), "mail.example.com");
+    }
+
+    #[test]
+    fn what_one_organization_was_without_the_walk_still_is() {
+        let (mut known, walk) = walked(&[("my.example.com", "v=DMARC1; p=reject")], "my.example.com");
+        assert_eq!(walk.organization(), "my.example.com");
+        fill(&mut known, "example.com");
+        assert_eq!(aligned(&known, &walk, "example.com", false), Ok(Some(true)));
+        let (mut known, walk) = walked(&[("my.example.com", "v=DMARC1; p=reject; psd=n")], "my.example.com");
+        fill(&mut known, "example.com");
+        assert_eq!(aligned(&known, &walk, "example.com", false), Ok(Some(false)));
+        assert_eq!(aligned(&known, &walk, "example.net", false), Ok(Some(false)));
     }
 
     #[test]

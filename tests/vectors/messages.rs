@@ -1,0 +1,163 @@
+//! Whole messages: signed ones with their keys, and the functional tests of another filter with its table of DNS.
+
+use super::arc::{NOW, crlf, envelope, evaluate};
+use super::{documents, suites};
+use portcullis::authentication::{Answer, Case, Data, Kind, Question, Step};
+use portcullis::config::model;
+use portcullis::mail::Path;
+use portcullis::verdict::{AuthResult, Authentication, Wish};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Where we differ from what the other filter expects, and why.
+const DIFFERENT: &[(&str, &str)] = &[];
+
+#[test]
+fn signed_messages_pass_with_their_keys() {
+    let Some(suites) = suites() else { return };
+    let policy = model::Authentication { partial: true, ..Default::default() };
+    let mut seen = 0;
+    for folder in ["dkim/mail-auth", "arc/mail-auth"] {
+        let mut files: Vec<_> = std::fs::read_dir(suites.join(folder)).unwrap().map(|f| f.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            let text = std::fs::read(&file).unwrap();
+            let at = text.windows(2).position(|two| two == b"\n\n").unwrap();
+            let keys = String::from_utf8(text[..at].to_vec()).unwrap();
+            let keys: HashMap<String, Vec<u8>> = keys
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .map(|(name, key)| (name.trim_end_matches('.').to_lowercase(), key.as_bytes().to_vec()))
+                .collect();
+            let told = evaluate(&crlf(&text[at + 2..]), &keys, &policy);
+            let passed = told.dkim.iter().filter(|s| s.result == AuthResult::Pass).count();
+            let name = file.display();
+            println!("{name}: {passed} of {} pass, arc={}", told.dkim.len(), told.arc.name());
+            assert!(passed > 0, "{name}: {told:?}");
+            assert!(folder.starts_with("dkim") || told.arc == AuthResult::Pass, "{name}: {told:?}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 8);
+}
+
+struct Table(HashMap<(String, &'static str), Answer>);
+
+impl Table {
+    fn of(records: &Value) -> Self {
+        let mut table = HashMap::new();
+        for record in records.as_array().unwrap() {
+            let text = |at: usize| record[at].as_str().unwrap_or_default();
+            let Some(kind) = ["txt", "a", "aaaa", "mx", "ptr"].into_iter().find(|k| *k == text(1)) else { continue };
+            let replies = record[3].as_array().unwrap().iter().map(|r| r.as_str().unwrap());
+            let data = replies.filter_map(|reply| match kind {
+                "txt" => Some(Data::Text(reply.as_bytes().into())),
+                "a" | "aaaa" => reply.parse().ok().map(Data::Address),
+                "mx" => Some(Data::Name(reply.split(' ').next_back()?.trim_end_matches('.').into())),
+                _ => Some(Data::Name(reply.trim_end_matches('.').into())),
+            });
+            let data: Vec<Data> = data.collect();
+            let answer = match text(2) {
+                "" if !data.is_empty() => Answer::Records(data.into()),
+                "norec" | "" => Answer::NoRecords,
+                "nxdomain" => Answer::NoName,
+                _ => Answer::Trouble,
+            };
+            table.insert((text(0).to_lowercase(), kind), answer);
+        }
+        Self(table)
+    }
+
+    fn answer(&self, question: &Question) -> Answer {
+        let kind = match question.kind {
+            Kind::Txt => "txt",
+            Kind::A => "a",
+            Kind::Aaaa => "aaaa",
+            Kind::Mx => "mx",
+            Kind::Ptr => "ptr",
+        };
+        self.0.get(&(question.name.to_string(), kind)).cloned().unwrap_or(Answer::NoName)
+    }
+}
+
+/// The symbols of the other filter for our results.
+fn symbols(told: &Authentication) -> Vec<&'static str> {
+    let spf = match told.spf {
+        AuthResult::Pass => "R_SPF_ALLOW",
+        AuthResult::Fail => "R_SPF_FAIL",
+        AuthResult::SoftFail => "R_SPF_SOFTFAIL",
+        AuthResult::Neutral => "R_SPF_NEUTRAL",
+        AuthResult::TempError => "R_SPF_DNSFAIL",
+        AuthResult::PermError => "R_SPF_PERMFAIL",
+        AuthResult::None | AuthResult::Policy => "R_SPF_NA",
+    };
+    let dkim = match told.dkim_result() {
+        AuthResult::Pass => "R_DKIM_ALLOW",
+        AuthResult::Fail => "R_DKIM_REJECT",
+        AuthResult::TempError => "R_DKIM_TEMPFAIL",
+        AuthResult::PermError | AuthResult::Policy => "R_DKIM_PERMFAIL",
+        _ => "R_DKIM_NA",
+    };
+    let dmarc = match (told.dmarc, told.wish) {
+        (AuthResult::Pass, _) => "DMARC_POLICY_ALLOW",
+        (AuthResult::Fail, Wish::None) => "DMARC_POLICY_SOFTFAIL",
+        (AuthResult::Fail, Wish::Quarantine) => "DMARC_POLICY_QUARANTINE",
+        (AuthResult::Fail, Wish::Reject) => "DMARC_POLICY_REJECT",
+        (AuthResult::TempError, _) => "DMARC_DNSFAIL",
+        _ => "DMARC_NA",
+    };
+    let arc = match told.arc {
+        AuthResult::Pass => "ARC_ALLOW",
+        AuthResult::None => "ARC_NA",
+        AuthResult::TempError => "ARC_DNSFAIL",
+        _ => "ARC_REJECT",
+    };
+    vec![spf, dkim, dmarc, arc]
+}
+
+fn scan(scan: &Value, message: &[u8], table: &Table) -> Authentication {
+    let text = |key: &str| scan[key].as_str();
+    let mut envelope = envelope();
+    envelope.client = text("IP").unwrap_or("127.0.0.1").parse().unwrap();
+    envelope.hello = text("Helo").map(Into::into);
+    let from = text("From").unwrap_or_default().trim_matches(['<', '>']);
+    envelope.sender = Path::parse(format!("<{from}>").as_bytes()).unwrap().0;
+    let mut case = Case::of(&crlf(message), &envelope, &model::Authentication::default(), NOW);
+    for _ in 0..50 {
+        match case.step() {
+            Step::Done(done) => return *done,
+            Step::Ask(questions) => questions.into_iter().for_each(|question| {
+                let answer = table.answer(&question);
+                case.add(question, answer);
+            }),
+        }
+    }
+    panic!("never done");
+}
+
+#[test]
+fn another_filter_says_the_same() {
+    let Some(documents) = documents("rspamd") else { return };
+    let suite = &documents[0];
+    let table = Table::of(&suite["records"]);
+    let (mut same, mut different) = (0, Vec::new());
+    for test in suite["scans"].as_array().unwrap() {
+        let path = suite["files"][test["file"].as_str().unwrap()].as_str().unwrap();
+        let told = scan(test, &std::fs::read(path).unwrap(), &table);
+        let symbols = symbols(&told);
+        let known = |symbol: &&str| symbol.starts_with("R_SPF") || symbol.starts_with("R_DKIM") || symbol.starts_with("DMARC") || symbol.starts_with("ARC_");
+        let list = |key: &str| -> Vec<&str> { test[key].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).filter(known).collect() };
+        if list("expected").is_empty() {
+            continue;
+        }
+        let good = list("expected").iter().all(|s| symbols.contains(s)) && !list("unexpected").iter().any(|s| symbols.contains(s));
+        let name = test["name"].as_str().unwrap();
+        if good {
+            same += 1;
+        } else if !DIFFERENT.iter().any(|(known, _)| *known == name) {
+            different.push(format!("{name}: {:?} {:?}, got {symbols:?} {:?} spf: {} arc: {}", list("expected"), test["file"], told.dkim, told.spf_reason, told.arc_reason));
+        }
+    }
+    println!("{same} the same, {} known to differ", DIFFERENT.len());
+    assert_eq!(different, Vec::<String>::new());
+}
