@@ -111,3 +111,43 @@ impl Ask<'_> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::tests::{ask_one, facts, policy_of, stranger};
+    use super::*;
+    use crate::verdict::{AuthResult, Authentication, MessageFacts};
+
+    #[test]
+    fn a_sender_that_is_proved_is_on_the_list_at_the_message() {
+        let policy = policy_of(&[("lists/allow.list", "friend.example\nheader-from:boss@author.example\n")]);
+        let client = stranger();
+        let sender = Path::parse(b"<a@friend.example>").unwrap().0;
+        let author = |text: &[u8]| Mailbox::parse(text).unwrap();
+        let asked = |authentication: Authentication, header_from: Vec<Mailbox>| {
+            let message = MessageFacts { authentication, header_from, ..MessageFacts::default() };
+            let facts = Facts { message: Some(&message), sender: Some(&sender), ..facts(&client, None) };
+            let found = ask_one(&AllowLists, Stage::Message, &facts, &policy);
+            found.first().map(|finding| finding.id.to_string())
+        };
+        let spf = |result, domain: &str| Authentication {
+            spf: result,
+            spf_domain: domain.into(),
+            ..Authentication::default()
+        };
+        assert_eq!(asked(spf(AuthResult::Pass, "friend.example"), vec![]).as_deref(), Some("allow-sender"));
+        for told in [
+            spf(AuthResult::Fail, "friend.example"),
+            spf(AuthResult::Pass, "other.example"),
+            Authentication::default(),
+        ] {
+            assert_eq!(asked(told, vec![]), None);
+        }
+        let aligned = Authentication { spf_aligned: true, ..spf(AuthResult::Pass, "author.example") };
+        let boss = author(b"boss@author.example");
+        assert_eq!(asked(aligned.clone(), vec![boss.clone()]).as_deref(), Some("allow-header-from"));
+        assert_eq!(asked(aligned.clone(), vec![boss.clone(), author(b"x@author.example")]), None);
+        assert_eq!(asked(aligned, vec![author(b"x@author.example")]), None);
+        assert_eq!(asked(Authentication::default(), vec![boss]), None);
+    }
+}
