@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// What the script writes last.
+const LAST: &str = "rspamd.json";
+
 /// The unpacked suites, once for all tests of this run.
 fn suites() -> Option<&'static PathBuf> {
     static UNPACKED: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -23,11 +26,20 @@ fn unpack() -> Option<PathBuf> {
         println!("skipped: PORTCULLIS_VECTORS is not set");
         return None;
     };
-    let directory = tempfile::Builder::new().prefix("portcullis-vectors").tempdir().unwrap().keep();
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("integration/lib/vectors.py");
     let archive = PathBuf::from(source).join("auth-vectors.tar.xz");
-    let done = Command::new("python3").arg(script).arg(archive).arg(&directory).output().unwrap();
+    let octets = std::fs::metadata(&archive).unwrap().len();
+    // Kept between runs; another archive has another size.
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("vectors-{octets}"));
+    if directory.join(LAST).exists() {
+        return Some(directory);
+    }
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("integration/lib/vectors.py");
+    let unpacked = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let done = Command::new("python3").arg(script).arg(archive).arg(unpacked.path()).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    // Another run may have been first.
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::rename(unpacked.path(), &directory).unwrap();
     Some(directory)
 }
 

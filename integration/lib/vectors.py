@@ -65,7 +65,7 @@ def rspamd(directory):
     functional = base / "test" / "functional"
     scans = [scan for file in sorted(functional.glob("cases/**/*.robot")) for scan in robot(file.read_text())]
     records = [r for file in sorted(functional.glob("configs/*.conf")) for r in fake_dns(file.read_text())]
-    files = {path.name: str(path) for path in base.rglob("*.eml")}
+    files = {path.name: str(path.relative_to(directory)) for path in base.rglob("*.eml")}
     return {"records": records, "scans": [scan for scan in scans if scan["file"] in files], "files": files}
 
 

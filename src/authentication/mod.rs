@@ -24,6 +24,9 @@ mod signature;
 mod spf;
 mod tags;
 
+#[cfg(test)]
+mod hostile_tests;
+
 pub use ask::{Answer, Data, Kind, Known, Missing, Question};
 pub use canonical::{Form, body as canonical_body, push_field as canonical_field};
 pub use case::{ANSWERS_MAX, Case, Step};
