@@ -24,7 +24,8 @@
 //! floor 3a  stores     body                    a message in session: memory, then a sealed file
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
-//! floor 2   policy     checks                  facts and policy in, findings out
+//! floor 2   policy     authentication          SPF, DKIM, DMARC, ARC over what is known of DNS
+//!                      checks                  facts and policy in, findings out
 //!                      config                  rules/*.toml and lists to a typed policy (only `load` reads)
 //!                      query                   the language in which commands pick messages
 //!                      rules                   lists and matchers: networks, domains, patterns
@@ -132,7 +133,7 @@
 //!
 //! # What is deliberately absent
 //!
-//! No queue unless the admin asks for one (`on_outage`), and no bounces to senders that nobody vouches for. No SPF, DKIM, DMARC, and no look at
+//! No queue unless the admin asks for one (`on_outage`), and no bounces to senders that nobody vouches for. No look at
 //! what a message says. No learning, no scores beyond the sum of the DNS lists: a refusal has one check or rule that
 //! decided, and `explain` names it. No limits shared between machines. No rewriting of addresses, headers
 //! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
@@ -147,6 +148,7 @@ pub mod verdict;
 pub mod message;
 pub mod smtp;
 
+pub mod authentication;
 pub mod checks;
 pub mod config;
 pub mod content;

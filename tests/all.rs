@@ -22,3 +22,4 @@ mod records;
 mod reload;
 mod shipped;
 mod tls;
+mod vectors;

@@ -26,6 +26,8 @@ mod mistakes;
 #[cfg(test)]
 mod several;
 #[cfg(test)]
+mod several_authentication;
+#[cfg(test)]
 mod several_lists;
 #[cfg(test)]
 mod several_mistakes;

@@ -184,6 +184,7 @@ impl Session {
             undeclared_8bit: facts.has_8bit && !declared,
             header_from: summary.from_mailboxes.clone(),
             header_from_cut: summary.from_cut,
+            ..MessageFacts::default()
         };
         let findings = {
             let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };

@@ -16,6 +16,8 @@ pub enum Kind {
     Mx,
     /// Names of an address.
     Ptr,
+    /// Texts: policies and keys.
+    Txt,
 }
 
 /// One question.
@@ -35,12 +37,14 @@ pub enum Data {
     /// Of PTR, and the exchange of MX: lower case, no final dot; empty is the root, which in an MX says that the
     /// domain takes no mail (RFC 7505).
     Name(Box<str>),
+    /// Of TXT: its strings, one behind the other.
+    Text(Box<[u8]>),
 }
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// At least one record, at most 64 addresses or 16 names.
+    /// At least one record, at most 64 addresses, 16 names, or 64 texts of 64 KiB in all.
     Records(Arc<[Data]>),
     /// The name is there and has no such record (NODATA, RFC 2308).
     NoRecords,
@@ -64,7 +68,7 @@ impl Answer {
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.records().iter().filter_map(|data| match data {
             Data::Address(ip) => Some(*ip),
-            Data::Name(_) => None,
+            Data::Name(_) | Data::Text(_) => None,
         })
     }
 
@@ -72,7 +76,7 @@ impl Answer {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.records().iter().filter_map(|data| match data {
             Data::Name(name) => Some(&**name),
-            Data::Address(_) => None,
+            Data::Address(_) | Data::Text(_) => None,
         })
     }
 }

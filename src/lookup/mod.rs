@@ -10,6 +10,7 @@
 
 mod answer;
 mod arpa;
+mod authenticate;
 mod cache;
 mod country;
 mod listings;

@@ -48,6 +48,13 @@ impl Table {
         self.with(Kind::Mx, domain, names(exchanges))
     }
 
+    /// Texts of a name.
+    #[must_use]
+    pub fn texts(self, name: &str, texts: &[&str]) -> Self {
+        let data = texts.iter().map(|text| Data::Text(text.as_bytes().into()));
+        self.with(Kind::Txt, name, Answer::Records(data.collect()))
+    }
+
     /// Names of an address.
     #[must_use]
     pub fn pointer(self, ip: IpAddr, to: &[&str]) -> Self {

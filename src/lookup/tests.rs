@@ -7,7 +7,7 @@ use super::questions::{Questions, Source};
 use super::*;
 use crate::config::model::{Dns, Zone, ZoneOf};
 use crate::mail::Domain;
-use crate::verdict::{Cause, Fact};
+use crate::verdict::{AuthResult, Cause, Fact};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -320,4 +320,63 @@ async fn without_a_name_server_everything_is_unknown_at_once() {
         Err(error) => assert!(error.to_string().contains("resolv.conf"), "{error}"),
     }
     assert!(Lookup::build(&Dns::default(), None, None).is_ok());
+}
+
+fn case(message: &str) -> crate::authentication::Case {
+    let envelope = crate::verdict::Envelope {
+        id: crate::mail::Id::from_bits(1).unwrap(),
+        client: ip("192.0.2.1"),
+        client_name: None,
+        hello: Some("mail.example.org".into()),
+        user: None,
+        authenticated: false,
+        may_relay: false,
+        tls: None,
+        sender: crate::mail::Path::parse(b"<a@example.org>").unwrap().0,
+        recipients: Vec::new(),
+        listener: "mx".into(),
+        direction: crate::verdict::Direction::Inbound,
+        hostname: "mx.example.net".into(),
+        smtputf8: false,
+    };
+    let policy = crate::config::model::Authentication::default();
+    crate::authentication::Case::of(message.as_bytes(), &envelope, &policy, 1_500_000_000)
+}
+
+#[tokio::test(start_paused = true)]
+async fn senders_are_authenticated_over_the_same_questions() {
+    let table = Table::default()
+        .texts("example.org", &["other", "v=spf1 include:spf.example.org -all"])
+        .texts("spf.example.org", &["v=spf1 mx -all"])
+        .mx("spf.example.org", &["mx.example.org."])
+        .host("mx.example.org", &[ip("192.0.2.1")])
+        .texts("_dmarc.example.org", &["v=DMARC1; p=reject"]);
+    let lookup = Lookup::table(table);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let told = lookup.authenticate(case("From: a@example.org\r\n\r\n"), deadline).await;
+    assert_eq!((told.spf, told.spf_aligned, told.dmarc), (AuthResult::Pass, true, AuthResult::Pass));
+    let asked = lookup.tally().sent;
+    lookup.authenticate(case("From: a@example.org\r\n\r\n"), deadline).await;
+    assert_eq!(lookup.tally().sent, asked, "everything was remembered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_dns_does_not_say_in_time_is_a_temporary_error() {
+    let table = Table::default()
+        .texts("example.org", &["v=spf1 a:one.example a:two.example a:three.example a:four.example -all"])
+        .late(Kind::A, "one.example", Answer::NoName, Duration::from_secs(2))
+        .late(Kind::A, "two.example", Answer::NoName, Duration::from_secs(2))
+        .with(Kind::A, "three.example", SILENCE)
+        .texts("_dmarc.example.org", &["v=DMARC1; p=reject"]);
+    let lookup = Lookup::table(table);
+    for (seconds, most) in [(3, 3), (30, 8)] {
+        let start = Instant::now();
+        let deadline = start + Duration::from_secs(seconds);
+        let told = lookup.authenticate(case("From: a@example.org\r\n\r\n"), deadline).await;
+        assert_eq!((told.spf, told.dmarc), (AuthResult::TempError, AuthResult::TempError), "{seconds}");
+        assert!(start.elapsed() <= Duration::from_secs(most), "{:?}", start.elapsed());
+    }
+    let none = Lookup::table(Table::default().with(Kind::Txt, "_dmarc.example.org", FAILURE));
+    let told = none.authenticate(case("From: a@example.org\r\n\r\n"), Instant::now() + TIMEOUT).await;
+    assert_eq!((told.spf, told.dmarc), (AuthResult::None, AuthResult::TempError));
 }

@@ -25,6 +25,8 @@ const PORT: u16 = 53;
 /// Most addresses and most names kept of one answer.
 const ADDRESSES_MAX: usize = 64;
 const NAMES_MAX: usize = 16;
+/// Most texts; one answer is 64 KiB at most, whatever it has.
+const TEXTS_MAX: usize = 64;
 /// Longest chain of aliases that is followed within an answer, and how often the rest of one is asked for.
 const ALIASES_MAX: usize = 8;
 const FOLLOWED_MAX: usize = 3;
@@ -115,6 +117,7 @@ impl Wire {
             Kind::Aaaa => RecordType::AAAA,
             Kind::Mx => RecordType::MX,
             Kind::Ptr => RecordType::PTR,
+            Kind::Txt => RecordType::TXT,
         };
         let mut least = TTL_MAX;
         for _ in 0..FOLLOWED_MAX {
@@ -202,7 +205,11 @@ fn records(name: &Name, kind: RecordType, response: &DnsResponse) -> Read {
     }
     let of_owner = |record: &&Record| record.record_type() == kind && record.name == *owner;
     let found = response.answers.iter().filter(of_owner);
-    let max = if matches!(kind, RecordType::A | RecordType::AAAA) { ADDRESSES_MAX } else { NAMES_MAX };
+    let max = match kind {
+        RecordType::A | RecordType::AAAA => ADDRESSES_MAX,
+        RecordType::TXT => TEXTS_MAX,
+        _ => NAMES_MAX,
+    };
     let data: Arc<[Data]> = found.clone().filter_map(data).take(max).collect();
     let shortest = found.map(|record| Duration::from_secs(record.ttl.into())).min();
     if let Some(shortest) = shortest {
@@ -229,6 +236,7 @@ fn data(record: &Record) -> Option<Data> {
         RData::AAAA(ip) => Some(Data::Address(ip.0.into())),
         RData::MX(mx) if mx.exchange.is_root() => Some(Data::Name("".into())),
         RData::MX(mx) => Some(Data::Name(mx.exchange.to_ascii().to_ascii_lowercase().into())),
+        RData::TXT(txt) => Some(Data::Text(txt.txt_data.concat().into())),
         // A pointer to what is no host name points nowhere.
         RData::PTR(target) => {
             let name = Domain::parse(target.0.to_ascii().as_bytes()).ok()?;

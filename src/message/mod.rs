@@ -7,4 +7,5 @@ pub mod likeness;
 pub mod mime;
 mod quoted;
 pub mod report;
+pub mod results;
 pub mod trace;

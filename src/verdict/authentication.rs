@@ -50,6 +50,19 @@ pub enum Wish {
     Reject,
 }
 
+/// Who is named as author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Author {
+    /// Authors of one domain, or nobody looked.
+    #[default]
+    One,
+    /// Nobody with a domain.
+    Missing,
+    /// Authors of more than one domain: each reader may show another one.
+    Many,
+}
+
 /// All of it for one message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Authentication {
@@ -57,6 +70,8 @@ pub struct Authentication {
     pub spf: AuthResult,
     /// The domain that was asked about.
     pub spf_domain: Box<str>,
+    /// Why, for people; empty where there is nothing to say. Nothing of it is of the peer, here and below.
+    pub spf_reason: Box<str>,
     /// SPF of the HELO name.
     pub spf_hello: AuthResult,
     /// Whether the SPF domain is aligned with that of `From:`.
@@ -65,12 +80,20 @@ pub struct Authentication {
     pub dkim: Vec<Signature>,
     /// DMARC.
     pub dmarc: AuthResult,
+    /// Why.
+    pub dmarc_reason: Box<str>,
+    /// Who is named in `From:`.
+    pub author: Author,
     /// The domain of `From:` that was asked about; empty where there is none or more than one.
     pub dmarc_domain: Box<str>,
-    /// What its owner wishes.
+    /// What its owner wishes to be done with it, where it fails.
     pub wish: Wish,
     /// ARC.
     pub arc: AuthResult,
+    /// Why.
+    pub arc_reason: Box<str>,
+    /// Sealers that the policy trusts say that DMARC passed before they changed the message.
+    pub arc_vouched: bool,
     /// Domains of the ARC sealers, the newest first.
     pub arc_sealers: Vec<Box<str>>,
 }
@@ -106,6 +129,13 @@ impl Authentication {
             AuthResult::None => 1,
         };
         self.dkim.iter().map(|signature| signature.result).max_by_key(|r| rank(*r)).unwrap_or_default()
+    }
+
+    /// Whether a domain of the reverse-path is proved: SPF passed for it, or it is the author's and that is proved.
+    #[must_use]
+    pub fn proves_sender(&self, domain: &str) -> bool {
+        let spf = self.spf == AuthResult::Pass && *self.spf_domain == *domain;
+        spf || (self.is_aligned() && *self.dmarc_domain == *domain)
     }
 
     /// Whether the author is proved: a passing SPF or DKIM that is aligned with `From:`.

@@ -1,5 +1,6 @@
 //! Facts: what is known of a session when a check is asked. The gateway gathers them; checks only read.
 
+use super::authentication::Authentication;
 use super::fact::Fact;
 use super::gathered::{Conduct, Gathered};
 use crate::mail::{Mailbox, Path};
@@ -99,6 +100,8 @@ pub struct MessageFacts {
     pub header_from: Vec<Mailbox>,
     /// There may be more of them than the header reader keeps.
     pub header_from_cut: bool,
+    /// What the sender could prove.
+    pub authentication: Authentication,
 }
 
 /// Everything that a check may look at.

@@ -12,7 +12,7 @@ mod finding;
 mod gathered;
 mod merge;
 
-pub use authentication::{AuthResult, Authentication, Signature, Wish};
+pub use authentication::{AuthResult, Authentication, Author, Signature, Wish};
 pub use disposition::Disposition;
 pub use envelope::Envelope;
 pub use fact::{Cause, Fact};

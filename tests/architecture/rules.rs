@@ -12,18 +12,29 @@ const FLOORS: [&[&str]; 15] = [
     &["rules"],
     &["config", "query"],
     &["checks"],
-    &["content"],
+    &["content", "authentication"],
     &["store"],
     &["body"],
-    &["scan", "authentication", "lookup", "vault", "limits", "downstream", "records"],
+    &["scan", "lookup", "vault", "limits", "downstream", "records"],
     &["desk"],
     &["gateway"],
     &["control"],
     &["cli"],
 ];
 /// Floors 0 to 2.
-const PURE: [&str; 10] =
-    ["mail", "reply", "verdict", "smtp", "message", "rules", "config", "query", "checks", "content"];
+const PURE: [&str; 11] = [
+    "mail",
+    "reply",
+    "verdict",
+    "smtp",
+    "message",
+    "rules",
+    "config",
+    "query",
+    "checks",
+    "content",
+    "authentication",
+];
 const IMPURE: [&str; 12] = [
     "tokio",
     "TcpStream",

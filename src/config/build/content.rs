@@ -6,8 +6,8 @@ use crate::config::file::Document;
 use crate::config::model::Content;
 
 /// Builds all of it.
-pub fn build(document: &Document<'_>, _others: &Others<'_>) -> Option<Content> {
+pub fn build(document: &Document<'_>, others: &Others<'_>) -> Option<Content> {
     let top = document.top()?;
     top.finish();
-    Some(Content { authentication: authentication::build(&document.table("authentication")?) })
+    Some(Content { authentication: authentication::build(&document.table("authentication")?, others) })
 }

@@ -1,0 +1,73 @@
+//! Looks up what the authentication of a sender lacks, until it is done or its time is over. State: none of its own;
+//! questions are shared and remembered like all others. Failure: what is not known is trouble, which the case turns
+//! into `temperror`.
+
+use super::answer;
+use super::service::Lookup;
+use crate::authentication::{Answer, Case, Data, Kind, Question, Step};
+use crate::verdict::Authentication;
+use tokio::time::Instant;
+
+/// Most rounds of questions; SPF alone may need one for each of its mechanisms, twice over with exchangers.
+const ROUNDS_MAX: usize = 64;
+
+impl Lookup {
+    /// Evaluates a case. What is lacking is asked for together, round after round. Ends at `deadline`.
+    pub async fn authenticate(&self, mut case: Case, deadline: Instant) -> Authentication {
+        for _ in 0..ROUNDS_MAX {
+            match case.step() {
+                Step::Done(done) => return *done,
+                Step::Ask(questions) if questions.is_empty() => break,
+                Step::Ask(questions) => self.answer(&mut case, questions, deadline).await,
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        case.give_up();
+        match case.step() {
+            Step::Done(done) => *done,
+            // A case that was given up is always done.
+            Step::Ask(_) => Authentication::default(),
+        }
+    }
+
+    async fn answer(&self, case: &mut Case, questions: Vec<Question>, deadline: Instant) {
+        let each = self.deadline().min(deadline);
+        let flights: Vec<_> = questions
+            .into_iter()
+            .map(|question| (self.start(&question.name, kind(question.kind)), question))
+            .collect();
+        for (flight, question) in flights {
+            let answer = translated(&flight.by(each).await);
+            case.add(question, answer);
+        }
+    }
+}
+
+fn kind(kind: Kind) -> answer::Kind {
+    match kind {
+        Kind::Txt => answer::Kind::Txt,
+        Kind::A => answer::Kind::A,
+        Kind::Aaaa => answer::Kind::Aaaa,
+        Kind::Mx => answer::Kind::Mx,
+        Kind::Ptr => answer::Kind::Ptr,
+    }
+}
+
+fn translated(answer: &answer::Answer) -> Answer {
+    match answer {
+        answer::Answer::Records(records) => Answer::Records(records.iter().map(data).collect()),
+        answer::Answer::NoRecords => Answer::NoRecords,
+        answer::Answer::NoName => Answer::NoName,
+        answer::Answer::Unknown(_) => Answer::Trouble,
+    }
+}
+
+fn data(data: &answer::Data) -> Data {
+    match data {
+        answer::Data::Address(ip) => Data::Address(*ip),
+        answer::Data::Name(name) => Data::Name(name.strip_suffix('.').unwrap_or(name).into()),
+        answer::Data::Text(text) => Data::Text(text.clone()),
+    }
+}

@@ -1,0 +1,192 @@
+//! `Authentication-Results` (RFC 8601): what we write, and which ones that came are in our name. Pure. Whatever a peer
+//! said stands in it only as a domain name, an address or in quotes, so that nobody writes methods for us.
+
+use crate::mail::{Domain, Path, push_ip};
+use crate::verdict::{AuthResult, Authentication, Envelope};
+
+/// Most signatures that are told one by one.
+const SIGNATURES_MAX: usize = 10;
+/// Longest value that is written, in octets.
+const VALUE_OCTETS_MAX: usize = 256;
+
+/// The field, folded, with its line end. `name`: ours.
+#[must_use]
+pub fn authentication_results(name: &str, told: &Authentication, envelope: &Envelope) -> String {
+    let mut out = Results { text: format!("Authentication-Results: {name}") };
+    out.spf(told, envelope);
+    if told.dkim.is_empty() {
+        out.method("dkim", AuthResult::None, "");
+    }
+    for signature in told.dkim.iter().take(SIGNATURES_MAX) {
+        out.method("dkim", signature.result, &signature.reason);
+        out.property("header.d", &signature.domain);
+        out.property("header.s", &signature.selector);
+    }
+    if told.arc != AuthResult::None {
+        out.method("arc", told.arc, &told.arc_reason);
+        if let Some(sealer) = told.arc_sealers.first() {
+            out.property("policy.sealer", sealer);
+        }
+    }
+    out.method("dmarc", told.dmarc, &told.dmarc_reason);
+    out.property("header.from", &told.dmarc_domain);
+    out.text.push_str("\r\n");
+    out.text
+}
+
+struct Results {
+    text: String,
+}
+
+impl Results {
+    fn spf(&mut self, told: &Authentication, envelope: &Envelope) {
+        self.method("spf", told.spf, &told.spf_reason);
+        let mut client = String::new();
+        push_ip(&mut client, envelope.client);
+        self.property("smtp.remote-ip", &client);
+        match &envelope.sender {
+            Path::Null => self.property("smtp.helo", &told.spf_domain),
+            Path::Mailbox { mailbox, .. } => {
+                let domain = mailbox.domain().map_or("", Domain::as_str);
+                self.property("smtp.mailfrom", domain);
+            }
+        }
+    }
+
+    fn method(&mut self, method: &str, result: AuthResult, reason: &str) {
+        self.text.push_str(";\r\n\t");
+        self.text.push_str(method);
+        self.text.push('=');
+        self.text.push_str(result.name());
+        if !reason.is_empty() {
+            self.text.push_str(" reason=");
+            self.quoted(reason);
+        }
+    }
+
+    fn property(&mut self, name: &str, value: &str) {
+        if value.is_empty() || value.len() > VALUE_OCTETS_MAX {
+            return;
+        }
+        self.text.push_str("\r\n\t\t");
+        self.text.push_str(name);
+        self.text.push('=');
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        if value.bytes().all(plain) { self.text.push_str(value) } else { self.quoted(value) }
+    }
+
+    fn quoted(&mut self, text: &str) {
+        self.text.push('"');
+        for c in text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(VALUE_OCTETS_MAX) {
+            if matches!(c, '"' | '\\') {
+                self.text.push('\\');
+            }
+            self.text.push(c);
+        }
+        self.text.push('"');
+    }
+}
+
+/// Whether the value of an `Authentication-Results` field is in the name of `name` or of one below it, as loosely as any
+/// reader may take it: those have to go (RFC 8601 section 5). Comments and quotes in front of the name are looked through.
+#[must_use]
+pub fn is_in_our_name(value: &[u8], name: &str) -> bool {
+    let mut depth = 0_u32;
+    let mut token = Vec::new();
+    for byte in value {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\\' if token.is_empty() || depth > 0 => {}
+            _ if depth > 0 => {}
+            b' ' | b'\t' | b'\r' | b'\n' | b'"' | b';' | b'/' => break,
+            byte => token.push(byte.to_ascii_lowercase()),
+        }
+    }
+    let token = token.strip_suffix(b".").unwrap_or(&token);
+    let name = name.to_ascii_lowercase();
+    let rest = token.strip_suffix(name.as_bytes());
+    !name.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(b"."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::Id;
+    use crate::verdict::{Direction, Signature};
+
+    fn envelope(sender: &str) -> Envelope {
+        Envelope {
+            id: Id::from_bits(1).unwrap(),
+            client: "2001:db8::1".parse().unwrap(),
+            client_name: None,
+            hello: None,
+            user: None,
+            authenticated: false,
+            may_relay: false,
+            tls: None,
+            sender: Path::parse(sender.as_bytes()).unwrap().0,
+            recipients: Vec::new(),
+            listener: "mx".into(),
+            direction: Direction::Inbound,
+            hostname: "mx.example.net".into(),
+            smtputf8: false,
+        }
+    }
+
+    #[test]
+    fn results_are_told_in_the_words_of_the_rfc() {
+        let told = Authentication {
+            spf: AuthResult::Pass,
+            spf_domain: "example.org".into(),
+            dkim: vec![Signature {
+                result: AuthResult::Fail,
+                domain: "example.org".into(),
+                selector: "s1".into(),
+                reason: "the body was changed".into(),
+                aligned: true,
+            }],
+            dmarc: AuthResult::Pass,
+            dmarc_domain: "example.org".into(),
+            ..Authentication::default()
+        };
+        let text = authentication_results("mx.example.net", &told, &envelope("<a@example.org>"));
+        let wanted = "Authentication-Results: mx.example.net;\r\n\tspf=pass\r\n\t\tsmtp.remote-ip=\"2001:db8::1\"\r\n\t\t\
+            smtp.mailfrom=example.org;\r\n\tdkim=fail reason=\"the body was changed\"\r\n\t\theader.d=example.org\r\n\t\t\
+            header.s=s1;\r\n\tdmarc=pass\r\n\t\theader.from=example.org\r\n";
+        assert_eq!(text, wanted);
+        let none = authentication_results("mx", &Authentication::default(), &envelope("<>"));
+        assert!(none.contains(";\r\n\tdkim=none;\r\n\tdmarc=none\r\n"), "{none}");
+    }
+
+    #[test]
+    fn nobody_writes_methods_for_us() {
+        let told = Authentication {
+            dkim: vec![Signature {
+                domain: "x;dmarc=pass\r\nX: \"y\\".into(),
+                ..Signature::default()
+            }],
+            ..Authentication::default()
+        };
+        let text = authentication_results("mx", &told, &envelope("<>"));
+        assert!(text.contains("header.d=\"x;dmarc=passX: \\\"y\\\\\""), "{text}");
+    }
+
+    #[test]
+    fn our_name_is_found_however_it_is_written() {
+        let name = "mx.example.net";
+        for value in [
+            " mx.example.net; spf=pass",
+            "\r\n\t(x (y) z) MX.Example.NET. 1; spf=pass",
+            " \"mx.example.net\" ; none",
+            "below.mx.example.net; none",
+            "mx.example.net",
+            " mx.example.net/1; none",
+        ] {
+            assert!(is_in_our_name(value.as_bytes(), name), "{value}");
+        }
+        for value in ["other.example.net; x", "notmx.example.net; x", "(mx.example.net) other; x", "", "; mx.example.net"] {
+            assert!(!is_in_our_name(value.as_bytes(), name), "{value}");
+        }
+    }
+}
