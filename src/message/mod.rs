@@ -1,6 +1,7 @@
 //! What we read from a message, what we write on top of it, and the messages that we write ourselves.
 
 pub mod content;
+pub mod edit;
 pub mod files;
 pub mod from;
 pub mod header;

@@ -50,11 +50,17 @@ pub enum Mark {
     TooLarge,
     /// It becomes so much larger by unpacking that unpacking was ended.
     Bomb,
+    /// Its name says something harmless in front of an extension that runs: `bill.pdf.exe`.
+    DoubleExtension,
+    /// Its name has characters that turn the direction of what is shown.
+    Rtl,
+    /// It is another kind of thing than its name says.
+    WrongType,
 }
 
 impl Mark {
     /// All of them.
-    pub const EACH: [Self; 12] = [
+    pub const EACH: [Self; 15] = [
         Self::Encrypted,
         Self::Macro,
         Self::Embedded,
@@ -67,6 +73,9 @@ impl Mark {
         Self::TooMany,
         Self::TooLarge,
         Self::Bomb,
+        Self::DoubleExtension,
+        Self::Rtl,
+        Self::WrongType,
     ];
 
     /// Its word in rules and logs.
@@ -85,6 +94,9 @@ impl Mark {
             Self::TooMany => "too-many",
             Self::TooLarge => "too-large",
             Self::Bomb => "bomb",
+            Self::DoubleExtension => "double-extension",
+            Self::Rtl => "rtl",
+            Self::WrongType => "wrong-type",
         }
     }
 
@@ -156,6 +168,12 @@ impl Marks {
     /// Those that are there.
     pub fn iter(self) -> impl Iterator<Item = Mark> {
         Mark::EACH.into_iter().filter(move |mark| self.has(*mark))
+    }
+}
+
+impl From<Mark> for Marks {
+    fn from(mark: Mark) -> Self {
+        Self::of(mark)
     }
 }
 

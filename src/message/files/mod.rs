@@ -31,6 +31,6 @@ mod tests;
 
 pub use file::{Budget, File, Limits, Mark, Marks};
 pub use magic::type_of;
-pub use names::{extension, is_double, readings, runs, turns};
+pub use names::{extension, is_double, marks_of, readings, runs, turns};
 pub use open::open;
 pub use types::{Class, Type};

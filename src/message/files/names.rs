@@ -1,5 +1,8 @@
 //! File names as those see them who open the files.
 
+use super::file::{Mark, Marks};
+use super::types::Type;
+
 /// Longest name that is looked at, in characters.
 const NAME_CHARS_MAX: usize = 1000;
 /// Longest extension that is one.
@@ -133,10 +136,8 @@ pub fn turns(name: &str) -> bool {
 /// The extension of one of [`readings`], in lower case without its dot.
 #[must_use]
 pub fn extension(name: &str) -> Option<&str> {
-    let (stem, extension) = name.rsplit_once('.')?;
-    let extension = extension.trim();
     // `.exe` alone is a name and an extension for some systems.
-    let _ = stem;
+    let extension = name.rsplit_once('.')?.1.trim();
     (!extension.is_empty() && extension.chars().count() <= EXTENSION_CHARS_MAX).then_some(extension)
 }
 
@@ -147,7 +148,22 @@ pub fn is_double(name: &str) -> bool {
     let Some((stem, last)) = name.rsplit_once('.') else { return false };
     let Some((_, before)) = stem.trim_end().rsplit_once('.') else { return false };
     let before = before.trim();
-    runs(last.trim()) && !runs(before) && super::types::Type::of_extension(before).is_some()
+    runs(last.trim()) && !runs(before) && Type::of_extension(before).is_some()
+}
+
+/// What names say of a file of that type.
+#[must_use]
+pub fn marks_of(names: &[Box<str>], kind: Type) -> Marks {
+    let mut marks = Marks::NONE;
+    for name in names {
+        marks.add_if(turns(name), Mark::Rtl);
+        for reading in readings(name) {
+            marks.add_if(is_double(&reading), Mark::DoubleExtension);
+            let claimed = extension(&reading).and_then(Type::of_extension);
+            marks.add_if(claimed.is_some_and(|claimed| kind.contradicts(claimed)), Mark::WrongType);
+        }
+    }
+    marks
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::entry::{Entry, Listing, Packed};
 use super::expand::{Room, Unpacked, expand, gzip_name};
 use super::file::{Budget, File, Mark, Marks};
 use super::magic::type_of;
+use super::names::marks_of;
 use super::ooxml;
 use super::types::Type;
 use super::{disk, office, pdf, rar, rtf, seven, tar, tnef, zip};
@@ -58,6 +59,7 @@ impl Opener<'_> {
         if let Some(octets) = octets {
             self.inside(&mut file, octets);
         }
+        file.marks.join(marks_of(&file.names, file.kind));
         (self.see)(&file, octets);
         let up = [Mark::Encrypted, Mark::Bomb, Mark::TooMany, Mark::TooLarge];
         up.into_iter().filter(|mark| file.marks.has(*mark)).collect()
