@@ -318,3 +318,125 @@ pub fn note(name: Option<&str>, rule: &str, reference: &str, words: Option<&str>
         .unwrap_or("Attachments of this kind are not delivered. Your mail administrator can release it.");
     format!("{what} was removed from this message.\n\n{why}\n\nReference: {reference}\nRule: {rule}\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edited(message: &str, edits: &Edits<'_>) -> String {
+        apply(message.as_bytes(), edits).map_or("=".to_owned(), |e| String::from_utf8(e.message).unwrap())
+    }
+
+    #[test]
+    fn fields_that_claim_to_be_ours_go() {
+        let edits = Edits {
+            remove: vec!["X-Portcullis-*", "X-Spam-Status"],
+            authserv_id: Some("mx.example.net"),
+            ..Edits::default()
+        };
+        let gone = "X-Portcullis-Verdict: clean\r\nx-spam-status : No\r\n\tscore=1\r\nAuthentication-Results: MX.example.net; spf=pass\r\nAuthentication-Results: (a (b) mx) \"mx.example.net\" 1;\r\n dkim=pass\r\nAuthentication-Results:\r\n mx.example.net;none\r\n";
+        let stays = "From: a@x.example\r\nX-Portcullisx: 1\r\nX-Spam-Status-2: x\r\nAuthentication-Results: other.example; spf=pass\r\nno field\r\n folded\r\nAuthentication-Results: mx.example.net.evil.example; spf=pass\r\n";
+        let body = "\r\nX-Portcullis-Verdict: body\r\n";
+        let out = apply(format!("{gone}{stays}{body}").as_bytes(), &edits).unwrap();
+        assert_eq!(String::from_utf8(out.message).unwrap(), format!("{stays}{body}"));
+        assert_eq!(out.removed.len(), 5);
+        assert_eq!(edited(&format!("{stays}{body}"), &edits), "=");
+        assert_eq!(edited("", &edits), "=");
+        assert_eq!(edited("\r\nX-Spam-Status: body", &edits), "=");
+    }
+
+    #[test]
+    fn the_subject_gets_its_word_once() {
+        let edits = Edits { subject_tag: Some("[SPAM]"), ..Edits::default() };
+        for (message, want) in [
+            ("From: a\r\nSubject: hi\r\n\r\nx", "From: a\r\nSubject: [SPAM] hi\r\n\r\nx"),
+            ("SUBJECT :\r\n hi\r\n there\r\n\r\n", "SUBJECT : [SPAM] hi\r\n there\r\n\r\n"),
+            ("Subject: [SPAM] hi\r\n\r\n", "="),
+            ("Subject:\r\n\r\n", "Subject: [SPAM]\r\n\r\n"),
+            ("From: a\r\n\r\nx", "From: a\r\nSubject: [SPAM]\r\n\r\nx"),
+            ("From: a", "From: a\r\nSubject: [SPAM]\r\n"),
+            ("\r\nbody", "Subject: [SPAM]\r\n\r\nbody"),
+            ("Subject: a\r\nSubject: b\r\n\r\n", "Subject: [SPAM] a\r\nSubject: [SPAM] b\r\n\r\n"),
+        ] {
+            assert_eq!(edited(message, &edits), want, "{message}");
+        }
+        let edits = Edits { subject_tag: Some("Wärnung"), ..Edits::default() };
+        assert_eq!(edited("Subject: x\r\n\r\n", &edits), "Subject: =?utf-8?B?V8Okcm51bmc=?= x\r\n\r\n");
+    }
+
+    const MIXED: &str = "From: a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\nContent-Type: application/pdf\r\n\r\nJVBERi0=\r\n--b--\r\n";
+
+    fn part(message: &str) -> Replace {
+        let start = message.find("Content-Type: application").unwrap();
+        let body = message.find("JVBE").unwrap();
+        Replace {
+            range: start..body + 8,
+            body: body..body + 8,
+            note: note(Some("bill\u{202e}.pdf"), "macro", "7F3K2M9Q", None),
+        }
+    }
+
+    #[test]
+    fn a_part_gives_way_to_a_note() {
+        let edits = Edits { replace: vec![part(MIXED)], ..Edits::default() };
+        let out = edited(MIXED, &edits);
+        let (before, rest) = out.split_once("Content-Type: text/plain; charset=utf-8\r\n").unwrap();
+        assert_eq!(before, &MIXED[..MIXED.find("Content-Type: application").unwrap()]);
+        assert!(
+            rest.contains("\r\n\r\nThe attachment \"bill\\u{202e}.pdf\" was removed from this message.\r\n"),
+            "{rest}"
+        );
+        assert!(rest.ends_with("\r\nReference: 7F3K2M9Q\r\nRule: macro\r\n--b--\r\n"), "{rest}");
+        // The mail program finds two parts, the second one the note.
+        let structure = crate::message::mime::Walker::walk(out.as_bytes());
+        assert_eq!(
+            structure.parts.iter().map(|part| &*part.kind).collect::<Vec<_>>(),
+            ["multipart/mixed", "text/plain", "text/plain"]
+        );
+    }
+
+    #[test]
+    fn a_message_that_is_the_part_keeps_its_header() {
+        let message = "From: a\r\nContent-Type: application/pdf;\r\n name=x\r\nSubject: s\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0=\r\n";
+        let body = message.find("JVBE").unwrap();
+        let replace = Replace { range: 0..message.len(), body: body..message.len(), note: "gone\n".into() };
+        let out = edited(message, &Edits { replace: vec![replace], ..Edits::default() });
+        assert_eq!(
+            out,
+            "From: a\r\nSubject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-Disposition: inline\r\n\r\ngone\r\n"
+        );
+    }
+
+    #[test]
+    fn parts_in_parts_and_beyond_are_left() {
+        let inner = part(MIXED);
+        let outer = Replace { range: inner.range.start - 10..inner.range.end + 2, ..inner.clone() };
+        let beyond = Replace { range: 90..9000, ..inner.clone() };
+        let out = apply(MIXED.as_bytes(), &Edits { replace: vec![inner, beyond, outer], ..Edits::default() })
+            .unwrap();
+        assert_eq!(out.replaced, 1);
+    }
+
+    #[test]
+    fn notes_are_lines_of_ascii() {
+        let mut out = Vec::new();
+        write_note(&format!("--b\n.\nFrom x\ngröße = {} \n", "x".repeat(200)), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("=2D-b\r\n=2E\r\n=46rom x\r\ngr=C3=B6=C3=9Fe =3D x"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 76 && line.is_ascii()));
+    }
+
+    proptest! {
+        /// Whatever it is: no panic, what is no field of the edits stays, and a second time changes nothing.
+        #[test]
+        fn edits_are_made_once(message in "[ -~\r\n\t]{0,200}", start in 0usize..220, length in 0usize..220) {
+            let edits = Edits { remove: vec!["x-*"], authserv_id: Some("a"), subject_tag: Some("[S]"), replace: Vec::new() };
+            let once = apply(message.as_bytes(), &edits).map_or_else(|| message.clone().into_bytes(), |e| e.message);
+            prop_assert_eq!(apply(&once, &edits), None);
+            let range = start..start + length;
+            let replace = vec![Replace { body: range.clone(), range, note: "n".into() }];
+            let _ = apply(message.as_bytes(), &Edits { replace, ..Edits::default() });
+        }
+    }
+}

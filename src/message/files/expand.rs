@@ -9,8 +9,8 @@ use std::ops::Range;
 
 /// Under this many octets nothing is a bomb.
 const BOMB_OCTETS_MIN: u64 = 4 << 20;
-/// Octets by which the output grows.
-const STEP: usize = 64 << 10;
+/// Octets that are unpacked at a time.
+const STEP: usize = 32 << 10;
 /// Members of one gzip file that are looked at; the header of each costs.
 const GZIP_MEMBERS_MAX: usize = 1000;
 
@@ -75,12 +75,14 @@ fn plain(octets: &[u8], whole: bool, room: Room) -> Unpacked<'_> {
 pub(super) fn inflate(input: &[u8], zlib: bool, room: Room) -> (Unpacked<'static>, usize) {
     let mut machine = Decompress::new(zlib);
     let (mut out, mut used) = (Vec::new(), 0);
+    let mut step = vec![0; STEP];
     let ended = loop {
         let rest = input.get(used..).unwrap_or_default();
-        out.reserve(STEP);
-        let (in_before, out_before) = (machine.total_in(), out.len());
-        let status = machine.decompress_vec(rest, &mut out, FlushDecompress::None);
+        let (in_before, out_before, total) = (machine.total_in(), out.len(), machine.total_out());
+        let status = machine.decompress(rest, &mut step, FlushDecompress::None);
         let taken = usize::try_from(machine.total_in() - in_before).unwrap_or(0);
+        let made = usize::try_from(machine.total_out() - total).unwrap_or(0);
+        out.extend_from_slice(step.get(..made).unwrap_or_default());
         used += taken;
         let over = room.ended(out.len(), used);
         match status {

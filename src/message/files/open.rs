@@ -71,10 +71,11 @@ impl Opener<'_> {
             return self.seven(file, octets);
         }
         let Some(listing) = self.list(file, octets) else { return };
+        // A file of another type may be a zip file too: programs look for the directory at its end. But the last of several
+        // files may well be one.
+        let alone = listing.entries.is_empty() && !is_container(file.kind);
         self.members(file, octets, listing);
-        // A file of another type may be a zip file too: programs look for the directory at its end.
-        let own = matches!(file.kind, Type::Zip) || ooxml::is_zip(file.kind);
-        if !own && zip::is_behind(octets) {
+        if alone && zip::is_behind(octets) {
             file.marks.add(Mark::Ambiguous);
             let listing = zip::list(octets, self.most());
             self.members(file, octets, listing);
@@ -112,9 +113,6 @@ impl Opener<'_> {
         file.marks.join(listing.marks);
         let parent = Parent { number: file.number, depth: file.depth, kind: file.kind };
         for entry in listing.entries {
-            if file.marks.has(Mark::Bomb) && self.budget.octets == 0 {
-                return;
-            }
             let Some(left) = self.budget.members.checked_sub(1) else {
                 file.marks.add(Mark::TooMany);
                 return;

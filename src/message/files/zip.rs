@@ -46,7 +46,9 @@ pub(super) fn list(octets: &[u8], most: usize) -> Listing {
         Some((place, base, count)) => reader.by_directory(&mut listing, place, base, count),
         None => listing.marks.add(Mark::Damaged),
     }
-    reader.by_headers(&mut listing);
+    if !listing.marks.has(Mark::TooMany) {
+        reader.by_headers(&mut listing);
+    }
     if overlap(&mut reader.ranges) {
         listing.marks.add(Mark::Ambiguous);
         listing.marks.add(Mark::Bomb);
