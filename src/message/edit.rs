@@ -382,7 +382,7 @@ mod tests {
         let edits = Edits { replace: vec![part(MIXED)], ..Edits::default() };
         let out = edited(MIXED, &edits);
         let (before, rest) = out.split_once("Content-Type: text/plain; charset=utf-8\r\n").unwrap();
-        assert_eq!(before, &MIXED[..MIXED.find("Content-Type: application").unwrap()]);
+        assert_eq!(Some(before), MIXED.split("Content-Type: application").next());
         assert!(
             rest.contains("\r\n\r\nThe attachment \"bill\\u{202e}.pdf\" was removed from this message.\r\n"),
             "{rest}"

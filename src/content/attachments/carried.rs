@@ -125,15 +125,15 @@ impl Carried {
 }
 
 fn bounded(names: &[Box<str>]) -> Vec<Box<str>> {
-    let cut = |name: &Box<str>| {
+    let cut = |name: &str| -> Box<str> {
         let length = name.chars().count();
         if length <= NAME_CHARS_MAX {
-            return name.clone();
+            return name.into();
         }
         let half = NAME_CHARS_MAX / 2;
         name.chars().take(half).chain(name.chars().skip(length - half)).collect::<String>().into()
     };
-    names.iter().take(NAMES_MAX).map(cut).collect()
+    names.iter().take(NAMES_MAX).map(|name| cut(name)).collect()
 }
 
 fn all_readings(names: &[Box<str>]) -> Vec<String> {

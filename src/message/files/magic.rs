@@ -191,9 +191,7 @@ fn within(octets: &[u8]) -> Option<Type> {
     if memchr::memmem::find(start, b"%PDF-").is_some() {
         return Some(Type::Pdf);
     }
-    if memchr::memmem::find(start, b"**ACE**").is_some_and(|place| place >= 7)
-        && start.iter().any(|b| *b == 0)
-    {
+    if memchr::memmem::find(start, b"**ACE**").is_some_and(|place| place >= 7) && start.contains(&0) {
         return Some(Type::Ace);
     }
     if at(octets, 0, b"BM")

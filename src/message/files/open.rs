@@ -147,7 +147,8 @@ impl Opener<'_> {
             let told = entry.names.iter().filter(|name| ooxml::tells(name));
             told.for_each(|name| up.join(ooxml::by_content(name, &octets)));
         }
-        up.join(self.held(parent, entry, &octets));
+        let owned = matches!(octets, Cow::Owned(_));
+        up.join(self.held(parent, entry, &octets, owned));
         up
     }
 
@@ -155,13 +156,10 @@ impl Opener<'_> {
         Room { octets: self.budget.room(), ratio: self.budget.limits.ratio }
     }
 
-    /// A member whose octets are there: they count while it is open.
-    fn held(&mut self, parent: Parent, entry: Entry, octets: &Cow<'_, [u8]>) -> Marks {
+    /// A member whose octets are there: those that are its own count while it is open.
+    fn held(&mut self, parent: Parent, entry: Entry, octets: &[u8], owned: bool) -> Marks {
         let length = octets.len() as u64;
-        let held = match octets {
-            Cow::Borrowed(_) => 0,
-            Cow::Owned(_) => length,
-        };
+        let held = if owned { length } else { 0 };
         self.budget.octets = self.budget.octets.saturating_sub(length);
         self.budget.held = self.budget.held.saturating_sub(held);
         let marks = self.file(Some(parent.number), parent.depth + 1, entry, Some(octets));
@@ -181,7 +179,7 @@ impl Opener<'_> {
         let marks = seven::read(octets, room, most, &mut |entry, content| {
             self.budget.members = self.budget.members.saturating_sub(1);
             up.join(match content {
-                Some(content) => self.held(parent, entry, &Cow::Owned(content)),
+                Some(content) => self.held(parent, entry, &content, true),
                 None => self.file(Some(parent.number), parent.depth + 1, entry, None),
             });
             self.room()

@@ -145,7 +145,7 @@ types! {
     /// Registry entries.
     Reg = "reg", Script, ["reg"];
     /// Batch, PowerShell, JavaScript, VBScript; known by name only.
-    Batch = "batch", Script, ["bat", "cmd", "ps1", "ps1xml", "psm1", "psd1", "psc1", "js", "mjs", "vbs", "vb", "wsh", "ws", "scf", "inf", "url", "website", "library-ms", "search-ms", "settingcontent-ms", "msc", "application", "appref-ms", "jnlp", "gadget", "diagcab", "theme", "themepack", "iqy", "slk", "rdp", "ade", "adp", "mde", "mam", "maf", "mda", "ins", "isp", "job", "prg", "hpj", "its", "mad", "mag", "maq", "mar", "mas", "mat", "mau", "mav", "maw", "cnt", "crt-ms", "osd", "plg", "printerexport", "shb", "shs", "vsmacros", "vsw", "xbap", "workflow", "command", "terminal", "action", "scpt", "desktop"];
+    Batch = "batch", Script, ["bat", "cmd", "ps1", "ps1xml", "psm1", "psd1", "psc1", "js", "mjs", "vbs", "vb", "wsh", "ws", "scf", "inf", "url", "website", "library-ms", "search-ms", "settingcontent-ms", "msc", "application", "appref-ms", "jnlp", "gadget", "diagcab", "theme", "themepack", "iqy", "slk", "rdp", "ade", "adp", "mde", "ins", "isp", "job", "shb", "shs", "vsmacros", "xbap", "workflow", "command", "terminal", "scpt", "desktop"];
     /// Zip.
     Zip = "zip", Archive, ["zip", "zipx"];
     /// RAR.
@@ -287,11 +287,11 @@ types! {
     /// Flash.
     Swf = "swf", Executable, ["swf"];
     /// Text.
-    Plain = "plain", Text, ["txt", "csv", "log", "md", "json", "tsv", "diff", "patch", "ini", "conf", "yaml", "yml", "asc"];
+    Plain = "plain", Text, ["txt", "csv", "log", "md", "json", "tsv", "diff", "patch", "ini", "conf", "yaml", "yml"];
     /// Fonts.
     Font = "font", Other, ["ttf", "otf", "woff", "woff2"];
     /// OpenPGP.
-    Pgp = "pgp", Other, ["pgp", "gpg", "sig"];
+    Pgp = "pgp", Other, ["pgp", "gpg", "sig", "asc"];
     /// SQLite.
     Sqlite = "sqlite", Other, ["sqlite", "db"];
     /// WebAssembly.
@@ -328,6 +328,7 @@ impl Type {
             || own == Class::Text && written(claimed_class)
             || matches!(self, Self::Html | Self::Xml | Self::Plain) && claimed == Self::Xls
             || own == Class::Markup && matches!(claimed_class, Class::Script | Class::Text)
+            || matches!(self, Self::Eml | Self::Ics | Self::Vcf | Self::Pgp) && claimed_class == Class::Text
             || matches!(self, Self::Svg) && claimed_class == Class::Image;
         own != claimed_class && !loose
     }
