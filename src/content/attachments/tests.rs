@@ -196,6 +196,18 @@ fn conditions_over_the_envelope() {
 }
 
 #[test]
+fn without_a_file_there_are_no_rules() {
+    for policy in [rules(""), read_without()] {
+        assert_eq!((policy.limits, policy.rules.len(), policy.expects.len()), (Limits::default(), 0, 0));
+    }
+}
+
+fn read_without() -> Attachments {
+    let texts = [("gateway.toml", GATEWAY)];
+    parse_files(&Sources::of(&texts), std::path::Path::new("/rules"), Moment::at(0)).0.unwrap().attachments
+}
+
+#[test]
 fn what_is_wrong_with_the_message_needs_no_file() {
     let policy = shipped();
     let outcome = judge(&Carried::default(), &["duplicate-boundary", "malformed"], &policy, &envelope(), 0);

@@ -58,8 +58,17 @@ pub(super) fn until_nul(octets: &[u8]) -> &[u8] {
     octets.get(..end).unwrap_or(octets)
 }
 
-/// A name of unknown character set: UTF-8 where it is that, else octet by octet (windows-1252 without its holes).
+/// Octets of a name that are kept, of its start and of its end: names of an archive may share their octets.
+const NAME_OCTETS_MAX: usize = 512;
+
+/// A name of unknown character set: UTF-8 where it is that, else octet by octet (windows-1252 without its holes). Of a very
+/// long one the middle is left out.
 pub(super) fn name(octets: &[u8]) -> Box<str> {
+    if octets.len() > 2 * NAME_OCTETS_MAX {
+        let start = octets.get(..NAME_OCTETS_MAX).unwrap_or_default();
+        let end = octets.get(octets.len() - NAME_OCTETS_MAX..).unwrap_or_default();
+        return String::from_utf8_lossy(&[start, end].concat()).into();
+    }
     match std::str::from_utf8(octets) {
         Ok(text) => text.into(),
         Err(_) => octets.iter().map(|&b| char::from(b)).collect::<String>().into(),

@@ -336,6 +336,77 @@ fn members_have_an_end() {
     }
 }
 
+/// Files that grow tenfold cost about ten times as much, whatever is in them.
+#[test]
+#[ignore = "a measurement"]
+fn hostile_files_take_linear_time() {
+    let directory = |count: usize| {
+        let good = zipped(&[("a", b"x")]);
+        let start = memchr::memmem::find(&good, b"PK\x01\x02").unwrap();
+        let end = memchr::memmem::find(&good, b"PK\x05\x06").unwrap();
+        let mut out = good[..start].to_vec();
+        // Every entry names the same member, and its local header a name of 64 KB.
+        out[26..28].copy_from_slice(&[0xff, 0xff]);
+        for _ in 0..count {
+            out.extend_from_slice(&good[start..end]);
+        }
+        let size = u32::try_from(out.len() - start).unwrap().to_le_bytes();
+        out.extend_from_slice(&good[end..]);
+        let at = out.len() - 10;
+        out[at..at + 4].copy_from_slice(&size);
+        out
+    };
+    let shared = |count: usize| {
+        let streams: Vec<(String, Vec<u8>)> =
+            (0..count / 100).map(|n| (format!("{n}/Workbook"), vec![9; 5000])).collect();
+        let streams: Vec<(&str, &[u8])> =
+            streams.iter().map(|(name, octets)| (name.as_str(), octets.as_slice())).collect();
+        compound(&streams)
+    };
+    let shapes: Vec<(&str, Box<dyn Fn(usize) -> Vec<u8>>)> = vec![
+        ("one member named by many", Box::new(directory)),
+        ("headers of zip", Box::new(|n| b"PK\x03\x04\x14\0\0\0\0\0".repeat(n))),
+        ("ends of zip", Box::new(|n| [b"PK\x03\x04".to_vec(), b"PK\x05\x06\0\0".repeat(n)].concat())),
+        ("compound", Box::new(shared)),
+        ("objects of RTF", Box::new(|n| [b"{\\rtf1".to_vec(), b"{\\objdata 0105000".repeat(n)].concat())),
+        ("groups of RTF", Box::new(|n| [b"{\\rtf1\\objdata ".to_vec(), b"{\\*\\x 01".repeat(n)].concat())),
+        (
+            "streams of PDF",
+            Box::new(|n| [b"%PDF-1.4".to_vec(), b"<</ObjStm/FlateDecode>>stream\nx".repeat(n)].concat()),
+        ),
+        (
+            "objects of PDF",
+            Box::new(|n| [b"%PDF-1.4".to_vec(), b"/EmbeddedFile stream\n1endstream ".repeat(n)].concat()),
+        ),
+        ("names of PDF", Box::new(|n| [b"%PDF-1.4".to_vec(), b"/#4a#53".repeat(n)].concat())),
+        (
+            "attributes of TNEF",
+            Box::new(|n| {
+                [b"\x78\x9f\x3e\x22\0\0".to_vec(), b"\x02\x02\x90\x06\0\0\0\0\0\0\0".repeat(n)].concat()
+            }),
+        ),
+        (
+            "blocks of RAR",
+            Box::new(|n| [b"Rar!\x1a\x07\0".to_vec(), b"\0\0\x75\0\0\x07\0".repeat(n)].concat()),
+        ),
+        ("members of tar", Box::new(|n| tar(&vec![("a", &b"x"[..]); n / 20]))),
+        ("members of gzip", Box::new(|n| gzip(b"x").repeat(n))),
+        ("markup", Box::new(|n| b"<".repeat(n * 10))),
+    ];
+    for (name, shape) in shapes {
+        let time = |count: usize| {
+            let octets = shape(count);
+            let began = std::time::Instant::now();
+            let (seen, budget) = open_with("a", &octets, Limits::default());
+            (octets.len(), began.elapsed(), seen.len(), budget.unpacked())
+        };
+        let (small, large) = (time(20_000), time(200_000));
+        println!("{name}: {small:?} {large:?}");
+        // What is over the bounds costs nothing more.
+        assert!(large.1 < small.1 * 25 + std::time::Duration::from_millis(50), "{name}");
+    }
+}
+
 /// Something of each kind, to be damaged.
 fn corpus() -> Vec<Vec<u8>> {
     vec![

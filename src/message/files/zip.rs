@@ -27,15 +27,15 @@ const ENCRYPTED_BITS: u16 = 1 | 1 << 6 | 1 << 13;
 const STREAMED_BIT: u16 = 1 << 3;
 
 /// What one header says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Header {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Header<'o> {
     flags: u16,
     method: u16,
     packed: u64,
     size: u64,
-    name: Vec<u8>,
+    name: &'o [u8],
     /// The name in the Unicode Path extra field (0x7075).
-    other_name: Option<Vec<u8>>,
+    other_name: Option<&'o [u8]>,
 }
 
 /// Lists a zip file: at most `most` members.
@@ -144,7 +144,7 @@ impl Reader<'_> {
     }
 
     /// The member of a header of the directory, with what its local header says.
-    fn entry(&mut self, header: &Header, place: Option<usize>, marks: &mut Marks) -> Option<Entry> {
+    fn entry(&mut self, header: &Header<'_>, place: Option<usize>, marks: &mut Marks) -> Option<Entry> {
         let local = place.and_then(|place| Some((place, local(self.octets, place)?)));
         let Some((place, (own, data))) = local else {
             marks.add(Mark::Damaged);
@@ -166,7 +166,7 @@ impl Reader<'_> {
         {
             entry.marks.add(Mark::Ambiguous);
             marks.add(Mark::Ambiguous);
-            push(&mut entry.names, &own.name);
+            push(&mut entry.names, own.name);
         }
         entry.marks.add_if(own.flags & ENCRYPTED_BITS != 0, Mark::Encrypted);
         own.other_name.iter().for_each(|other| push(&mut entry.names, other));
@@ -209,13 +209,13 @@ impl Reader<'_> {
 }
 
 /// Four octets in compressed data are no header: its numbers are.
-fn is_likely(header: &Header) -> bool {
+fn is_likely(header: &Header<'_>) -> bool {
     header.method < 100 && !header.name.is_empty() && !header.name.contains(&0)
 }
 
-fn entry(header: &Header, packed: Packed) -> Entry {
+fn entry(header: &Header<'_>, packed: Packed) -> Entry {
     let mut names = Vec::with_capacity(1);
-    push(&mut names, &header.name);
+    push(&mut names, header.name);
     header.other_name.iter().for_each(|other| push(&mut names, other));
     let mut marks = Marks::NONE;
     let encrypted = header.flags & ENCRYPTED_BITS != 0 || header.method == AES;
@@ -224,7 +224,7 @@ fn entry(header: &Header, packed: Packed) -> Entry {
     Entry { names, octets: header.size, marks, packed: if encrypted { Packed::Nowhere } else { packed } }
 }
 
-fn packed(header: &Header, range: Range<usize>) -> Packed {
+fn packed(header: &Header<'_>, range: Range<usize>) -> Packed {
     match header.method {
         STORED => Packed::Plain(range),
         DEFLATED => Packed::Deflate(range),
@@ -240,7 +240,7 @@ fn push(names: &mut Vec<Box<str>>, octets: &[u8]) {
 }
 
 /// A header of the directory, where its local header is claimed to be, and where the next one begins.
-fn central(octets: &[u8], place: usize) -> Option<(Header, u64, usize)> {
+fn central(octets: &[u8], place: usize) -> Option<(Header<'_>, u64, usize)> {
     let fixed = piece(octets, place, CENTRAL_OCTETS)?;
     let lengths = [u16_le(fixed, 28)?, u16_le(fixed, 30)?, u16_le(fixed, 32)?].map(usize::from);
     let [name, extra, comment] = lengths;
@@ -253,14 +253,14 @@ fn central(octets: &[u8], place: usize) -> Option<(Header, u64, usize)> {
         method: u16_le(fixed, 10)?,
         packed: u64::from(u32_le(fixed, 20)?),
         size: u64::from(u32_le(fixed, 24)?),
-        name: piece(octets, name_at, name)?.to_vec(),
+        name: piece(octets, name_at, name)?,
         other_name: None,
     };
     Some((with_extra(header, extra_octets, Some(&mut local)), local, extra_at + extra + comment))
 }
 
 /// A local header, and where the data behind it begins.
-fn local(octets: &[u8], place: usize) -> Option<(Header, usize)> {
+fn local(octets: &[u8], place: usize) -> Option<(Header<'_>, usize)> {
     let fixed = piece(octets, place, LOCAL_OCTETS).filter(|fixed| fixed.starts_with(LOCAL))?;
     let (name, extra) = (usize::from(u16_le(fixed, 26)?), usize::from(u16_le(fixed, 28)?));
     let name_at = place + LOCAL_OCTETS;
@@ -269,7 +269,7 @@ fn local(octets: &[u8], place: usize) -> Option<(Header, usize)> {
         method: u16_le(fixed, 8)?,
         packed: u64::from(u32_le(fixed, 18)?),
         size: u64::from(u32_le(fixed, 22)?),
-        name: piece(octets, name_at, name)?.to_vec(),
+        name: piece(octets, name_at, name)?,
         other_name: None,
     };
     let extra_octets = piece(octets, name_at + name, extra).unwrap_or_default();
@@ -277,7 +277,7 @@ fn local(octets: &[u8], place: usize) -> Option<(Header, usize)> {
 }
 
 /// Reads the extra fields: zip64 sizes (0x0001), and another name (0x7075).
-fn with_extra(mut header: Header, extra: &[u8], mut local: Option<&mut u64>) -> Header {
+fn with_extra<'o>(mut header: Header<'o>, extra: &'o [u8], mut local: Option<&mut u64>) -> Header<'o> {
     const FULL: u64 = u32::MAX as u64;
     let mut rest = extra;
     while let (Some(id), Some(length)) = (u16_le(rest, 0), u16_le(rest, 2)) {
@@ -290,7 +290,7 @@ fn with_extra(mut header: Header, extra: &[u8], mut local: Option<&mut u64>) -> 
                 }
             }
         } else if id == 0x7075 && size_le(field, 1).is_some() {
-            header.other_name = field.get(5..).filter(|name| !name.is_empty()).map(<[u8]>::to_vec);
+            header.other_name = field.get(5..).filter(|name| !name.is_empty());
         }
         rest = rest.get(4 + usize::from(length)..).unwrap_or_default();
     }
