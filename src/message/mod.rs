@@ -1,6 +1,8 @@
 //! What we read from a message, what we write on top of it, and the messages that we write ourselves.
 
 pub mod content;
+pub mod edit;
+pub mod files;
 pub mod from;
 pub mod header;
 pub mod likeness;

@@ -45,7 +45,7 @@ pub fn build(table: &Table<'_>, others: &Others<'_>) -> Option<Expect> {
     (client.is_some() && result.is_some() && listener.is_some()).then_some(expect)
 }
 
-fn client(table: &Table<'_>) -> Option<IpAddr> {
+pub(super) fn client(table: &Table<'_>) -> Option<IpAddr> {
     let got = table.text("client")?;
     let ip = got.value.parse().ok().map(unmapped);
     if ip.is_none() {
@@ -68,7 +68,7 @@ fn listener(table: &Table<'_>, others: &Others<'_>) -> Option<Arc<str>> {
 }
 
 /// As it stands in MAIL or RCPT; the angle brackets may be left out.
-fn path(table: &Table<'_>, key: &str) -> Option<Box<str>> {
+pub(super) fn path(table: &Table<'_>, key: &str) -> Option<Box<str>> {
     let got = table.filled(key)?;
     let path = if got.value.starts_with('<') { got.value.clone() } else { format!("<{}>", got.value) };
     match Path::parse(path.as_bytes()) {

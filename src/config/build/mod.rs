@@ -3,6 +3,8 @@
 
 mod access;
 mod address;
+mod attachment_expect;
+mod attachment_rule;
 mod attachments;
 mod authentication;
 mod common;

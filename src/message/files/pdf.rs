@@ -1,0 +1,162 @@
+//! PDF (ISO 32000): scripts, actions, attached files, encryption.
+//!
+//! Not a reader of PDF: the names that matter are looked for where they can stand, in the file and in its compressed object
+//! streams, with `#41` for letters taken as readers take it.
+
+use super::bytes::piece_up_to;
+use super::entry::{Entry, Listing, Packed};
+use super::expand::{Room, inflate};
+use super::file::{Mark, Marks};
+use memchr::memmem;
+use std::ops::Range;
+
+/// Octets in front of `stream` that its dictionary is looked for in.
+const DICTIONARY_OCTETS: usize = 2048;
+/// Octets of all object streams together, unpacked.
+const OBJECTS_OCTETS: u64 = 16 << 20;
+/// Longest name that matters.
+const NAME_OCTETS: usize = 32;
+
+/// Lists what a PDF file holds.
+pub(super) fn list(octets: &[u8], most: usize) -> Listing {
+    let mut listing = Listing { marks: names(octets), ..Listing::default() };
+    let mut room = Room { octets: OBJECTS_OCTETS, ratio: 1000 };
+    let mut place = 0;
+    while let Some(stream) = octets.get(place..).and_then(|rest| memmem::find(rest, b"stream")) {
+        let word = place + stream;
+        let (range, next) = extent(octets, word);
+        let dictionary = dictionary(octets, place, word);
+        place = next;
+        let has = |name: &[u8]| memmem::find(dictionary, name).is_some();
+        let deflated = has(b"/FlateDecode") || has(b"/Fl ") || has(b"/Fl/");
+        if has(b"ObjStm") && deflated && room.octets > 0 {
+            let (unpacked, _) = inflate(octets.get(range).unwrap_or_default(), true, room);
+            room.octets = room.octets.saturating_sub(unpacked.octets.len() as u64);
+            listing.marks.join(names(&unpacked.octets));
+        } else if has(b"EmbeddedFile") {
+            listing.marks.add(Mark::Embedded);
+            let plain = !has(b"/Filter");
+            let packed = match (deflated, plain) {
+                (true, _) => Packed::Zlib(range),
+                (false, true) => Packed::Plain(range),
+                (false, false) => Packed::Nowhere,
+            };
+            let marks = Marks::NONE;
+            if !listing.add(Entry { names: Vec::new(), octets: 0, marks, packed }, most) {
+                return listing;
+            }
+        }
+    }
+    listing.marks.add_if(room.octets == 0, Mark::TooLarge);
+    if listing.marks.has(Mark::Encrypted) {
+        // What is attached is encrypted with it.
+        for entry in &mut listing.entries {
+            (entry.packed, entry.marks) = (Packed::Nowhere, Marks::of(Mark::Encrypted));
+        }
+    }
+    listing
+}
+
+/// The octets behind `stream`, and where to look on.
+fn extent(octets: &[u8], word: usize) -> (Range<usize>, usize) {
+    let mut start = word + b"stream".len();
+    start += match octets.get(start..) {
+        Some([b'\r', b'\n', ..]) => 2,
+        Some([b'\r' | b'\n', ..]) => 1,
+        _ => return (start..start, start),
+    };
+    let rest = octets.get(start..).unwrap_or_default();
+    let end = memmem::find(rest, b"endstream").map_or(octets.len(), |end| start + end);
+    let next = (end + b"endstream".len()).min(octets.len());
+    (start..end, next)
+}
+
+fn dictionary(octets: &[u8], from: usize, word: usize) -> &[u8] {
+    let start = from.max(word.saturating_sub(DICTIONARY_OCTETS));
+    let text = octets.get(start..word).unwrap_or_default();
+    let object = memmem::rfind(text, b" obj").unwrap_or_default();
+    text.get(object..).unwrap_or_default()
+}
+
+/// What the names in some octets say.
+fn names(octets: &[u8]) -> Marks {
+    let mut marks = Marks::NONE;
+    for place in memchr::memchr_iter(b'/', octets) {
+        let text = piece_up_to(octets, place + 1, NAME_OCTETS);
+        let name = name(text);
+        match name.as_slice() {
+            b"JavaScript" | b"JS" | b"Launch" | b"SubmitForm" | b"ImportData" | b"RichMedia" | b"XFA" => {
+                marks.add(Mark::Active);
+            }
+            b"GoToR" | b"GoToE" => marks.add(Mark::External),
+            b"EmbeddedFile" | b"EmbeddedFiles" => marks.add(Mark::Embedded),
+            b"Encrypt" => marks.add(Mark::Encrypted),
+            _ => {}
+        }
+    }
+    marks
+}
+
+/// A name up to a delimiter, its escapes undone (ISO 32000 section 7.3.5).
+fn name(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16);
+    let mut place = 0;
+    while let Some(&octet) = text.get(place) {
+        place += 1;
+        match octet {
+            b'#' => {
+                let digits = text.get(place..place + 2).and_then(|two| std::str::from_utf8(two).ok());
+                let value = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+                place += if value.is_some() { 2 } else { 0 };
+                out.push(value.unwrap_or(octet));
+            }
+            b'/' | b'<' | b'>' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b'%' => break,
+            octet if octet <= b' ' => break,
+            octet => out.push(octet),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use std::io::Write as _;
+
+    fn zlib(octets: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(octets).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn scripts_are_found_behind_every_disguise() {
+        let mut packed = b"%PDF-1.5\n1 0 obj\n<</Type/ObjStm/Filter/FlateDecode>>stream\r\n".to_vec();
+        packed.extend(zlib(b"2 0 <</S/JavaScript/JS(app.alert(1))>>"));
+        packed.extend(b"\r\nendstream");
+        for (octets, want) in [
+            (&b"%PDF-1.4 <</S /JavaScript>>"[..], Mark::Active),
+            (b"%PDF-1.4 <</S /J#61vaScr#69pt>>", Mark::Active),
+            (b"%PDF-1.4 <</S/Launch/F(cmd.exe)>>", Mark::Active),
+            (b"%PDF-1.4 trailer<</Encrypt 5 0 R>>", Mark::Encrypted),
+            (&packed, Mark::Active),
+        ] {
+            assert!(list(octets, 10).marks.has(want), "{want:?}");
+        }
+        assert!(list(b"%PDF-1.4 <</Type/Page/Subtype/Link/S/URI>>", 10).marks.is_empty());
+    }
+
+    #[test]
+    fn attached_files_are_members() {
+        let mut octets = b"%PDF-1.5\n1 0 obj\n<</Type/EmbeddedFile/Filter/FlateDecode>>\nstream\n".to_vec();
+        octets.extend(zlib(b"MZ"));
+        octets.extend(b"\nendstream 2 0 obj<</Type /EmbeddedFile>>stream\nplain\nendstream");
+        let listing = list(&octets, 10);
+        assert_eq!(listing.entries.len(), 2);
+        assert!(
+            matches!(&listing.entries[1].packed, Packed::Plain(range) if octets[range.clone()].starts_with(b"plain"))
+        );
+    }
+}
