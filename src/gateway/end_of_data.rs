@@ -17,11 +17,12 @@ use crate::config::model::QuarantineFolder;
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
-use crate::scan;
+use crate::scan::{self, Input, Job};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Stage};
+use crate::verdict::{Disposition, Envelope, Fact, Finding, MessageFacts, Stage};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 impl Session {
@@ -81,7 +82,7 @@ impl Session {
         let mut findings = self.owed();
         let before = findings.len();
         findings.extend(self.look(body, facts, &summary).await);
-        findings.extend(scan::scan(&self.generation.scanners, body, finish_by).await);
+        findings.extend(Box::pin(self.scan(body, finish_by)).await);
         let decision = Decision::of(&findings);
         let queued = self.transaction.as_deref().is_some_and(Transaction::is_queued);
         let name = match decision.decided {
@@ -140,6 +141,39 @@ impl Session {
             Box::pin(self.commit_copy(copied, folder)).await;
         }
         reply
+    }
+
+    /// What the scanners of the transaction's generation say, and what that does to the client.
+    async fn scan(&mut self, body: &Body, finish_by: Instant) -> Vec<Finding> {
+        let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
+        let envelope = self.envelope(transaction);
+        let job = Job { input: Input::Message(body), envelope: Some(&envelope), deadline: finish_by };
+        let scanners = transaction.generation.scanners.clone();
+        let results = Box::pin(scan::scan(&scanners, job)).await;
+        let findings = scan::findings(&results, &scan::own_lane);
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &findings);
+        findings
+    }
+
+    /// The envelope, for whoever looks at the message itself.
+    fn envelope(&self, transaction: &Transaction) -> Envelope {
+        let listener = &self.entrance.listener;
+        Envelope {
+            id: transaction.id,
+            client: self.client.ip,
+            client_name: self.client.name.known().cloned(),
+            hello: self.hello.as_ref().map(|h| String::from_utf8_lossy(&h.name).into()),
+            user: self.user_name().map(Into::into),
+            authenticated: self.authenticated,
+            may_relay: self.client.may_relay,
+            tls: self.tls.as_deref().cloned(),
+            sender: transaction.mail.path.clone(),
+            recipients: transaction.accepted().map(|recipient| recipient.path.clone()).collect(),
+            listener: Arc::clone(&listener.name),
+            direction: listener.direction,
+            hostname: Arc::clone(&transaction.generation.policy.hostname),
+            smtputf8: transaction.mail.facts.smtputf8,
+        }
     }
 
     async fn look(&mut self, body: &Body, facts: BodyFacts, summary: &HeaderSummary) -> Vec<Finding> {

@@ -1,0 +1,6 @@
+//! clamd: `INSTREAM` over its own exchange.
+
+mod scan;
+mod wire;
+
+pub(super) use scan::{scan, version};

@@ -1,0 +1,6 @@
+//! spamd of `SpamAssassin`: the SPAMC protocol.
+
+mod scan;
+mod wire;
+
+pub(super) use scan::{ping, scan};
