@@ -186,7 +186,10 @@ mod tests {
     #[test]
     fn what_is_off_is_seen() {
         for (report, want) in [
-            (report("on", None), "  clamav       on (clamd): 0 of 8 scans\n    127.0.0.1:3310         ClamAV 1.0\n"),
+            (
+                report("on", None),
+                "  clamav       on (clamd): 0 of 8 scans\n    127.0.0.1:3310         ClamAV 1.0\n",
+            ),
             (report("off", None), "off in scanners.toml"),
             (report("log", None), "only told of"),
             (report("on", Some(0)), "switched off by hand for 1 min"),

@@ -1,8 +1,6 @@
 //! `scanners.toml`: defaults, every key, and what is said of each mistake.
 
-use super::model::{
-    CommandLine, Engine, EngineAddress, Lane, OnInfected, Policy, ScannerRules, Scanning,
-};
+use super::model::{CommandLine, Engine, EngineAddress, Lane, OnInfected, Policy, ScannerRules, Scanning};
 use super::several::read;
 use crate::rules::Mode;
 use crate::verdict::Folder;
@@ -36,7 +34,10 @@ fn without_a_key_the_defaults_hold() {
     assert_eq!(good(&rspamd).scanning.scanners[0].on_too_large, Lane::PassTagged);
     let command = "[[scanner]]\nname = \"a\"\nengine = \"command\"\ncommand = [\"/bin/true\"]\n";
     let Engine::Command(line) = &good(command).scanning.scanners[0].engine else { panic!() };
-    assert_eq!((&line.clean[..], &line.infected[..], &line.spam[..], line.spam_milli), (&[0][..], &[1][..], &[][..], 5_000));
+    assert_eq!(
+        (&line.clean[..], &line.infected[..], &line.spam[..], line.spam_milli),
+        (&[0][..], &[1][..], &[][..], 5_000)
+    );
 }
 
 pub(super) const ALL: &str = r#"
@@ -128,8 +129,12 @@ fn every_key_is_read() {
 #[test]
 fn mistakes_are_told_where_they_stand() {
     for (text, want) in TABLE {
-        let text = text.replace("SC\n", "[[scanner]]\nname = \"a\"\nengine = \"clamd\"\naddresses = [\"127.0.0.1:1\"]\n");
-        let text = text.replace("CO\n", "[[scanner]]\nname = \"a\"\nengine = \"command\"\ncommand = [\"/bin/a\"]\n");
+        let text = text.replace(
+            "SC\n",
+            "[[scanner]]\nname = \"a\"\nengine = \"clamd\"\naddresses = [\"127.0.0.1:1\"]\n",
+        );
+        let text =
+            text.replace("CO\n", "[[scanner]]\nname = \"a\"\nengine = \"command\"\ncommand = [\"/bin/a\"]\n");
         assert_eq!(told(&text), *want, "{text}");
     }
 }
@@ -175,8 +180,8 @@ const TABLE: &[(&str, &[&str])] = &[
         "5:13: error: `addresses`: a program is started and not connected to: take the line out",
     ]),
     ("CO\nexit_spam = [\"1\", \"300\"]\n", &[
-        "5:20: error: `exit_spam`: exit codes go from \"0\" to \"255\", found \"300\"",
         "5:13: error: `exit_spam`: exit code 1 means something else already",
+        "5:19: error: `exit_spam`: exit codes go from \"0\" to \"255\", found \"300\"",
     ]),
     ("[[scanner]]\nname = \"a\"\nengine = \"command\"\ncommand = [\"look\"]\n", &[
         "4:12: error: `command`: expected the whole path of a program, found \"look\"",

@@ -4,8 +4,8 @@
 use crate::desk;
 use crate::gateway::{LiveReport, ReloadReport, Status};
 use crate::limits::{BanReport, ThrottleReport};
-use crate::scan::{ScannerReport, TestReport};
 use crate::records::{By, LoopReport, Sort, TopReport, Window};
+use crate::scan::{ScannerReport, TestReport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 

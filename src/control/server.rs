@@ -2,8 +2,8 @@
 
 use super::desk::{self, Counters};
 use super::limits;
-use super::scanners;
 use super::protocol::{Answer, REQUEST_OCTETS_MAX, Request};
+use super::scanners;
 use super::socket::ControlSocket;
 use crate::gateway::{Gateway, ReloadReport};
 use std::io;

@@ -7,8 +7,8 @@ use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::{OURSELVES, SPOOL, VIRUS, deliveries, downstream_of, millis, spool};
 use crate::config::model::{Lane, Policy};
-use crate::rules::Mode;
 use crate::mail::{Id, escape_at_most};
+use crate::rules::Mode;
 use crate::scan::{Input, Job, Results, ScanVerdict, scan};
 use crate::vault::{Attempt, FindingView, Item, SpoolCause};
 use std::sync::Arc;
@@ -97,9 +97,8 @@ fn outcome(results: &Results, held: bool) -> Scanned {
     let mut unknown = None;
     for result in results.iter().filter(|r| r.rules.mode == Mode::On) {
         let Some(verdict) = &result.verdict else { continue };
-        let said = || {
-            escape_at_most(format!("{}: {}", result.rules.name, verdict.words()).as_bytes(), SAID_CHARS)
-        };
+        let said =
+            || escape_at_most(format!("{}: {}", result.rules.name, verdict.words()).as_bytes(), SAID_CHARS);
         if matches!(verdict, ScanVerdict::Infected(_)) {
             return Scanned::Infected(said());
         }

@@ -146,7 +146,7 @@ impl Session {
     /// What the scanners of the transaction's generation say, and what that does to the client.
     async fn scan(&mut self, body: &Body, finish_by: Instant) -> Vec<Finding> {
         let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
-        let envelope = self.envelope(transaction);
+        let envelope = self.sent(transaction);
         let job = Job { input: Input::Message(body), envelope: Some(&envelope), deadline: finish_by };
         let scanners = transaction.generation.scanners.clone();
         let results = Box::pin(scan::scan(&scanners, job)).await;
@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// The envelope, for whoever looks at the message itself.
-    fn envelope(&self, transaction: &Transaction) -> Envelope {
+    fn sent(&self, transaction: &Transaction) -> Envelope {
         let listener = &self.entrance.listener;
         Envelope {
             id: transaction.id,

@@ -22,6 +22,8 @@ pub fn build(scanning: &Scanning, before: Option<&Scanners>) -> Scanners {
 fn one(rules: &Arc<ScannerRules>, cache: usize) -> Arc<dyn Scanner> {
     match &rules.engine {
         Engine::Command(line) => Arc::new(Program::new(Arc::clone(rules), line.clone())),
-        Engine::Clamd(_) | Engine::Rspamd(_) | Engine::Spamd { .. } => Arc::new(Remote::new(Arc::clone(rules), cache)),
+        Engine::Clamd(_) | Engine::Rspamd(_) | Engine::Spamd { .. } => {
+            Arc::new(Remote::new(Arc::clone(rules), cache))
+        }
     }
 }

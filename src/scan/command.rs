@@ -15,9 +15,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Octets of its output that are read; what is beyond is thrown away with the pipe.
@@ -90,7 +90,9 @@ impl Program {
         }
         match (status, talked) {
             (_, Some((Err(words), _))) => ScanVerdict::Error(words),
-            (Ok(status), talked) => self.verdict(status, &talked.map(|(_, output)| output).unwrap_or_default()),
+            (Ok(status), talked) => {
+                self.verdict(status, &talked.map(|(_, output)| output).unwrap_or_default())
+            }
             (Err(error), _) => ScanVerdict::Error(format!("its end cannot be seen: {error}")),
         }
     }
@@ -109,7 +111,9 @@ impl Program {
     }
 
     fn verdict(&self, status: ExitStatus, output: &[u8]) -> ScanVerdict {
-        let Some(code) = status.code() else { return ScanVerdict::Error("it was killed by a signal".to_owned()) };
+        let Some(code) = status.code() else {
+            return ScanVerdict::Error("it was killed by a signal".to_owned());
+        };
         let code_of = |codes: &[u8]| codes.iter().any(|c| i32::from(*c) == code);
         let first = output.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
         if code_of(&self.line.clean) {

@@ -121,7 +121,13 @@ impl Endpoint {
     pub(super) fn report(&self) -> EndpointReport {
         let address = self.address.to_string();
         let Ok(state) = self.state.lock() else {
-            return EndpointReport { address, healthy: false, last_error: None, since_unix_ms: 0, version: None };
+            return EndpointReport {
+                address,
+                healthy: false,
+                last_error: None,
+                since_unix_ms: 0,
+                version: None,
+            };
         };
         EndpointReport {
             address,

@@ -218,11 +218,15 @@ mod tests {
                 let _ = far.write_all(answer).await;
             });
             let got = exchange(Box::new(near), request(&octets), most, ends).await;
-            assert!(got.as_ref().is_err_and(|t| !matches!(t, Trouble::Body(_))) || got.is_ok_and(|r| r.octets.is_empty()));
+            assert!(
+                got.as_ref().is_err_and(|t| !matches!(t, Trouble::Body(_)))
+                    || got.is_ok_and(|r| r.octets.is_empty())
+            );
         }
         // Whoever reads all and says nothing is for the caller's deadline.
         let (near, far) = tokio::io::duplex(1 << 21);
-        let waited = timeout(Duration::from_secs(60), exchange(Box::new(near), request(&octets), 10, ends)).await;
+        let waited =
+            timeout(Duration::from_secs(60), exchange(Box::new(near), request(&octets), 10, ends)).await;
         assert!(waited.is_err());
         drop(far);
     }

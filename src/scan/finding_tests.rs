@@ -42,11 +42,15 @@ fn no_answer_is_what_the_lane_says_and_never_a_permanent_refusal() {
             assert_eq!(found[0].verdict.name(), want);
             assert!(found[0].verdict.refusal().is_none_or(|reply| reply.code() < 500));
             assert_eq!(found[0].tags, ["unscanned".into(), Box::<str>::from("unscanned:av")]);
-            assert_eq!((&*found[0].id, &*found[0].source.file, found[0].source.line), ("av", "scanners.toml", 7));
+            assert_eq!(
+                (&*found[0].id, &*found[0].source.file, found[0].source.line),
+                ("av", "scanners.toml", 7)
+            );
         }
     }
     // A policy may say otherwise.
-    let result = Scanned { rules: Arc::new(rules()), verdict: Some(ScanVerdict::TimedOut), part: None, ms: 0.0 };
+    let result =
+        Scanned { rules: Arc::new(rules()), verdict: Some(ScanVerdict::TimedOut), part: None, ms: 0.0 };
     assert_eq!(findings(&[result], &|_, _| Lane::Hold)[0].verdict.name(), "hold");
 }
 
@@ -84,7 +88,8 @@ fn points_add_up_to_the_total_of_the_engine() {
         (9_000, &[("A", 1_000)], 1_000, 15_000, "", 9_000),
         (3_000, &[("A", 0), ("B", 0)], 333, 15_000, "", 999),
     ] {
-        let scored = Scored { total_milli: total, symbols: symbols(parts), advice: Some("add header".into()) };
+        let scored =
+            Scored { total_milli: total, symbols: symbols(parts), advice: Some("add header".into()) };
         let skip: Vec<Box<str>> = if skip.is_empty() { Vec::new() } else { vec![skip.into()] };
         let rules = ScannerRules { factor_milli: factor, score_most_milli: most, skip, ..rules() };
         let found = of(rules, Some(ScanVerdict::Scored(Box::new(scored))));

@@ -8,6 +8,7 @@
 //!
 //! The codecs of the engines (`*/wire.rs`) are pure: octets in, a verdict out.
 
+mod answer;
 mod build;
 mod cache;
 mod clamd;
@@ -31,6 +32,7 @@ mod stream;
 mod switches;
 mod verdict;
 
+pub use answer::answer;
 pub use build::build;
 pub use finding::{findings, own_lane};
 pub use job::{Input, Job};

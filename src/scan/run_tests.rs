@@ -292,7 +292,8 @@ fn program(script: &str, dir: &Path) -> Scanners {
     std::fs::write(&path, script).unwrap();
     let words = ["/bin/sh", path.to_str().unwrap()].map(Into::into).to_vec();
     let line = CommandLine { words, clean: vec![0], infected: vec![1], spam: vec![2], spam_milli: 4_000 };
-    let rules = ScannerRules { timeout: Duration::from_secs(2), ..ScannerRules::named("own", Engine::Command(line)) };
+    let rules =
+        ScannerRules { timeout: Duration::from_secs(2), ..ScannerRules::named("own", Engine::Command(line)) };
     scanners(vec![rules], 0)
 }
 

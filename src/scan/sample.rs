@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 const LIMIT: Duration = Duration::from_secs(7);
 
 /// The test file, so written that this program is none itself.
-const EICAR: [&str; 4] = ["X5O!P%@AP[4\\PZX54(P^)", "7CC)7}$EICAR-STAND", "ARD-ANTIVIRUS-TEST-", "FILE!$H+H*"];
+const EICAR: [&str; 4] =
+    ["X5O!P%@AP[4\\PZX54(P^)", "7CC)7}$EICAR-STAND", "ARD-ANTIVIRUS-TEST-", "FILE!$H+H*"];
 const HEADER: &str = "From: portcullis@localhost\r\nTo: portcullis@localhost\r\nSubject: test of a scanner\r\n\
     Message-ID: <test@localhost>\r\nMIME-Version: 1.0\r\n";
 

@@ -70,7 +70,9 @@ impl ScanVerdict {
     pub fn is_answer(&self) -> bool {
         match self {
             Self::Clean | Self::Infected(_) | Self::Scored(_) => true,
-            Self::TooLarge | Self::Failed(_) | Self::Error(_) | Self::TimedOut | Self::Unavailable(_) => false,
+            Self::TooLarge | Self::Failed(_) | Self::Error(_) | Self::TimedOut | Self::Unavailable(_) => {
+                false
+            }
         }
     }
 
@@ -148,7 +150,8 @@ mod tests {
 
     #[test]
     fn the_heaviest_symbols_are_kept() {
-        let symbols = (0..200).map(|n| Symbol::new(format!("S{n}").as_bytes(), if n % 2 == 0 { n } else { -n }));
+        let symbols =
+            (0..200).map(|n| Symbol::new(format!("S{n}").as_bytes(), if n % 2 == 0 { n } else { -n }));
         let mut scored = Scored { symbols: symbols.collect(), ..Scored::default() };
         scored.tidy();
         assert_eq!((scored.symbols.len(), &*scored.symbols[0].name), (SYMBOLS_MAX, "S199"));

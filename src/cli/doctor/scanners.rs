@@ -42,14 +42,17 @@ fn tell(report: &mut Report, test: &TestReport, rules: &Arc<ScannerRules>) {
     for (address, said) in &test.addresses {
         match said {
             Ok(version) => report.ok("scanners", format!("\"{name}\": {address} answers: {version}")),
-            Err(words) => report.bad("scanners", format!("\"{name}\": {address}: {words}"), fix(&rules.engine)),
+            Err(words) => {
+                report.bad("scanners", format!("\"{name}\": {address}: {words}"), fix(&rules.engine))
+            }
         }
     }
     if test.good {
         let found = test.eicar.as_ref().map(|said| format!("; the test file is {said}")).unwrap_or_default();
         report.ok("scanners", format!("\"{name}\": a message is {} ({} ms){found}", test.clean, test.ms));
     } else if test.addresses.iter().any(|(_, said)| said.is_ok()) || test.addresses.is_empty() {
-        let found = test.eicar.as_ref().map(|said| format!("; the EICAR test file: {said}")).unwrap_or_default();
+        let found =
+            test.eicar.as_ref().map(|said| format!("; the EICAR test file: {said}")).unwrap_or_default();
         report.bad(
             "scanners",
             format!("\"{name}\": a message without anything: {}{found}", test.clean),
@@ -63,7 +66,9 @@ fn fix(engine: &Engine) -> &'static str {
         Engine::Clamd(_) => {
             "`systemctl status clamav-daemon`; is it LocalSocket or TCPSocket of clamd.conf, and may our user use it (group of the socket)?"
         }
-        Engine::Rspamd(_) => "`systemctl status rspamd`; the address is that of its normal worker, port 11333",
+        Engine::Rspamd(_) => {
+            "`systemctl status rspamd`; the address is that of its normal worker, port 11333"
+        }
         Engine::Spamd { .. } => "`systemctl status spamd`; its port is 783 if nothing else is said",
         Engine::Command(_) => "is the program there, and may our user run it?",
     }

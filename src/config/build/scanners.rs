@@ -3,9 +3,7 @@
 use super::common::{self, Others};
 use super::folder;
 use crate::config::file::{Document, Got, Table};
-use crate::config::model::{
-    CommandLine, Engine, EngineAddress, Lane, OnInfected, ScannerRules, Scanning,
-};
+use crate::config::model::{CommandLine, Engine, EngineAddress, Lane, OnInfected, ScannerRules, Scanning};
 use crate::config::value::quoted;
 use crate::rules::Mode;
 use crate::verdict::Folder;
@@ -185,7 +183,8 @@ fn program(
     spam_milli: i32,
 ) -> Option<CommandLine> {
     let Some(first) = command.value.first() else {
-        let message = "`command`: program and arguments are needed, for example [\"/usr/local/bin/look\", \"--mail\"]";
+        let message =
+            "`command`: program and arguments are needed, for example [\"/usr/local/bin/look\", \"--mail\"]";
         table.sink.error(&command.span, message);
         return None;
     };
@@ -224,7 +223,10 @@ fn exits(table: &Table<'_>, key: &str) -> Got<Vec<u8>> {
             Ok(code) => out.push(code),
             Err(_) => {
                 let found = quoted(&item.value);
-                table.sink.error(&item.span, format!("`{key}`: exit codes go from \"0\" to \"255\", found {found}"));
+                table.sink.error(
+                    &item.span,
+                    format!("`{key}`: exit codes go from \"0\" to \"255\", found {found}"),
+                );
             }
         }
     }
@@ -254,7 +256,8 @@ fn skip(table: &Table<'_>) -> Vec<Box<str>> {
         let bare = item.value.strip_suffix('*').unwrap_or(&item.value);
         if item.value.is_empty() || bare.contains('*') {
             let found = quoted(&item.value);
-            let message = format!("`skip`: expected the name of a symbol, perhaps with * at its end, found {found}");
+            let message =
+                format!("`skip`: expected the name of a symbol, perhaps with * at its end, found {found}");
             table.sink.error(&item.span, message);
         } else {
             out.push(item.value.as_str().into());

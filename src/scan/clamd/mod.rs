@@ -4,3 +4,4 @@ mod scan;
 mod wire;
 
 pub(super) use scan::{scan, version};
+pub(super) use wire::verdict;

@@ -7,8 +7,6 @@ use crate::scan::verdict::ScanVerdict;
 
 /// Scan what follows: pieces behind their length in network order, a piece of no octets at the end.
 pub(super) const INSTREAM: &[u8] = b"zINSTREAM\0";
-/// Versions of the engine and of its signatures.
-pub(super) const VERSION: &[u8] = b"zVERSION\0";
 /// Longest answer.
 pub(super) const REPLY_MAX: usize = 4096;
 
@@ -23,11 +21,13 @@ pub(super) fn complete(octets: &[u8]) -> bool {
 }
 
 /// Reads the answer to `INSTREAM`. `after_all`: it came after the whole message.
-pub(super) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
+pub(in crate::scan) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
     if octets.is_empty() {
         return ScanVerdict::Error("it closed without an answer".to_owned());
     }
-    let Some(line) = octets.strip_suffix(b"\0") else { return ScanVerdict::Error("its answer was cut".to_owned()) };
+    let Some(line) = octets.strip_suffix(b"\0") else {
+        return ScanVerdict::Error("its answer was cut".to_owned());
+    };
     if line.contains(&0) || line.contains(&b'\n') {
         return ScanVerdict::Error("it gave several answers".to_owned());
     }

@@ -5,3 +5,4 @@ mod scan;
 mod wire;
 
 pub(super) use scan::{ping, scan};
+pub(super) use wire::verdict;

@@ -83,7 +83,7 @@ fn field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
 pub(super) const PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: rspamd\r\nConnection: close\r\n\r\n";
 
 /// Reads the answer.
-pub(super) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
+pub(in crate::scan) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
     let answer = match http::read(octets) {
         Ok(answer) => answer,
         Err(words) => return ScanVerdict::Error(words.to_owned()),
@@ -98,12 +98,13 @@ pub(super) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
         return ScanVerdict::Error("it judged what it had not read".to_owned());
     }
     let Ok(Answer { score, action, symbols }) = serde_json::from_slice::<Answer>(&answer.body) else {
-        return ScanVerdict::Error("its answer is not understood: is that rspamd's normal worker?".to_owned());
+        return ScanVerdict::Error(
+            "its answer is not understood: is that rspamd's normal worker?".to_owned(),
+        );
     };
     let symbols = symbols.iter().map(|(name, found)| Symbol::new(name.as_bytes(), milli(found.score)));
     let advice = Symbol::new(action.as_bytes(), 0).name;
-    let mut scored =
-        Scored { total_milli: milli(score), symbols: symbols.collect(), advice: Some(advice) };
+    let mut scored = Scored { total_milli: milli(score), symbols: symbols.collect(), advice: Some(advice) };
     scored.tidy();
     ScanVerdict::Scored(Box::new(scored))
 }
@@ -141,7 +142,10 @@ mod tests {
             ("200 OK", &"[".repeat(100_000), "not understood"),
         ] {
             let said = verdict(&answer(status, body), true);
-            assert!(matches!(&said, ScanVerdict::Error(words) | ScanVerdict::Failed(words) if words.contains(want)), "{body}: {said:?}");
+            assert!(
+                matches!(&said, ScanVerdict::Error(words) | ScanVerdict::Failed(words) if words.contains(want)),
+                "{body}: {said:?}"
+            );
         }
     }
 

@@ -25,5 +25,9 @@ pub(in crate::scan) async fn ping(stream: Box<dyn Stream>) -> Result<String, Str
     let request = Request { head: wire::PING.to_vec(), input: None, framed: false };
     let reply =
         exchange(stream, request, wire::ANSWER_MAX, wire::complete_line).await.map_err(|t| t.words())?;
-    if wire::is_pong(&reply.octets) { Ok("spamd".to_owned()) } else { Err("no PONG: is it spamd?".to_owned()) }
+    if wire::is_pong(&reply.octets) {
+        Ok("spamd".to_owned())
+    } else {
+        Err("no PONG: is it spamd?".to_owned())
+    }
 }

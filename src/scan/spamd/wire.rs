@@ -77,12 +77,13 @@ fn length(head: &[u8]) -> Option<usize> {
 }
 
 fn value<'h>(head: &'h [u8], name: &str) -> Option<&'h str> {
-    let mut fields = std::str::from_utf8(head).ok()?.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    let mut fields =
+        std::str::from_utf8(head).ok()?.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
     fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
 /// Reads the answer to `SYMBOLS`.
-pub(super) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
+pub(in crate::scan) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
     let wrong = |words: &str| ScanVerdict::Error(words.to_owned());
     if octets.is_empty() {
         return wrong("it closed without an answer");
@@ -97,7 +98,10 @@ pub(super) fn verdict(octets: &[u8], after_all: bool) -> ScanVerdict {
         (true, Some(b"98")) => return ScanVerdict::TooLarge,
         (true, Some(code)) if !code.is_empty() => {
             let said = words.next().unwrap_or_default();
-            return ScanVerdict::Failed(format!("it says {}", escape_at_most(&[code, said].join(&b' '), WORDS_MAX)));
+            return ScanVerdict::Failed(format!(
+                "it says {}",
+                escape_at_most(&[code, said].join(&b' '), WORDS_MAX)
+            ));
         }
         (true, _) | (false, _) => return wrong("this is no answer of spamd"),
     }
@@ -165,7 +169,10 @@ mod tests {
             (b"", "closed"),
         ] {
             let said = verdict(octets, true);
-            assert!(matches!(&said, ScanVerdict::Error(words) | ScanVerdict::Failed(words) if words.contains(want)), "{want}: {said:?}");
+            assert!(
+                matches!(&said, ScanVerdict::Error(words) | ScanVerdict::Failed(words) if words.contains(want)),
+                "{want}: {said:?}"
+            );
         }
         assert_eq!(verdict(b"SPAMD/1.1 98 EX_TOOBIG\r\n", true), ScanVerdict::TooLarge);
         assert!(is_pong(b"SPAMD/1.5 0 PONG\r\n") && !is_pong(b"PONG\r\n"));
