@@ -86,6 +86,24 @@ class Env:
         from .mta import OpenSmtpd
         return OpenSmtpd(self, **kw).start()
 
+    def clamd(self, **limits):
+        """A real clamd with signatures of our own (lib/engines.py)."""
+        from .engines import Clamd
+        return Clamd(self, **limits).start()
+
+    def rspamd(self):
+        from .engines import Rspamd
+        return Rspamd(self).start()
+
+    def spamd(self):
+        from .engines import Spamd
+        return Spamd(self).start()
+
+    def fake_clamd(self, mode="ok", **kw):
+        """A clamd of our own that misbehaves as told."""
+        from .engines import FakeClamd
+        return FakeClamd(self, mode, **kw)
+
     def downstream(self, *scripts, **kw):
         from .downstream import Downstream
         down = Downstream(*scripts, **kw)

@@ -1,4 +1,4 @@
-"""What the run needs from the distribution: small tools are installed, mail servers are only unpacked.
+"""What the run needs from the distribution: small tools and scanning engines are installed, mail servers only unpacked.
 
 An MTA is never installed: it would take the port 25 of whoever runs this. Its package is downloaded once into the
 cache and unpacked into a folder that becomes a layer of a private root (mta.py). A second run needs no network.
@@ -17,6 +17,11 @@ TOOLS = {"swaks": "swaks", "openssl": "openssl", "unshare": "util-linux", "cc": 
 
 # the layer -> the packages in it
 LAYERS = {"postfix": ["postfix"], "exim": ["exim4-daemon-light", "exim4-base"], "opensmtpd": ["opensmtpd"]}
+
+
+# the command of a scanning engine -> its package
+ENGINES = {"clamd": "clamav-daemon", "rspamd": "rspamd", "spamd": "spamd"}
+NO_SERVICES = "/usr/sbin/policy-rc.d"
 
 
 class Missing(Exception):
@@ -59,6 +64,22 @@ def tools():
     if shutil.which("perl") is None or subprocess.run(["perl", "-MNet::SSLeay", "-e1"], capture_output=True).returncode:
         wanted.append("libnet-ssleay-perl")
     _install(wanted)
+
+
+def engine(command):
+    """Installs a scanning engine that is missing, without the service that its package would start."""
+    if shutil.which(command):
+        return
+    ours = not os.path.exists(NO_SERVICES)
+    if ours:
+        with open(NO_SERVICES, "w") as f:
+            f.write("#!/bin/sh\nexit 101\n")
+        os.chmod(NO_SERVICES, 0o755)
+    try:
+        _install([ENGINES[command]])
+    finally:
+        if ours:
+            os.unlink(NO_SERVICES)
 
 
 def _deb(package):

@@ -2,7 +2,7 @@
 
 use super::{
     bans, blocks, check, demo, doctor, explain, held, items, kick, lists, loops, quarantine, reload,
-    rollback, run, spool, status, test, throttles, top, who,
+    rollback, run, scanners, spool, status, test, throttles, top, who,
 };
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -71,6 +71,8 @@ pub(super) enum Verb {
     Bans(bans::Options),
     /// List and lift throttles: users, senders and domains that sent or got too much
     Throttles(throttles::Options),
+    /// Show scanners, switch them on and off, try them
+    Scanners(scanners::Options),
     /// Block an address, a sender or another client: an entry in lists/blocks.list
     Block(lists::Block),
     /// Take an entry out of lists/blocks.list
@@ -106,6 +108,7 @@ impl Verb {
             Self::Blocks(options) => blocks::run(rules, options),
             Self::Bans(options) => bans::run(rules, options),
             Self::Throttles(options) => throttles::run(rules, options),
+            Self::Scanners(options) => scanners::run(rules, options),
             Self::Block(options) => lists::block(rules, options),
             Self::Unblock(options) => lists::unblock(rules, options),
             Self::Allow(options) => lists::allow(rules, options),

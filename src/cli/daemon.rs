@@ -75,6 +75,7 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     let rules_dir = std::path::absolute(rules)?;
     drop_privileges(&policy)?;
     let state = StateDir::open(&policy.state_dir)?;
+    generation.scanners.switches().open(&policy.state_dir);
     let control = ControlSocket::bind(&policy.state_dir)?;
     let limits = Limits::open(&policy.state_dir, unix_ms() / 1000)?;
     let (records, keeper) = Records::open(&policy.state_dir, &policy.records)?;

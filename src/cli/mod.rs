@@ -27,6 +27,7 @@ mod reload;
 mod rollback;
 mod rolled;
 mod run;
+mod scanners;
 mod spool;
 mod state_dir;
 mod status;

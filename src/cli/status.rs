@@ -2,7 +2,7 @@
 
 use super::exit::UNREACHABLE;
 use super::out::{self, Ink, Paint, count, duration, octets};
-use super::{state_dir, upkeep};
+use super::{scanners, state_dir, upkeep};
 use crate::control::{Answer, Request, ask};
 use crate::downstream::{AddressReport, Report};
 use crate::gateway::{AuditLosses, ListenerReport, Status};
@@ -51,6 +51,10 @@ fn text(status: &Status, now: i64, paint: Paint) -> String {
     title(&mut out, paint, "downstreams");
     for downstream in &status.downstreams {
         self::downstream(&mut out, downstream, now, paint);
+    }
+    if !status.scanners.is_empty() {
+        title(&mut out, paint, "scanners");
+        out.push_str(&scanners::text(&status.scanners, now, paint));
     }
     if !status.oldest.is_empty() {
         title(&mut out, paint, "oldest sessions");
@@ -178,6 +182,9 @@ mod tests {
                 "reduced":{"limit":3,"why":"452 4.3.1 full","since_unix_ms":90060000},
                 "addresses":[{"address":"10.0.0.5:25","healthy":true,"last_error":null},
                              {"address":"10.0.0.6:25","healthy":false,"last_error":"it is away"}]}],
+            "scanners":[{"name":"clamav","engine":"clamd","mode":"on","disabled_unix_ms":null,"on_error":"hold","busy":1,
+                "most":8,"waiting":2,"endpoints":[{"address":"unix:/c","healthy":false,"last_error":"it is gone",
+                "since_unix_ms":90060000,"version":null}]}],
             "kept":3,"vault":{"items":12,"spooled":4,"held":2,"damaged":["x.item"],"damaged_count":1,"behind":5000,
                 "canary":"the canary was removed","troubles":["the index cannot be written"]},
             "volumes":[{"holds":["state","quarantine"],"path":"/var","free":1048576,"level":"full","since_unix_ms":90000000},
@@ -205,6 +212,8 @@ mod tests {
             "in           [::]:25\n",
             "2 connections of 3 in use, 0 resting; 4 waiting, 7 put off at once since start",
             "under pressure for 1 s (max_connections = 9): 452 4.3.1 full\n",
+            "clamav       DOWN (clamd): 1 of 8 scans, 2 waiting\n",
+            "unix:/c                FAILED for 1 s: it is gone\n",
             "10.0.0.5:25            healthy\n",
             "10.0.0.6:25            FAILED: it is away\n",
             "7F3K9QAB     192.0.2.1                on in, for 1 d 1 h\n",

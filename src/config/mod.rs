@@ -36,6 +36,8 @@ mod several_policies;
 #[cfg(test)]
 mod several_quarantine;
 #[cfg(test)]
+mod several_scanners;
+#[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod client;
 mod desk;
 mod limits;
 mod protocol;
+mod scanners;
 mod server;
 mod socket;
 

@@ -5,6 +5,7 @@ use crate::desk;
 use crate::gateway::{LiveReport, ReloadReport, Status};
 use crate::limits::{BanReport, ThrottleReport};
 use crate::records::{By, LoopReport, Sort, TopReport, Window};
+use crate::scan::{ScannerReport, TestReport};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,21 @@ pub enum Request {
         #[serde(default)]
         all: bool,
     },
+    /// The scanners, and how they are.
+    Scanners {},
+    /// Switch a scanner on or off, until it is switched again.
+    ScannersSwitch {
+        /// Which.
+        name: String,
+        /// On or off.
+        enabled: bool,
+    },
+    /// Give scanners a message without anything and one with the EICAR test file.
+    ScannersTest {
+        /// Which; nothing is all of them.
+        #[serde(default)]
+        name: Option<String>,
+    },
     /// Messages that we own: `{"request":"desk","desk":"stats"}`. Several answers.
     Desk(desk::Request),
 }
@@ -112,6 +128,10 @@ pub enum Answer {
     Throttles(ThrottleList),
     /// To `throttles-lift`: those that were in force.
     ThrottlesLifted(Vec<ThrottleReport>),
+    /// To `scanners`, and to `scanners-switch`: as they are then.
+    Scanners(Vec<ScannerReport>),
+    /// To `scanners-test`.
+    ScannersTested(Vec<TestReport>),
     /// To `desk`, one of several.
     Desk(desk::Answer),
     /// The request was not served; a sentence for people.
@@ -175,6 +195,12 @@ mod tests {
                 r#"{"request":"throttles-lift","subject":"alice"}"#,
                 Some(Request::ThrottlesLift { subject: Some("alice".into()), throttle: None, all: false }),
             ),
+            (r#"{"request":"scanners"}"#, Some(Request::Scanners {})),
+            (
+                r#"{"request":"scanners-switch","name":"clamav","enabled":false}"#,
+                Some(Request::ScannersSwitch { name: "clamav".into(), enabled: false }),
+            ),
+            (r#"{"request":"scanners-test"}"#, Some(Request::ScannersTest { name: None })),
             (r#"{"request":"desk","desk":"stats"}"#, Some(Request::Desk(desk::Request::Stats {}))),
             (
                 r#"{"request":"desk","desk":"show","id":"7F3K"}"#,

@@ -3,6 +3,7 @@
 use super::desk::{self, Counters};
 use super::limits;
 use super::protocol::{Answer, REQUEST_OCTETS_MAX, Request};
+use super::scanners;
 use super::socket::ControlSocket;
 use crate::gateway::{Gateway, ReloadReport};
 use std::io;
@@ -159,6 +160,9 @@ async fn answer(request: Request, gateway: &Arc<Gateway>, reloads: &Reloads) -> 
         Request::ThrottlesLift { subject, throttle, all } => {
             limits::lift_throttles(gateway, subject, throttle, all).await
         }
+        Request::Scanners {} => Answer::Scanners(gateway.current.load().scanners.report()),
+        Request::ScannersSwitch { name, enabled } => scanners::switch(gateway, name, enabled).await,
+        Request::ScannersTest { name } => scanners::test(gateway, name).await,
         Request::Desk(_) => Answer::Error("this is for the desk".into()),
     }
 }

@@ -6,11 +6,11 @@ use super::notices::Happening;
 use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::{OURSELVES, SPOOL, VIRUS, deliveries, downstream_of, millis, spool};
-use crate::config::model::Policy;
+use crate::config::model::{Lane, Policy};
 use crate::mail::{Id, escape_at_most};
-use crate::scan::scan;
+use crate::rules::Mode;
+use crate::scan::{Input, Job, Results, ScanVerdict, scan};
 use crate::vault::{Attempt, FindingView, Item, SpoolCause};
-use crate::verdict::{Finding, Verdict};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -36,8 +36,10 @@ impl Desk {
             Err(error) => return Scanned::Unknown(format!("the message cannot be read: {error}")),
         };
         let deadline = Instant::now() + self.world.policy().timeouts.after_data;
-        let findings = Box::pin(scan(&self.world.scanners(), &body, deadline)).await;
-        outcome(&findings)
+        let job = Job { input: Input::Message(&body), envelope: None, deadline };
+        let scanners = self.world.scanners();
+        let results = Box::pin(scan(&scanners, job)).await;
+        outcome(&results, item.hold.is_some())
     }
 
     /// Scans a held message if it is due. Returns what is to be said.
@@ -88,19 +90,23 @@ impl Desk {
     }
 }
 
-/// What all findings together say. A definite one beats an error.
-fn outcome(findings: &[Finding]) -> Scanned {
+/// What all results together say: what was found beats what is not known. A scanner that is only told of, or that was
+/// switched off, is not waited for. Held mail goes on where the lane of a silent scanner lets mail pass; mail that an admin
+/// releases has to be looked at by all that find malware, whatever the lane of new mail is.
+fn outcome(results: &Results, held: bool) -> Scanned {
     let mut unknown = None;
-    for finding in findings {
-        let said = || format!("{}: {}", finding.id, finding.reason);
-        match &finding.verdict {
-            Verdict::Reject(_) | Verdict::Disconnect(_) | Verdict::Quarantine(_) | Verdict::Discard => {
-                return Scanned::Infected(escape_at_most(said().as_bytes(), SAID_CHARS));
-            }
-            Verdict::TempFail(_) | Verdict::Hold => {
-                unknown.get_or_insert_with(|| escape_at_most(said().as_bytes(), SAID_CHARS));
-            }
-            Verdict::Accept | Verdict::Continue => {}
+    for result in results.iter().filter(|r| r.rules.mode == Mode::On) {
+        let Some(verdict) = &result.verdict else { continue };
+        let said =
+            || escape_at_most(format!("{}: {}", result.rules.name, verdict.words()).as_bytes(), SAID_CHARS);
+        if matches!(verdict, ScanVerdict::Infected(_)) {
+            return Scanned::Infected(said());
+        }
+        let too_large = matches!(verdict, ScanVerdict::TooLarge);
+        let lane = if too_large { result.rules.on_too_large } else { result.rules.on_error };
+        let needed = lane != Lane::PassTagged || (!held && result.rules.finds_malware());
+        if !verdict.is_answer() && needed {
+            unknown.get_or_insert_with(said);
         }
     }
     unknown.map_or(Scanned::Clean, Scanned::Unknown)

@@ -4,13 +4,13 @@
 use super::request::{Answer, Outcome, Pick, Request};
 use super::service::{Desk, World};
 use super::spooling::{deliveries, mail_line, rcpt_line, spool};
-use crate::body::{Body, Budget};
-use crate::config::model::Policy;
+use crate::body::Budget;
+use crate::config::model::{Engine, Policy, ScannerRules};
 use crate::downstream::{BoxStream, Dial, DialFuture, Limits, Pool};
 use crate::mail::Id;
 use crate::message::trace::TraceKey;
 use crate::query::{Query, Term, What};
-use crate::scan::{ScanFuture, ScanVerdict, Scanner, Scanners};
+use crate::scan::{Job, ScanFuture, ScanVerdict, Scanner, Scanners};
 use crate::store::StateDir;
 use crate::vault::{
     ClientView, EnvelopeView, HeaderView, Hold, Item, Line, RecipientView, Scope, SpoolCause, Vault,
@@ -140,15 +140,18 @@ async fn until(stream: &mut DuplexStream, input: &mut Vec<u8>, end: &[u8]) -> Op
 }
 
 /// A scanner that says what stands in its cell.
-pub struct Told(pub Arc<Mutex<ScanVerdict>>);
+pub struct Told {
+    verdict: Arc<Mutex<ScanVerdict>>,
+    rules: Arc<ScannerRules>,
+}
 
 impl Scanner for Told {
-    fn name(&self) -> &'static str {
-        "told"
+    fn rules(&self) -> &Arc<ScannerRules> {
+        &self.rules
     }
 
-    fn scan<'a>(&'a self, _: &'a Body, _: tokio::time::Instant) -> ScanFuture<'a> {
-        let verdict = self.0.lock().unwrap().clone();
+    fn scan<'a>(&'a self, _: Job<'a>) -> ScanFuture<'a> {
+        let verdict = self.verdict.lock().unwrap().clone();
         Box::pin(std::future::ready(verdict))
     }
 }
@@ -176,7 +179,7 @@ impl World for TestWorld {
     }
 
     fn scanners(&self) -> Scanners {
-        Arc::clone(&self.scanners)
+        self.scanners.clone()
     }
 
     fn audit(&self, line: serde_json::Value) {
@@ -206,7 +209,8 @@ impl Stage {
         let limits = Limits { connect: second, command: second, message: second, wait: second };
         let pool = Pool::new(config, Arc::new(server.clone()), None, limits);
         let scanned = Arc::new(Mutex::new(ScanVerdict::Clean));
-        let scanners: Scanners = Arc::new([Arc::new(Told(Arc::clone(&scanned)))]);
+        let rules = Arc::new(ScannerRules::named("told", Engine::Clamd(Vec::new())));
+        let scanners = Scanners::of(vec![Arc::new(Told { verdict: Arc::clone(&scanned), rules })]);
         let world = Arc::new(TestWorld {
             policy: Mutex::new(Arc::new(policy)),
             pool: Arc::new(pool),

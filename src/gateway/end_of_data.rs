@@ -8,22 +8,37 @@ use super::incoming::Incoming;
 use super::item::Purpose;
 use super::keep::Decision;
 use super::live::Doing;
-use super::party::{Contents, Judged};
+use super::dress::{authserv_id, dress, put_on};
+use super::examine::Examined;
+use super::party::{Contents, Dress, Judged};
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
-use crate::body::Body;
+use crate::body::{Body, BodyError, BodyWriter};
 use crate::checks;
 use crate::config::model::QuarantineFolder;
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
-use crate::scan;
+use crate::scan::{self, Input, Job};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Disposition, Fact, Finding, MessageFacts, Stage};
+use crate::verdict::{
+    Authentication, Disposition, Envelope, Fact, Finding, MessageFacts, Stage, Verdict,
+};
+use std::sync::Arc;
 use tokio::time::Instant;
+
+/// Findings of the content that are noted of one message.
+const FINDINGS_MAX: usize = 200;
+
+/// A message as it came, and as it goes out.
+#[derive(Clone, Copy)]
+struct Bodies<'b> {
+    came: &'b Body,
+    goes: &'b Body,
+}
 
 impl Session {
     /// The whole message is here.
@@ -79,10 +94,10 @@ impl Session {
         let looked = Instant::now();
         self.gather_message();
         let owed = self.owed();
-        let found = self.look(body, facts, &summary).await;
-        let contents = self.examine(body, finish_by).await;
+        let examined = Box::pin(self.examine(body, finish_by)).await;
+        let found = self.look(body, facts, &summary, examined.authentication.clone()).await;
         let queued = self.transaction.as_deref().is_some_and(Transaction::is_queued);
-        let judged = self.judge_message(&owed, found, &contents);
+        let judged = self.judge_message(&owed, found, &examined);
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.header = Some(summary);
             transaction.times.scan = millis(looked.elapsed());
@@ -101,39 +116,140 @@ impl Session {
         match judged.as_slice() {
             [] => catalogue::INTERNAL.refusal(self.reference()),
             [first, others @ ..] if others.iter().all(|other| other.ends_like(first)) => {
-                Box::pin(self.dispose(body, first.decision(), queued, finish_by)).await
+                Box::pin(self.dispose_alike(body, first, queued, finish_by)).await
             }
             all => Box::pin(self.dispose_mixed(body, all, queued, finish_by)).await,
         }
     }
 
-    /// What scanners say.
-    async fn examine(&self, body: &Body, finish_by: Instant) -> Contents {
-        let malware = scan::scan(&self.generation.scanners, body, finish_by).await;
-        Contents { malware, ..Contents::default() }
-    }
-
     /// What the message comes to for each group of recipients; everything that was found is noted.
-    fn judge_message(&mut self, owed: &[Finding], found: Vec<Finding>, contents: &Contents) -> Vec<Judged> {
-        let allowed = self.is_allowed();
-        let Some(transaction) = self.transaction.as_deref_mut() else { return Vec::new() };
+    fn judge_message(&mut self, owed: &[Finding], found: Vec<Finding>, examined: &Examined) -> Vec<Judged> {
+        let accepted = |f: &Finding| f.enforced && f.verdict == Verdict::Accept;
+        let allowed = self.is_allowed() || found.iter().any(accepted);
+        let now = unix_ms() / 1000;
+        let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
+        let generation = Arc::clone(&transaction.generation);
         let general: Vec<Finding> = owed.iter().chain(&found).cloned().collect();
+        let sent = self.sent(transaction);
+        let mut attachments: Vec<Finding> = Vec::new();
         let judged: Vec<Judged> = transaction
             .parties()
             .into_iter()
-            .map(|party| Judged::of(party, &general, contents, allowed))
+            .map(|party| {
+                let recipients = party.members.iter().filter_map(|at| transaction.recipients.get(*at));
+                let envelope =
+                    Envelope { recipients: recipients.map(|r| r.path.clone()).collect(), ..sent.clone() };
+                let carried = examined.analysis.as_ref();
+                let carried = carried.map(|a| a.attachments(&generation.policy, &envelope, now));
+                let (files, replace) = carried.unwrap_or_default();
+                let new = |f: &&Finding| !attachments.iter().any(|known| known.id == f.id);
+                let news: Vec<Finding> = files.iter().filter(new).cloned().collect();
+                attachments.extend(news);
+                let mut judged = Judged::of(party, &general, &examined.contents, &files, allowed);
+                judged.dress = dress(&judged, examined, &envelope, &generation.policy, replace);
+                judged
+            })
             .collect();
+        let Some(transaction) = self.transaction.as_deref_mut() else { return Vec::new() };
         transaction.findings.extend(found);
-        let Contents { malware, attachments, symbols, dmarc } = contents;
-        transaction.findings.extend([malware, attachments, dmarc, symbols].into_iter().flatten().cloned());
-        transaction.findings.extend(judged.iter().filter_map(Judged::threshold).cloned());
+        let Contents { malware, symbols, dmarc } = &examined.contents;
+        let all = [malware, &attachments, dmarc, symbols].into_iter().flatten().cloned();
+        transaction.findings.extend(all.take(FINDINGS_MAX));
+        for threshold in judged.iter().filter_map(Judged::threshold) {
+            if !transaction.findings.contains(threshold) {
+                transaction.findings.push(threshold.clone());
+            }
+        }
         judged
+    }
+
+    /// One end for all recipients.
+    async fn dispose_alike(&mut self, body: &Body, judged: &Judged, queued: bool, finish_by: Instant) -> Reply {
+        let decision = judged.decision();
+        self.put_on_top(&judged.dress);
+        let dressed = match &decision.disposition {
+            // Of what is refused nobody sees how it is dressed.
+            Disposition::Refuse(_) | Disposition::Disconnect(_) => Ok(None),
+            Disposition::Deliver => Box::pin(self.dressed(body, &judged.dress, finish_by)).await,
+            Disposition::Hold | Disposition::Quarantine(_) | Disposition::Discard => {
+                Box::pin(self.dressed(body, &Dress::default(), finish_by)).await
+            }
+        };
+        match dressed {
+            Err(entry) => entry.refusal(self.reference()),
+            Ok(dressed) => {
+                let bodies = Bodies { came: body, goes: dressed.as_ref().unwrap_or(body) };
+                Box::pin(self.dispose(bodies, decision, queued, finish_by)).await
+            }
+        }
+    }
+
+    /// Fields that go on top of the message, below our `Received`.
+    pub(super) fn put_on_top(&mut self, dress: &Dress) {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.fields.clone_from(&dress.fields);
+        }
+    }
+
+    /// The message as it goes out: without what was forged in our name, with what rules change. `None` where it goes as it
+    /// came. One of which a part was taken out is scanned once more.
+    pub(super) async fn dressed(
+        &mut self,
+        body: &Body,
+        dress: &Dress,
+        finish_by: Instant,
+    ) -> Result<Option<Body>, Entry> {
+        let Some(transaction) = self.transaction.as_deref() else { return Err(catalogue::INTERNAL) };
+        let forged = transaction.header.as_ref().is_some_and(|header| header.ours);
+        if !forged && dress.subject_tag.is_none() && dress.replace.is_empty() {
+            return Ok(None);
+        }
+        let (name, dress, strips) =
+            (authserv_id(&self.generation.policy), dress.clone(), !dress.replace.is_empty());
+        let edited = self.with_octets(body, finish_by, move |octets| put_on(&dress, octets, &name)).await;
+        let edited = edited.map_err(|error| {
+            tracing::warn!(session = %self.id, %error, "the message cannot be edited");
+            catalogue::INTERNAL
+        })?;
+        let Some(octets) = edited else { return Ok(None) };
+        let body = self.write(&octets).await.map_err(|error| {
+            tracing::warn!(session = %self.id, %error, "the edited message cannot be kept");
+            if matches!(error, BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }
+        })?;
+        if strips && let Some(entry) = self.rescanned(&body, finish_by).await {
+            return Err(entry);
+        }
+        Ok(Some(body))
+    }
+
+    async fn write(&self, octets: &[u8]) -> Result<Body, BodyError> {
+        let mut writer = BodyWriter::new(Arc::clone(&self.gateway.budget));
+        for piece in octets.chunks(64 * 1024) {
+            writer.push(piece)?;
+            if writer.wants_spill() {
+                writer.spill().await?;
+            }
+        }
+        writer.finish().await
+    }
+
+    /// What is not clean after a part was taken out is put off: who took it out sees to the rest.
+    async fn rescanned(&mut self, body: &Body, finish_by: Instant) -> Option<Entry> {
+        let transaction = self.transaction.as_deref()?;
+        let envelope = self.sent(transaction);
+        let scanners = transaction.generation.scanners.clone();
+        let job = Job { input: Input::Message(body), envelope: Some(&envelope), deadline: finish_by };
+        let results = Box::pin(scan::scan(&scanners, job)).await;
+        let findings = scan::findings(&results, &scan::own_lane);
+        let bad = crate::verdict::merge(&findings).filter(|f| f.verdict != Verdict::Continue)?.clone();
+        self.note(format!("without the part that was taken out: {}", bad.reason));
+        Some(catalogue::SCANNER_DOWN)
     }
 
     /// What the findings came to is done.
     async fn dispose(
         &mut self,
-        body: &Body,
+        Bodies { came, goes: body }: Bodies<'_>,
         decision: Decision<'_>,
         queued: bool,
         finish_by: Instant,
@@ -141,7 +257,7 @@ impl Session {
         let Decision { disposition, decided, copy } = decision;
         let copying = copy.as_ref();
         let pending = match copying {
-            Some(folder) => Box::pin(self.copy(body, folder, decided, finish_by)).await,
+            Some(folder) => Box::pin(self.copy(came, folder, decided, finish_by)).await,
             None => None,
         };
         let (reply, copied) = match disposition {
@@ -174,7 +290,13 @@ impl Session {
         reply
     }
 
-    async fn look(&mut self, body: &Body, facts: BodyFacts, summary: &HeaderSummary) -> Vec<Finding> {
+    async fn look(
+        &mut self,
+        body: &Body,
+        facts: BodyFacts,
+        summary: &HeaderSummary,
+        authentication: Option<Authentication>,
+    ) -> Vec<Finding> {
         let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
         let declared = transaction.mail.facts.body != Encoding::SevenBit || transaction.mail.facts.smtputf8;
         let message = MessageFacts {
@@ -184,7 +306,7 @@ impl Session {
             undeclared_8bit: facts.has_8bit && !declared,
             header_from: summary.from_mailboxes.clone(),
             header_from_cut: summary.from_cut,
-            ..MessageFacts::default()
+            authentication: authentication.unwrap_or_default(),
         };
         let findings = {
             let facts = crate::verdict::Facts { message: Some(&message), ..self.facts(None) };
@@ -194,7 +316,7 @@ impl Session {
         findings
     }
 
-    /// Our one header on top: who, from where, how, to whom, when.
+    /// Our header on top: who, from where, how, to whom, when; and the fields that go with it.
     pub(super) fn trace(&self, transaction: &Transaction) -> Vec<u8> {
         let extended = self.hello.as_ref().is_some_and(|h| h.extended);
         let name = match &self.client.name {
@@ -222,7 +344,9 @@ impl Session {
             only_recipient,
             unix_ms: unix_ms(),
         };
-        received(&trace, &self.gateway.trace_key)
+        let mut head = received(&trace, &self.gateway.trace_key);
+        head.extend_from_slice(transaction.fields.as_bytes());
+        head
     }
 }
 

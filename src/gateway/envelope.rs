@@ -170,6 +170,7 @@ impl Session {
             pending: None,
             keeps: Vec::new(),
             group: None,
+            fields: String::new(),
             kept: None,
             allowed: false,
             held: false,

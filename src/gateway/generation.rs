@@ -110,6 +110,7 @@ impl Generation {
         let database = policy.protocol.country_database.as_deref();
         let lookup = Arc::new(Lookup::build(&policy.dns, database, before.map(|b| &*b.lookup))?);
         let needs = Stage::EACH.map(|stage| checks::needs(stage, &policy));
+        let scanners = scan::build(&policy.scanning, before.map(|b| &b.scanners));
         Ok(Self {
             number: before.map_or(1, |b| b.number + 1),
             rules_of: None,
@@ -117,7 +118,7 @@ impl Generation {
             pools,
             entrances,
             lookup,
-            scanners: scan::built_in(),
+            scanners,
             needs,
         })
     }

@@ -200,7 +200,7 @@ impl Session {
         }
     }
 
-    fn note(&mut self, words: String) {
+    pub(super) fn note(&mut self, words: String) {
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.note.get_or_insert(words);
         }

@@ -7,7 +7,7 @@
 //! client hears 451 and some recipients may get the message twice: twice, not never.
 
 use super::item::Purpose;
-use super::party::Judged;
+use super::party::{Dress, Judged};
 use super::session::Session;
 use super::transaction::{Kept, Transaction};
 use crate::body::Body;
@@ -26,8 +26,10 @@ enum Way {
     /// Into a folder.
     Folder(Box<str>),
     Hold,
-    /// Into the spool.
+    /// Into the spool, for the downstream is away.
     Later,
+    /// Into the spool, for others get it dressed otherwise.
+    Rest,
 }
 
 /// One end, and for whom.
@@ -35,6 +37,7 @@ struct Leg<'j> {
     way: Way,
     decided: Option<&'j Finding>,
     members: Vec<usize>,
+    dress: &'j Dress,
 }
 
 /// The refusal that the whole message gets, where there is one: one for now of any party (nothing was done yet), one
@@ -108,7 +111,10 @@ impl Session {
             pending.push((ready.map_err(|entry| entry.refusal(self.reference()))?, leg));
         }
         let reply = match legs.iter().find(|leg| leg.way == Way::Downstream) {
-            Some(leg) => self.deliver_to(body, &leg.members, finish_by).await?,
+            Some(leg) => {
+                let dressed = self.dress(body, leg, finish_by).await?;
+                self.deliver_to(dressed.as_ref().unwrap_or(body), &leg.members, finish_by).await?
+            }
             None => {
                 if let Some(link) = self.transaction.as_deref_mut().and_then(Transaction::take_link) {
                     self.give_back_reset(link).await;
@@ -119,6 +125,18 @@ impl Session {
         };
         let delivered = legs.iter().any(|leg| leg.way == Way::Downstream);
         self.commit_all(pending, delivered).await.map(|()| reply)
+    }
+
+    /// The message as it goes out there; what is kept in a folder is kept as it came, but for what was forged.
+    async fn dress(&mut self, body: &Body, leg: &Leg<'_>, finish_by: Instant) -> Result<Option<Body>, Reply> {
+        self.put_on_top(leg.dress);
+        let plain = Dress::default();
+        let dress = match &leg.way {
+            Way::Downstream | Way::Later | Way::Rest => leg.dress,
+            Way::Folder(_) | Way::Hold => &plain,
+        };
+        let dressed = Box::pin(self.dressed(body, dress, finish_by)).await;
+        dressed.map_err(|entry| entry.refusal(self.reference()))
     }
 
     /// Makes durable what was made ready.
@@ -145,7 +163,7 @@ impl Session {
         let folder: &str = match &leg.way {
             Way::Folder(folder) => folder,
             Way::Hold => QuarantineFolder::HELD,
-            Way::Later | Way::Downstream => QuarantineFolder::SPOOL,
+            Way::Later | Way::Rest | Way::Downstream => QuarantineFolder::SPOOL,
         };
         let words = format!("{} of its recipients: {folder}", leg.members.len());
         match &mut transaction.note {
@@ -203,18 +221,27 @@ impl Session {
     }
 }
 
-/// The legs: parties that go the same way for the same reason are one.
+/// The legs: parties that go the same way in the same dress are one. In this session the downstream gets one of them; what
+/// is dressed otherwise follows from the spool.
 fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) -> Vec<Leg<'j>> {
     let mut legs: Vec<Leg<'j>> = Vec::new();
     for (judged, disposition) in judged.iter().zip(dispositions) {
         let decided = judged.decision().decided;
+        let other = |leg: &Leg<'_>| leg.way == Way::Downstream && *leg.dress != judged.dress;
         let way = match way(judged, disposition, decided) {
             Way::Downstream if queued => Way::Later,
+            Way::Downstream if legs.iter().any(other) => Way::Rest,
             way => way,
         };
-        match legs.iter_mut().find(|leg| leg.way == way) {
+        let kept = matches!(way, Way::Folder(_));
+        match legs.iter_mut().find(|leg| leg.way == way && (kept || *leg.dress == judged.dress)) {
             Some(leg) => leg.members.extend_from_slice(&judged.party.members),
-            None => legs.push(Leg { way, decided, members: judged.party.members.clone() }),
+            None => legs.push(Leg {
+                way,
+                decided,
+                members: judged.party.members.clone(),
+                dress: &judged.dress,
+            }),
         }
     }
     legs

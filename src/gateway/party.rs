@@ -6,6 +6,7 @@
 use super::keep::Decision;
 use super::transaction::Transaction;
 use crate::config::model::MailPolicy;
+use crate::message::edit::Replace;
 use crate::reply::catalogue;
 use crate::verdict::{Disposition, Finding, Source, Stage, Verdict};
 use std::sync::Arc;
@@ -28,12 +29,21 @@ pub(super) struct Party {
 pub(super) struct Contents {
     /// By scanners and signatures.
     pub(super) malware: Vec<Finding>,
-    /// By the rules of attachments.
-    pub(super) attachments: Vec<Finding>,
     /// What has a score.
     pub(super) symbols: Vec<Finding>,
     /// What DMARC asks for.
     pub(super) dmarc: Vec<Finding>,
+}
+
+/// How the message is dressed when it goes out to a party.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Dress {
+    /// Fields on top, below our `Received`.
+    pub(super) fields: String,
+    /// In front of the subject.
+    pub(super) subject_tag: Option<Box<str>>,
+    /// Parts to be replaced.
+    pub(super) replace: Vec<Replace>,
 }
 
 /// What a message comes to for a party.
@@ -46,30 +56,39 @@ pub(super) struct Judged {
     pub(super) score_milli: i32,
     /// It is marked as spam.
     pub(super) spam: bool,
+    /// As it goes out.
+    pub(super) dress: Dress,
 }
 
 impl Judged {
-    /// By everything that was found. `allowed`: an allow entry matched, so that score and DMARC do not count.
-    pub(super) fn of(party: Party, general: &[Finding], contents: &Contents, allowed: bool) -> Self {
+    /// By everything that was found; `files` is what the rules of attachments say. `allowed`: an allow entry matched, so
+    /// that score and DMARC do not count.
+    pub(super) fn of(
+        party: Party,
+        general: &[Finding],
+        contents: &Contents,
+        files: &[Finding],
+        allowed: bool,
+    ) -> Self {
         let policy = Arc::clone(&party.policy);
         let mut findings: Vec<Finding> = party.by.iter().cloned().collect();
         findings.extend_from_slice(general);
         let mut take = |on: bool, list: &[Finding]| findings.extend(list.iter().filter(|_| on).cloned());
         take(policy.malware, &contents.malware);
-        take(policy.attachments, &contents.attachments);
+        take(policy.attachments, files);
         take(policy.dmarc && !allowed, &contents.dmarc);
         let scored = policy.score && !allowed;
         take(scored, &contents.symbols);
         let count = |list: &[Finding]| {
             list.iter().filter(|f| f.enforced).fold(0_i32, |sum, f| sum.saturating_add(f.score_milli))
         };
-        let attached = if policy.attachments { count(&contents.attachments) } else { 0 };
+        let attached = if policy.attachments { count(files) } else { 0 };
         let score_milli = count(&contents.symbols).saturating_add(attached);
         let spam = scored && score_milli >= policy.tag_milli;
         if scored {
             findings.extend(threshold(&policy, score_milli));
         }
-        Self { party, findings, score_milli, spam }
+        Self { party, findings, score_milli, spam, dress: Dress::default() }
     }
 
     /// What follows.
@@ -80,7 +99,7 @@ impl Judged {
     /// Whether the message ends for both alike.
     pub(super) fn ends_like(&self, other: &Self) -> bool {
         let (own, others) = (self.decision(), other.decision());
-        own.disposition == others.disposition && own.copy == others.copy && self.spam == other.spam
+        own.disposition == others.disposition && own.copy == others.copy && self.dress == other.dress
     }
 
     /// The finding of the threshold, where one was reached.
@@ -148,9 +167,9 @@ mod tests {
         Finding { score_milli, ..finding }
     }
 
-    fn judged(policy: MailPolicy, contents: &Contents, allowed: bool) -> Judged {
+    fn judged(policy: MailPolicy, contents: &Contents, files: &[Finding], allowed: bool) -> Judged {
         let party = Party { policy: Arc::new(policy), by: None, members: vec![0] };
-        Judged::of(party, &[], contents, allowed)
+        Judged::of(party, &[], contents, files, allowed)
     }
 
     #[test]
@@ -165,7 +184,7 @@ mod tests {
         ] {
             let told = symbol("told", 20_000).only_told();
             let contents = Contents { symbols: vec![symbol("a", sum), told], ..Contents::default() };
-            let judged = judged(MailPolicy::default(), &contents, false);
+            let judged = judged(MailPolicy::default(), &contents, &[], false);
             let name = judged.decision().decided.map_or("continue", |f| f.verdict.name());
             assert_eq!((name, judged.spam, judged.score_milli), (want, spam, sum));
         }
@@ -179,7 +198,6 @@ mod tests {
         };
         let contents = Contents {
             malware: found("clamd"),
-            attachments: found("exe"),
             symbols: vec![symbol("a", 9_000)],
             dmarc: found("dmarc"),
         };
@@ -193,7 +211,7 @@ mod tests {
             (MailPolicy { attachments: false, ..all.clone() }, false, "clamd dmarc a score"),
             (MailPolicy { score: false, dmarc: false, ..all }, false, "clamd exe"),
         ] {
-            assert_eq!(ids(&judged(policy, &contents, allowed)), want);
+            assert_eq!(ids(&judged(policy, &contents, &found("exe"), allowed)), want);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::downstream::{Accepted, Dial, Report};
 use crate::limits::Limits;
 use crate::message::trace::TraceKey;
 use crate::records::{Records, RecordsReport};
+use crate::scan::ScannerReport;
 use crate::store::Ids;
 use crate::vault::{Vault, VaultReport};
 use arc_swap::ArcSwap;
@@ -179,6 +180,9 @@ pub struct Status {
     /// What is remembered of sessions and messages.
     #[serde(default)]
     pub records: RecordsReport,
+    /// Scanners.
+    #[serde(default)]
+    pub scanners: Vec<ScannerReport>,
     /// Listeners.
     pub listeners: Vec<ListenerReport>,
     /// Downstreams.
@@ -225,6 +229,7 @@ impl Gateway {
             disk: Amount { now: used.disk, peak: used.disk_peak },
             audit_losses: AuditLosses { lines, writes },
             records: self.records.report(),
+            scanners: generation.scanners.report(),
             listeners: listeners.collect(),
             downstreams: generation.pools.iter().map(|p| p.report()).collect(),
             oldest: self.live.report(10),

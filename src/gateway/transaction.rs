@@ -120,6 +120,8 @@ pub(super) struct Transaction {
     pub(super) keeps: Vec<Finding>,
     /// What the first recipient that was accepted decides.
     pub(super) group: Option<Group>,
+    /// Fields that go on top of the message, below our `Received`.
+    pub(super) fields: String,
     /// Where it was kept.
     pub(super) kept: Option<Kept>,
     /// Policy checks are not asked any more.

@@ -41,7 +41,7 @@ impl World for Surroundings {
     }
 
     fn scanners(&self) -> Scanners {
-        Arc::clone(&self.current.load().scanners)
+        self.current.load().scanners.clone()
     }
 
     fn rules_changed(&self) {

@@ -46,6 +46,8 @@ pub struct HeaderSummary {
     pub from_mailboxes: Vec<Mailbox>,
     /// Whether there may be more of them: over 50, or over 64 KiB of these fields.
     pub from_cut: bool,
+    /// There may be fields that only we write: `X-Portcullis-*`, `X-Spam-*`, `Authentication-Results`.
+    pub ours: bool,
     /// Whether the whole block was seen, and none of the three fields that are shown was cut.
     pub complete: bool,
 }
@@ -86,6 +88,8 @@ pub struct HeaderScan {
     authors: Authors,
     /// What may still be kept of `From:` fields.
     from_left: usize,
+    /// A field that only we write was seen.
+    ours: bool,
     /// A line that is no field was seen: only authors count from here on.
     broken: bool,
     over: bool,
@@ -98,6 +102,7 @@ enum Name {
     MessageId,
     Subject,
     From,
+    Ours,
     Other,
 }
 
@@ -106,11 +111,14 @@ impl Name {
     fn of(line: &[u8]) -> Option<Self> {
         let name = field_name(line)?;
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        let begins = |start: &[u8]| name.get(..start.len()).is_some_and(|n| n.eq_ignore_ascii_case(start));
         Some(match name.len() {
             4 if is(b"from") => Self::From,
             7 if is(b"subject") => Self::Subject,
             8 if is(b"received") => Self::Received,
             10 if is(b"message-id") => Self::MessageId,
+            22 if is(b"authentication-results") => Self::Ours,
+            _ if begins(b"x-portcullis-") || begins(b"x-spam-") => Self::Ours,
             _ => Self::Other,
         })
     }
@@ -121,7 +129,7 @@ impl Name {
             Self::MessageId => Some(0),
             Self::Subject => Some(1),
             Self::From => Some(2),
-            Self::Received | Self::Other => None,
+            Self::Received | Self::Ours | Self::Other => None,
         }
     }
 }
@@ -141,6 +149,7 @@ impl HeaderScan {
             marks: Vec::new(),
             authors: Authors::default(),
             from_left: FROM_OCTETS_MAX,
+            ours: false,
             broken: false,
             over: false,
         }
@@ -182,6 +191,7 @@ impl HeaderScan {
         let mut summary = HeaderSummary {
             received: self.received,
             own_marks,
+            ours: self.ours,
             complete,
             from_mailboxes: authors.mailboxes,
             from_cut: authors.cut,
@@ -217,6 +227,7 @@ impl HeaderScan {
         if !folded {
             self.end_field();
             self.name = Name::of(line);
+            self.ours |= self.name == Some(Name::Ours);
         }
         if let Some(name) = self.name {
             self.field.add(line, self.room(name));
@@ -233,7 +244,7 @@ impl HeaderScan {
     fn room(&self, name: Name) -> usize {
         match name {
             Name::From => self.from_left,
-            Name::Other => 0,
+            Name::Ours | Name::Other => 0,
             Name::Received | Name::MessageId | Name::Subject if self.broken => 0,
             Name::Received | Name::MessageId | Name::Subject => self.field_max,
         }

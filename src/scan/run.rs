@@ -1,119 +1,118 @@
-//! Running the scanners of one message: each under the deadline, a panic caught, findings out.
+//! Running the scanners of one message: all at once under one deadline, a panic caught.
 
-use super::table::{OnError, ScanVerdict, Scanner};
-use crate::body::Body;
-use crate::reply::catalogue;
-use crate::verdict::{Finding, Source, Stage, Verdict};
-use std::future::poll_fn;
+use super::job::{Input, Job};
+use super::scanner::{Scanner, Scanners};
+use super::verdict::ScanVerdict;
+use crate::config::model::{OnInfected, ScannerRules};
+use crate::rules::Mode;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::time::{Instant, timeout_at};
 
-/// Asks all scanners of `table`, one after the other.
-pub async fn scan(table: &[Arc<dyn Scanner>], body: &Body, deadline: Instant) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for scanner in table {
-        let verdict = ask(&**scanner, body, deadline).await;
-        findings.extend(finding(scanner.name(), scanner.on_error(), verdict));
-    }
-    findings
+/// What one scanner came to.
+#[derive(Debug, Clone)]
+pub struct Scanned {
+    /// Which.
+    pub rules: Arc<ScannerRules>,
+    /// What it said; `None` where it is switched off by hand, and was not asked.
+    pub verdict: Option<ScanVerdict>,
+    /// Which part, where it was not the message as a whole: its place among those given.
+    pub part: Option<usize>,
+    /// How long it took, in milliseconds.
+    pub ms: f64,
 }
 
-async fn ask(scanner: &dyn Scanner, body: &Body, deadline: Instant) -> ScanVerdict {
+impl Scanned {
+    /// Whether it gave an answer, or was not to give one.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.verdict.as_ref().is_none_or(ScanVerdict::is_answer)
+    }
+}
+
+/// What all of them came to, in file order. One that was not done when another found malware is not among them.
+pub type Results = Vec<Scanned>;
+
+/// Asks all scanners at the same time. The deadline is that of the rules, if `job` has a later one. What is found beyond
+/// doubt ends the wait for the others.
+pub async fn scan(scanners: &Scanners, job: Job<'_>) -> Results {
+    let deadline = job.deadline.min(Instant::now() + scanners.deadline());
+    let asked = scanners.all().iter().filter(|s| s.rules().mode != Mode::Off);
+    let asked: Vec<&dyn Scanner> = asked.map(|scanner| &**scanner).collect();
+    let job = Job { deadline, ..job };
+    together(&asked, scanners, &[(None, job)]).await
+}
+
+/// Gives parts of a message to all that look for malware: those that mail programs may read in a way in which the message
+/// as a whole does not show them. Nothing is asked where there are none.
+pub async fn scan_parts(scanners: &Scanners, parts: &[&[u8]], deadline: Instant) -> Results {
+    let deadline = deadline.min(Instant::now() + scanners.deadline());
+    let asked = scanners.all().iter().filter(|s| s.rules().mode != Mode::Off && s.rules().finds_malware());
+    let asked: Vec<&dyn Scanner> = asked.map(|scanner| &**scanner).collect();
+    let job = |part| Job { input: Input::Part(part), envelope: None, deadline };
+    let jobs: Vec<_> = parts.iter().enumerate().map(|(n, part)| (Some(n), job(*part))).collect();
+    together(&asked, scanners, &jobs).await
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Scanned> + Send + 'a>>;
+
+/// All jobs with all scanners at once; each scanner has places of its own.
+async fn together<'a>(
+    asked: &[&'a dyn Scanner],
+    scanners: &'a Scanners,
+    jobs: &'a [(Option<usize>, Job<'a>)],
+) -> Results {
+    let mut running: Vec<Result<Running<'a>, Scanned>> = Vec::with_capacity(asked.len() * jobs.len());
+    for scanner in asked {
+        let off = scanners.switches().is_off(&scanner.rules().name);
+        for (part, job) in jobs {
+            running.push(Ok(Box::pin(one(*scanner, *job, *part, off))));
+        }
+    }
+    poll_fn(|cx| {
+        let (mut waiting, mut decided) = (false, false);
+        for slot in &mut running {
+            if let Ok(future) = slot {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready(done) => *slot = Err(done),
+                    Poll::Pending => waiting = true,
+                }
+            }
+            decided |= matches!(slot, Err(done) if decides(done));
+        }
+        if waiting && !decided { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    running.into_iter().filter_map(Result::err).collect()
+}
+
+/// Whether nothing that others say changes what becomes of the message.
+fn decides(done: &Scanned) -> bool {
+    let infected = matches!(done.verdict, Some(ScanVerdict::Infected(_)));
+    infected && done.rules.mode == Mode::On && done.rules.on_infected == OnInfected::Reject
+}
+
+async fn one(scanner: &dyn Scanner, job: Job<'_>, part: Option<usize>, off: bool) -> Scanned {
+    let began = Instant::now();
+    let verdict = if off { None } else { Some(guarded(scanner, job).await) };
+    let rules = Arc::clone(scanner.rules());
+    Scanned { rules, verdict, part, ms: began.elapsed().as_secs_f64() * 1000.0 }
+}
+
+/// A panic is an error, and so is what is late.
+async fn guarded(scanner: &dyn Scanner, job: Job<'_>) -> ScanVerdict {
+    let panicked = || ScanVerdict::Error("the scanner panicked".to_owned());
     let guarded = async {
-        let begun = catch_unwind(AssertUnwindSafe(|| scanner.scan(body, deadline)));
-        let Ok(mut future) = begun else { return ScanVerdict::Error("the scanner panicked".into()) };
+        let begun = catch_unwind(AssertUnwindSafe(|| scanner.scan(job)));
+        let Ok(mut future) = begun else { return panicked() };
         poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll,
-            Err(_) => Poll::Ready(ScanVerdict::Error("the scanner panicked".into())),
+            Err(_) => Poll::Ready(panicked()),
         })
         .await
     };
-    timeout_at(deadline, guarded).await.unwrap_or(ScanVerdict::TimedOut)
-}
-
-/// What a verdict means for the message: infected is refused, everything that is not an answer is what the scanner's
-/// `on_error` says, and never a pass.
-fn finding(name: &str, on_error: OnError, verdict: ScanVerdict) -> Option<Finding> {
-    let refuse = |reason: String| {
-        let verdict = match on_error {
-            OnError::Tempfail => Verdict::TempFail(catalogue::SCANNER_DOWN.reply()),
-            OnError::Hold => Verdict::Hold,
-        };
-        Some(Finding::new(name, Stage::Message, verdict, Source::built_in(), reason))
-    };
-    match verdict {
-        ScanVerdict::Clean => None,
-        ScanVerdict::Infected(what) => {
-            let verdict = Verdict::Reject(catalogue::REJECTED.reply());
-            Some(Finding::new(name, Stage::Message, verdict, Source::built_in(), format!("infected: {what}")))
-        }
-        ScanVerdict::TooLarge => refuse("larger than the scanner takes".into()),
-        ScanVerdict::Error(text) => refuse(format!("error: {text}")),
-        ScanVerdict::TimedOut => refuse("no answer in time".into()),
-        ScanVerdict::Unavailable(text) => refuse(format!("unavailable: {text}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::table::{PassEverything, ScanFuture, Scanners};
-    use super::*;
-    use crate::body::{BodyWriter, Budget};
-    use Scripted::{Hangs, Panics, PanicsLater, Says};
-    use std::time::Duration;
-
-    struct Script(Scripted, OnError);
-
-    #[derive(Clone)]
-    enum Scripted {
-        Says(ScanVerdict),
-        Panics,
-        PanicsLater,
-        Hangs,
-    }
-
-    impl Scanner for Script {
-        fn name(&self) -> &'static str {
-            "scripted"
-        }
-        fn scan<'a>(&'a self, _: &'a Body, _: Instant) -> ScanFuture<'a> {
-            match &self.0 {
-                Scripted::Says(verdict) => Box::pin(std::future::ready(verdict.clone())),
-                Scripted::Panics => panic!("on purpose"),
-                Scripted::PanicsLater => Box::pin(async { panic!("on purpose") }),
-                Scripted::Hangs => Box::pin(std::future::pending()),
-            }
-        }
-        fn on_error(&self) -> OnError {
-            self.1
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_an_answer_is_an_answer() {
-        let budget = Budget::new(1 << 20, 1 << 20, std::env::temp_dir());
-        let body = BodyWriter::new(budget).finish().await.unwrap();
-        let failed = Some("no answer");
-        for (script, want) in [
-            (Says(ScanVerdict::Clean), None),
-            (Says(ScanVerdict::Infected("x".into())), Some("reject")),
-            (Says(ScanVerdict::TooLarge), failed),
-            (Says(ScanVerdict::Error("x".into())), failed),
-            (Says(ScanVerdict::Unavailable("x".into())), failed),
-            (Panics, failed),
-            (PanicsLater, failed),
-            (Hangs, failed),
-        ] {
-            for (on_error, word) in [(OnError::Tempfail, "tempfail"), (OnError::Hold, "hold")] {
-                let scripted = Script(script.clone(), on_error);
-                let scanners: Scanners = Arc::new([Arc::new(PassEverything), Arc::new(scripted)]);
-                let deadline = Instant::now() + Duration::from_secs(20);
-                let findings = scan(&scanners, &body, deadline).await;
-                let want = if want == failed { Some(word) } else { want };
-                assert_eq!(findings.first().map(|f| f.verdict.name()), want);
-            }
-        }
-    }
+    timeout_at(job.deadline, guarded).await.unwrap_or(ScanVerdict::TimedOut)
 }

@@ -151,6 +151,15 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             r#"{"kind":"refused","client":"192.0.2.7","count":40,"findings":[{"id":"blocks","verdict":"disconnect"}]}"#,
             r#"{"kind":"novel","facts":[],"conduct":7,"to":null}"#,
         ]),
+        "engines" => words(&[
+            "stream: OK\0",
+            "stream: Eicar FOUND\0",
+            "INSTREAM size limit exceeded. ERROR\0",
+            "HTTP/1.1 200 OK\r\nContent-Length: 71\r\n\r\n{\"score\":6.5,\"action\":\"add header\",\"symbols\":{\"GTUBE\":{\"score\":6.5}}}  ",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1e\r\n{\"score\":1,\"action\":\"reject\"} \r\n0\r\n\r\n",
+            "SPAMD/1.1 0 EX_OK\r\nContent-length: 17\r\nSpam: True ; 6.5 / 5.0\r\n\r\nGTUBE,NO_RECEIVED",
+            "SPAMD/1.0 76 Bad header line\r\n",
+        ]),
         "mime" => {
             let mut mails = words(&[
                 "Content-Type: multipart/mixed; boundary=\"X\"\r\n\r\n--X\r\n\r\none\r\n--X\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\ntwo\r\n--X--\r\n",

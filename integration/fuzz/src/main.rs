@@ -5,6 +5,7 @@
 
 mod content;
 mod corpus;
+mod engines;
 mod gatekeeping;
 mod machines;
 mod mutate;
@@ -39,6 +40,7 @@ const TARGETS: &[Target] = &[
     ("protocol", gatekeeping::protocol),
     ("record", gatekeeping::record),
     ("mime", content::mime),
+    ("engines", engines::answers),
 ];
 
 /// Longest time for one input. The slowest honest one takes a hundredth of it.

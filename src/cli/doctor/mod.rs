@@ -9,6 +9,7 @@ mod folders;
 mod listeners;
 mod machine;
 mod report;
+mod scanners;
 mod vault;
 mod verb;
 

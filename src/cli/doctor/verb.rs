@@ -49,6 +49,7 @@ fn examine(report: &mut Report, policy: &Policy) {
     super::machine::clock(report, policy);
     super::downstreams::names(report, policy);
     super::downstreams::speak(report, &pools);
+    super::scanners::check(report, policy);
     super::vault::check(report, policy, &around);
 }
 

@@ -56,7 +56,7 @@ impl World for Rules {
     }
 
     fn scanners(&self) -> Scanners {
-        Arc::clone(&self.generation.scanners)
+        self.generation.scanners.clone()
     }
 
     fn serves_others(&self) -> bool {
@@ -107,6 +107,7 @@ impl Offline {
         let rules_dir = std::path::absolute(rules)?;
         daemon::drop_privileges(&policy)?;
         let state = StateDir::open(&policy.state_dir)?;
+        generation.scanners.switches().open(&policy.state_dir);
         let (vault, writer) = Vault::open(&policy.state_dir)?;
         let budget = Budget::new(policy.memory_octets, policy.disk_octets, state.tmp());
         let (audit, audit_writer) = match &policy.audit {

@@ -1,0 +1,177 @@
+//! One message, walked once: files, signatures, score. Pure; the caller bounds how many do so at a time.
+//!
+//! State: that of one walk; the octets of one reading of one part are in memory at a time, and those that scanners look at a
+//! second time. Failure: none; what is over a bound is odd, and what is odd is for the rules of attachments.
+
+use super::attachments::{Carried, Outcome, judge};
+use super::score;
+use super::signatures;
+use crate::config::model::Policy;
+use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
+use crate::message::edit::{Replace, note};
+use crate::message::files::{Budget, open};
+use crate::verdict::{Authentication, Envelope, Finding};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Octets of parts that are scanned a second time; beyond them the message counts as over a bound.
+const AGAIN_OCTETS_MAX: usize = 64 << 20;
+/// Parts of which the place is remembered.
+const PLACES_MAX: usize = 20_000;
+
+/// What is known besides the message.
+pub struct Ask<'a> {
+    /// The rules.
+    pub policy: &'a Policy,
+    /// The envelope.
+    pub envelope: &'a Envelope,
+    /// What the sender could prove.
+    pub authentication: &'a Authentication,
+    /// What engines found.
+    pub findings: &'a [Finding],
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Time since the walk began.
+    pub elapsed: &'a dyn Fn() -> Duration,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Analysis {
+    /// By signatures of our own.
+    pub malware: Vec<Finding>,
+    /// Symbols.
+    pub symbols: Vec<Finding>,
+    /// What it carries: judged for each group of recipients.
+    pub carried: Carried,
+    /// What is odd in its structure, by name.
+    pub odd: Vec<&'static str>,
+    /// Octets that mail programs may read and that scanners do not see in the message as a whole.
+    pub again: Vec<Vec<u8>>,
+    places: HashMap<u32, (Range<usize>, Range<usize>)>,
+}
+
+/// Walks the message.
+#[must_use]
+pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
+    let policy = ask.policy;
+    let rules = &policy.attachments;
+    let mut looker = Looker {
+        carried: Carried::default(),
+        places: HashMap::new(),
+        budget: Budget::new(rules.limits.clone()),
+        signatures: signatures::Collector::new(&policy.signatures, &rules.signatures, ask.elapsed),
+        score: score::Collector::new(&policy.content.score, message, ask.envelope),
+        opens: !rules.rules.is_empty() || !policy.signatures.is_empty(),
+    };
+    let limits = Limits::default();
+    let overview = visit(message, &limits, &mut looker);
+    let Looker { carried, places, signatures, score, .. } = looker;
+    let (again, all) = again(message, &limits, &overview);
+    let mut odd: BTreeSet<&'static str> = overview.odd.iter().map(|(_, odd)| odd.name()).collect();
+    if !all {
+        odd.insert(Odd::TooManyOctets.name());
+    }
+    let odd: Vec<&'static str> = odd.into_iter().collect();
+    let malware = signatures.finish();
+    let scored = score.finish(&score::Inputs {
+        envelope: ask.envelope,
+        authentication: ask.authentication,
+        findings: ask.findings,
+        odd: &odd,
+        now: ask.now,
+    });
+    Analysis { malware, symbols: scored.findings, carried, odd, again, places }
+}
+
+impl Analysis {
+    /// What the rules of attachments say for one envelope, and what they take out.
+    #[must_use]
+    pub fn attachments(&self, policy: &Policy, envelope: &Envelope, now: i64) -> (Vec<Finding>, Vec<Replace>) {
+        let Outcome { findings, strips } = judge(&self.carried, &self.odd, &policy.attachments, envelope, now);
+        let reference = envelope.id.to_string();
+        let replace = strips.iter().filter_map(|strip| {
+            let (range, body) = self.places.get(&strip.part)?.clone();
+            let note = note(strip.name.as_deref(), &strip.rule, &reference, strip.text.as_deref());
+            Some(Replace { range, body, note })
+        });
+        (findings, replace.collect())
+    }
+}
+
+/// Whatever wants to see the parts.
+struct Looker<'p> {
+    carried: Carried,
+    places: HashMap<u32, (Range<usize>, Range<usize>)>,
+    budget: Budget,
+    signatures: signatures::Collector<'p>,
+    score: score::Collector<'p>,
+    opens: bool,
+}
+
+impl Visitor for Looker<'_> {
+    fn part(&mut self, part: &PartInfo) {
+        self.carried.part(part);
+        self.score.part(part);
+        if let (Some(range), Some(body)) = (&part.range, &part.body)
+            && self.places.len() < PLACES_MAX
+        {
+            self.places.insert(part.number, (range.clone(), body.clone()));
+        }
+    }
+
+    fn octets(&mut self, part: &PartInfo, reading: Reading, octets: &[u8]) {
+        if reading == Reading::Main {
+            self.score.octets(part, reading, octets);
+        }
+        if !self.opens {
+            return;
+        }
+        let (carried, signatures) = (&mut self.carried, &mut self.signatures);
+        open(&part.names, octets, &mut self.budget, &mut |file, inside| {
+            carried.file(part, file);
+            if let Some(inside) = inside {
+                signatures.octets(part.number, file.names.first().map(|name| &**name), inside);
+            }
+        });
+    }
+}
+
+/// The octets of the parts that are to be scanned once more, and whether these are all.
+fn again(message: &[u8], limits: &Limits, overview: &Overview) -> (Vec<Vec<u8>>, bool) {
+    if overview.again.is_empty() {
+        return (Vec::new(), true);
+    }
+    let mut taker = Taker { wanted: &overview.again, taken: Vec::new(), room: AGAIN_OCTETS_MAX, all: true };
+    let _ = visit(message, limits, &mut taker);
+    (taker.taken, taker.all)
+}
+
+struct Taker<'o> {
+    wanted: &'o BTreeSet<u32>,
+    taken: Vec<Vec<u8>>,
+    room: usize,
+    all: bool,
+}
+
+impl Visitor for Taker<'_> {
+    fn part(&mut self, _: &PartInfo) {}
+
+    fn octets(&mut self, part: &PartInfo, _: Reading, octets: &[u8]) {
+        if octets.is_empty() || !self.wanted.contains(&part.number) {
+            return;
+        }
+        match self.room.checked_sub(octets.len()) {
+            Some(left) => {
+                self.room = left;
+                if self.taken.last().is_none_or(|last| last != octets) {
+                    self.taken.push(octets.to_vec());
+                }
+            }
+            None => self.all = false,
+        }
+    }
+}
+

@@ -1,0 +1,7 @@
+//! spamd of `SpamAssassin`: the SPAMC protocol.
+
+mod scan;
+mod wire;
+
+pub(super) use scan::{ping, scan};
+pub(super) use wire::verdict;
