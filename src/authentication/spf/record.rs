@@ -137,7 +137,11 @@ fn spec(target: Option<&str>) -> Result<&str, Wrong> {
     Ok(target)
 }
 
-fn network(target: Option<&str>, most: u8, parse: fn(&str) -> Option<IpAddr>) -> Result<Mechanism<'_>, Wrong> {
+fn network(
+    target: Option<&str>,
+    most: u8,
+    parse: fn(&str) -> Option<IpAddr>,
+) -> Result<Mechanism<'_>, Wrong> {
     let target = target.ok_or("a network without its address")?;
     let (address, length) = match target.split_once('/') {
         Some((address, length)) => (address, prefix_length(length, most)?),
