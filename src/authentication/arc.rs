@@ -168,7 +168,12 @@ fn vouches(results: &[u8]) -> bool {
 impl Chain {
     /// A chain without a set that could be verified.
     pub fn bad(reason: Wrong) -> Self {
-        Self { message: None, seals: Vec::new(), fields: Vec::new(), result: Some((AuthResult::Fail, reason)) }
+        Self {
+            message: None,
+            seals: Vec::new(),
+            fields: Vec::new(),
+            result: Some((AuthResult::Fail, reason)),
+        }
     }
 
     /// Compares the newest message signature and prepares the rest.

@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn records_are_read_kindly() {
-        let record = Record::parse(b"v=DMARC1; P = Reject ; sp=quarantine; aspf=s; fo=x; rua=??; t=y").unwrap();
+        let record =
+            Record::parse(b"v=DMARC1; P = Reject ; sp=quarantine; aspf=s; fo=x; rua=??; t=y").unwrap();
         assert_eq!((record.wish, record.of_subdomains), (Wish::Reject, Some(Wish::Quarantine)));
         assert!(record.strict_spf && !record.strict_dkim && record.testing);
         assert_eq!(Record::parse(b"v=DMARC1; p=nonsense").unwrap().wish, Wish::None);

@@ -58,14 +58,10 @@ pub fn findings(told: &Authentication, policy: &model::Authentication) -> Vec<Fi
 
 /// The results as words, which rules, headers and searches use.
 fn results(told: &Authentication) -> Finding {
-    let tags: Vec<Box<str>> = [
-        ("spf", told.spf),
-        ("dkim", told.dkim_result()),
-        ("dmarc", told.dmarc),
-        ("arc", told.arc),
-    ]
-    .map(|(method, result)| format!("{method}={}", result.name()).into())
-    .to_vec();
+    let tags: Vec<Box<str>> =
+        [("spf", told.spf), ("dkim", told.dkim_result()), ("dmarc", told.dmarc), ("arc", told.arc)]
+            .map(|(method, result)| format!("{method}={}", result.name()).into())
+            .to_vec();
     let reason = tags.join(" ");
     let mut finding =
         Finding::new("authentication", Stage::Message, Verdict::Continue, Source::built_in(), reason);

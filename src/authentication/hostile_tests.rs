@@ -1,7 +1,7 @@
 //! Messages that want work, or a panic.
 
-use super::case::{ANSWERS_MAX, Case, Step};
 use super::ask::{Answer, Data, Kind};
+use super::case::{ANSWERS_MAX, Case, Step};
 use crate::config::model;
 use crate::mail::{Id, Path};
 use crate::verdict::{AuthResult, Authentication, Author, Direction, Envelope};
@@ -70,7 +70,9 @@ fn shapes(size: usize) -> Vec<(&'static str, Vec<u8>)> {
             )
         })
         .collect();
-    let body = |head: String| [head.into_bytes(), b"From: a@example.org\r\n\r\n".to_vec(), many("a \t b\r\n \r\n")].concat();
+    let body = |head: String| {
+        [head.into_bytes(), b"From: a@example.org\r\n\r\n".to_vec(), many("a \t b\r\n \r\n")].concat()
+    };
     vec![
         ("fields without end", many("a:b\r\n")),
         ("folded without end", [b"a:".to_vec(), many("\r\n x")].concat()),
@@ -114,10 +116,16 @@ fn hostile_messages_cost_what_they_are_long() {
 #[test]
 fn every_cut_of_a_message_is_judged() {
     let head = signature(1, "h=from:to; i=@a.d1.example; l=3; x=1; t=0; q=dns/txt");
-    let message = format!("{head}ARC-Seal: i=1; cv=none\r\n\tx\r\nFrom: \"a\" <a@example.org>, (b) c@b.example\r\n\r\nbody");
+    let message = format!(
+        "{head}ARC-Seal: i=1; cv=none\r\n\tx\r\nFrom: \"a\" <a@example.org>, (b) c@b.example\r\n\r\nbody"
+    );
     let answers = |kind: Kind, name: &str| match kind {
-        Kind::Txt if name.contains("_domainkey") => Answer::Records([Data::Text((*b"v=DKIM1; p=aGVsbG8=").into())].into()),
-        Kind::Txt => Answer::Records([Data::Text((*b"v=spf1 mx ptr exists:%{i}._spf.%{d2} a:%{p} -all").into())].into()),
+        Kind::Txt if name.contains("_domainkey") => {
+            Answer::Records([Data::Text((*b"v=DKIM1; p=aGVsbG8=").into())].into())
+        }
+        Kind::Txt => Answer::Records(
+            [Data::Text((*b"v=spf1 mx ptr exists:%{i}._spf.%{d2} a:%{p} -all").into())].into(),
+        ),
         _ => Answer::Trouble,
     };
     for end in 0..message.len() {
@@ -134,8 +142,12 @@ fn questions_are_bounded_whatever_dns_says() {
             let text = format!("v=spf1 mx:a.{name} mx:b.{name} include:c.{name} include:d.{name} ptr -all");
             Answer::Records([Data::Text(text.into_bytes().into())].into())
         }
-        Kind::Mx => (0..10).map(|n| Data::Name(format!("{n}.{name}").into())).collect::<Vec<_>>().into_records(),
-        Kind::Ptr => (0..50).map(|n| Data::Name(format!("{n}.ptr.example").into())).collect::<Vec<_>>().into_records(),
+        Kind::Mx => {
+            (0..10).map(|n| Data::Name(format!("{n}.{name}").into())).collect::<Vec<_>>().into_records()
+        }
+        Kind::Ptr => {
+            (0..50).map(|n| Data::Name(format!("{n}.ptr.example").into())).collect::<Vec<_>>().into_records()
+        }
         Kind::A | Kind::Aaaa => Answer::Records([Data::Address("203.0.113.1".parse().unwrap())].into()),
     };
     let (told, asked) = judged(message, include);
@@ -180,5 +192,8 @@ fn what_is_missing_when_the_time_is_over_is_trouble() {
     assert!(matches!(case.step(), Step::Ask(questions) if !questions.is_empty()));
     case.give_up();
     let Step::Done(told) = case.step() else { panic!("given up and not done") };
-    assert_eq!((told.spf, told.spf_hello, told.dmarc), (AuthResult::TempError, AuthResult::TempError, AuthResult::TempError));
+    assert_eq!(
+        (told.spf, told.spf_hello, told.dmarc),
+        (AuthResult::TempError, AuthResult::TempError, AuthResult::TempError)
+    );
 }

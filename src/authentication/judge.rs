@@ -25,7 +25,8 @@ pub fn judge(known: &Known, walk: &Walk, told: &mut Authentication) -> Result<()
     let mut unknown = walk.trouble;
     let mut weigh = |result: AuthResult, aligned: Option<bool>| {
         let may_pass = matches!(result, AuthResult::Pass | AuthResult::TempError);
-        unknown |= may_pass && (aligned.is_none() || result == AuthResult::TempError && aligned == Some(true));
+        unknown |=
+            may_pass && (aligned.is_none() || result == AuthResult::TempError && aligned == Some(true));
         aligned == Some(true)
     };
     told.spf_aligned = weigh(told.spf, spf?);

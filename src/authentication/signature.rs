@@ -60,7 +60,17 @@ impl<'a> Signed<'a> {
         tags.octets("b")?;
         let (digest, length) = (tags.octets("bh")?, tags.number("l")?);
         let signed = Self {
-            place, field, algorithm, header_form, body_form, digest, length, names, domain, selector, tags,
+            place,
+            field,
+            algorithm,
+            header_form,
+            body_form,
+            digest,
+            length,
+            names,
+            domain,
+            selector,
+            tags,
         };
         signed.times()?;
         Ok(signed)

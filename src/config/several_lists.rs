@@ -138,7 +138,7 @@ fn nobody_may_be_allowed_by_a_claim_to_be_us() {
     assert_eq!(
         told("192.0.2.1\nexample.com ; auth=any\na@example.com\nfrom:.example.com\n*@x.example\n"),
         [
-            "lists/allow.list:3:1: warning: anybody can write this sender, so the entry counts only for clients that authenticated; \
+            "lists/allow.list:3:1: warning: anybody can write this sender, so the entry counts only for clients that authenticated, and where SPF or DKIM prove the sender; \
           with auth=any it counts for everybody (and for 2 more entries here)"
         ]
     );

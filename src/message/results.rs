@@ -162,10 +162,7 @@ mod tests {
     #[test]
     fn nobody_writes_methods_for_us() {
         let told = Authentication {
-            dkim: vec![Signature {
-                domain: "x;dmarc=pass\r\nX: \"y\\".into(),
-                ..Signature::default()
-            }],
+            dkim: vec![Signature { domain: "x;dmarc=pass\r\nX: \"y\\".into(), ..Signature::default() }],
             ..Authentication::default()
         };
         let text = authentication_results("mx", &told, &envelope("<>"));
@@ -185,7 +182,13 @@ mod tests {
         ] {
             assert!(is_in_our_name(value.as_bytes(), name), "{value}");
         }
-        for value in ["other.example.net; x", "notmx.example.net; x", "(mx.example.net) other; x", "", "; mx.example.net"] {
+        for value in [
+            "other.example.net; x",
+            "notmx.example.net; x",
+            "(mx.example.net) other; x",
+            "",
+            "; mx.example.net",
+        ] {
             assert!(!is_in_our_name(value.as_bytes(), name), "{value}");
         }
     }

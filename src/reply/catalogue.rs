@@ -145,7 +145,8 @@ pub const NULL_SENDER_MANY: Entry =
 /// One of our domains as sender of a stranger.
 pub const OWN_DOMAIN_SENDER: Entry = Entry::new(550, E(5, 7, 1), "Log in to send in the name of this domain");
 /// DMARC says no, and the owner of the domain wishes it to be refused. There is no enhanced code of its own.
-pub const DMARC_FAILED: Entry = Entry::new(550, E(5, 7, 1), "Not authenticated as the domain of its author wishes (DMARC)");
+pub const DMARC_FAILED: Entry =
+    Entry::new(550, E(5, 7, 1), "Not authenticated as the domain of its author wishes (DMARC)");
 /// No author with a domain, or authors of several.
 pub const AUTHOR_UNCLEAR: Entry = Entry::new(550, E(5, 7, 1), "One author with a domain is needed in From");
 /// A poor reputation.

@@ -30,7 +30,11 @@ pub fn envelope() -> Envelope {
 }
 
 /// Evaluates with a table of texts; everything else does not exist.
-pub fn evaluate(message: &[u8], texts: &HashMap<String, Vec<u8>>, policy: &model::Authentication) -> Authentication {
+pub fn evaluate(
+    message: &[u8],
+    texts: &HashMap<String, Vec<u8>>,
+    policy: &model::Authentication,
+) -> Authentication {
     let mut case = Case::of(message, &envelope(), policy, NOW);
     for _ in 0..20 {
         match case.step() {
@@ -53,7 +57,9 @@ pub fn crlf(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 100);
     for line in text.split_inclusive(|b| *b == b'\n') {
         match line.strip_suffix(b"\n") {
-            Some(line) => out.extend_from_slice(&[line.strip_suffix(b"\r").unwrap_or(line), b"\r\n"].concat()),
+            Some(line) => {
+                out.extend_from_slice(&[line.strip_suffix(b"\r").unwrap_or(line), b"\r\n"].concat())
+            }
             None => out.extend_from_slice(line),
         }
     }
@@ -66,8 +72,10 @@ fn chains_are_validated() {
     let (mut passed, mut failed) = (0, Vec::new());
     for document in documents {
         let records = document["txt-records"].as_object().cloned().unwrap_or_default();
-        let texts: HashMap<String, Vec<u8>> =
-            records.iter().map(|(name, text)| (name.to_lowercase(), octets(text.as_str().unwrap()))).collect();
+        let texts: HashMap<String, Vec<u8>> = records
+            .iter()
+            .map(|(name, text)| (name.to_lowercase(), octets(text.as_str().unwrap())))
+            .collect();
         for (name, test) in document["tests"].as_object().unwrap() {
             let message = crlf(&octets(test["message"].as_str().unwrap()));
             let told = evaluate(&message, &texts, &model::Authentication::default());

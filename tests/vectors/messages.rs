@@ -21,7 +21,10 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("DKIM Verify Unknown Key Type", "the body was changed as well, and then we do not ask for the key"),
     ("DKIM Reject Oversized Key Record", "the body was changed as well, and then we do not ask for the key"),
     ("DKIM Reject Oversized Key Modulus", "the body was changed as well, and then we do not ask for the key"),
-    ("DKIM Verify Revoked Key (missing p=)", "the body was changed as well, and then we do not ask for the key"),
+    (
+        "DKIM Verify Revoked Key (missing p=)",
+        "the body was changed as well, and then we do not ask for the key",
+    ),
 ];
 
 #[test]
@@ -30,7 +33,8 @@ fn signed_messages_pass_with_their_keys() {
     let policy = model::Authentication { partial: true, ..Default::default() };
     let mut seen = 0;
     for folder in ["dkim/mail-auth", "arc/mail-auth"] {
-        let mut files: Vec<_> = std::fs::read_dir(suites.join(folder)).unwrap().map(|f| f.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(suites.join(folder)).unwrap().map(|f| f.unwrap().path()).collect();
         files.sort();
         for file in files {
             let text = std::fs::read(&file).unwrap();
@@ -60,7 +64,9 @@ impl Table {
         let mut table = HashMap::new();
         for record in records.as_array().unwrap() {
             let text = |at: usize| record[at].as_str().unwrap_or_default();
-            let Some(kind) = ["txt", "a", "aaaa", "mx", "ptr"].into_iter().find(|k| *k == text(1)) else { continue };
+            let Some(kind) = ["txt", "a", "aaaa", "mx", "ptr"].into_iter().find(|k| *k == text(1)) else {
+                continue;
+            };
             let replies = record[3].as_array().unwrap().iter().map(|r| r.as_str().unwrap());
             let data = replies.filter_map(|reply| match kind {
                 "txt" => Some(Data::Text(reply.as_bytes().into())),
@@ -166,7 +172,8 @@ fn another_filter_says_the_same() {
         if expected.is_empty() {
             continue;
         }
-        let good = expected.iter().all(|s| symbols.contains(s)) && !unexpected.iter().any(|s| symbols.contains(s));
+        let good =
+            expected.iter().all(|s| symbols.contains(s)) && !unexpected.iter().any(|s| symbols.contains(s));
         let name = test["name"].as_str().unwrap();
         match (good, DIFFERENT.iter().any(|(known, _)| *known == name)) {
             (true, false) => same += 1,

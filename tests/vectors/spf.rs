@@ -11,7 +11,9 @@ pub struct Zone(HashMap<String, Vec<Value>>);
 impl Zone {
     fn of(value: &Value) -> Self {
         let names = value.as_object().unwrap().iter();
-        Self(names.map(|(name, records)| (name.to_lowercase(), records.as_array().unwrap().clone())).collect())
+        Self(
+            names.map(|(name, records)| (name.to_lowercase(), records.as_array().unwrap().clone())).collect(),
+        )
     }
 
     fn answer(&self, question: &Question) -> Answer {
@@ -45,7 +47,8 @@ impl Zone {
 }
 
 fn data(kind: Kind, value: &Value) -> Option<Data> {
-    let name = |value: &Value| Data::Name(value.as_str().unwrap().trim_end_matches('.').to_lowercase().into());
+    let name =
+        |value: &Value| Data::Name(value.as_str().unwrap().trim_end_matches('.').to_lowercase().into());
     match kind {
         Kind::Txt => {
             let text = match value {

@@ -1,8 +1,12 @@
 //! What is inside of messages.
 
+use portcullis::authentication::{Answer, Case, Data, Kind, Known, Step, Subject, check_spf};
+use portcullis::config::model;
+use portcullis::mail::{Id, Path};
 use portcullis::message::mime::{
     DEPTH_MAX, Extract, PARTS_MAX, READABLE_OCTETS_MAX, Reader, Take, Walker, file_name, neutral,
 };
+use portcullis::verdict::{AuthResult, Direction, Envelope};
 
 /// Cut anywhere, a message has the same parts with the same octets; parts lie inside of each other; text drives nothing.
 pub fn mime(input: &[u8]) {
@@ -29,7 +33,10 @@ pub fn mime(input: &[u8]) {
         extract.finish(&mut pieces);
         assert_eq!(pieces, body, "{part:?}");
         let name = file_name(part.name.as_deref().unwrap_or_default());
-        assert!(!name.is_empty() && !name.contains(['/', '\0', '\n']) && !name.starts_with(['.', '-']), "{name:?}");
+        assert!(
+            !name.is_empty() && !name.contains(['/', '\0', '\n']) && !name.starts_with(['.', '-']),
+            "{name:?}"
+        );
     }
     let read = Reader::read(&whole, input);
     let mut reader = Reader::new(&whole);
@@ -40,4 +47,58 @@ pub fn mime(input: &[u8]) {
     assert!(read.text.len() <= READABLE_OCTETS_MAX);
     assert!(read.text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
     assert_eq!(neutral(&read.text), read.text);
+}
+
+/// A message and the answers of DNS, both of them hostile: it is judged after few questions, and nothing passes that
+/// no key or record lets pass.
+pub fn authentication(input: &[u8]) {
+    let envelope = Envelope {
+        id: Id::from_bits(1).expect("it fits"),
+        client: "192.0.2.1".parse().expect("an address"),
+        client_name: None,
+        hello: Some("mail.example.org".into()),
+        user: None,
+        authenticated: false,
+        may_relay: false,
+        tls: None,
+        sender: Path::parse(b"<a@example.org>").expect("a path").0,
+        recipients: Vec::new(),
+        listener: "mx".into(),
+        direction: Direction::Inbound,
+        hostname: "mx.example.net".into(),
+        smtputf8: false,
+    };
+    let answer = |kind: Kind| match kind {
+        Kind::Txt => Answer::Records([Data::Text(input.get(..500).unwrap_or(input).into())].into()),
+        Kind::A | Kind::Aaaa => Answer::NoRecords,
+        Kind::Mx | Kind::Ptr => Answer::Records([Data::Name("mx.example.org".into())].into()),
+    };
+    let mut case = Case::of(input, &envelope, &model::Authentication::default(), 1_500_000_000);
+    let told = (0..100).find_map(|_| match case.step() {
+        Step::Done(told) => Some(told),
+        Step::Ask(questions) => {
+            questions.into_iter().for_each(|question| {
+                let answer = answer(question.kind);
+                case.add(question, answer);
+            });
+            None
+        }
+    });
+    let told = told.expect("it ends");
+    assert!(told.dkim.iter().all(|signature| signature.result != AuthResult::Pass), "no key is known");
+    // The input as the record of a domain.
+    let mut known = Known::default();
+    let text = [b"v=spf1 ".as_slice(), input].concat();
+    let record = Answer::Records([Data::Text(text.into())].into());
+    let subject = Subject { ip: envelope.client, hello: "h.example", local: "a", domain: "example.org" };
+    for _ in 0..100 {
+        match check_spf(&known, subject) {
+            Ok(_) => return,
+            Err(_) => known.take_wanted().into_iter().for_each(|question| {
+                let of_domain = question.kind == Kind::Txt && &*question.name == "example.org";
+                known.add(question.clone(), if of_domain { record.clone() } else { answer(question.kind) });
+            }),
+        }
+    }
+    panic!("SPF never ends");
 }

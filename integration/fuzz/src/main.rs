@@ -33,6 +33,7 @@ const TARGETS: &[Target] = &[
     ("path", parsers::path),
     ("command", parsers::command),
     ("header", parsers::header),
+    ("authentication", content::authentication),
     ("config", parsers::config),
     ("list", gatekeeping::list),
     ("list-edit", gatekeeping::list_edit),

@@ -1,8 +1,8 @@
 //! `check_host()` (RFC 7208 section 4) over what is known of DNS. State: one evaluation, with its counts of questions.
 //! Recursion (`include`, `redirect`) is as deep as the ten mechanisms that may ask, and no deeper.
 
-use super::macros::{self, Values};
-use super::record::{self, Lengths, Mechanism, Qualifier, Record, Wrong};
+use super::macros::{self, Values, Wrong};
+use super::record::{self, Lengths, Mechanism, Qualifier, Record};
 use crate::authentication::ask::{Answer, Kind, Known, Missing, askable};
 use crate::verdict::AuthResult;
 use std::net::IpAddr;

@@ -1,13 +1,15 @@
 //! Macros of SPF (RFC 7208 section 7): whether a macro string is one, and what it becomes. Pure; what expands is
 //! bounded by the length of the record times that of an address.
 
-use super::record::Wrong;
 use crate::authentication::ask::NAME_OCTETS_MAX;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// Most octets that one string may become before it is cut.
 const EXPANDED_OCTETS_MAX: usize = 8192;
+
+/// What is wrong with a record.
+pub type Wrong = &'static str;
 
 /// What the letters stand for.
 #[derive(Debug, Clone, Copy)]

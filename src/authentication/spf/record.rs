@@ -1,7 +1,7 @@
 //! The text of an SPF record: all of it is read, and in order, before any of it is evaluated (RFC 7208 section 4.6).
 //! Pure; a mistake anywhere makes the whole record invalid.
 
-use super::macros;
+use super::macros::{self, Wrong};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Longest record in octets. Larger ones do not fit into the answers that name servers give.
@@ -43,9 +43,6 @@ pub struct Record<'a> {
     pub mechanisms: Vec<(Qualifier, Mechanism<'a>)>,
     pub redirect: Option<&'a str>,
 }
-
-/// What is wrong with it.
-pub type Wrong = &'static str;
 
 /// Whether a text is an SPF record, good or bad (RFC 7208 section 4.5).
 pub fn is_record(text: &[u8]) -> bool {
@@ -137,7 +134,11 @@ fn spec(target: Option<&str>) -> Result<&str, Wrong> {
     Ok(target)
 }
 
-fn network(target: Option<&str>, most: u8, parse: fn(&str) -> Option<IpAddr>) -> Result<Mechanism<'_>, Wrong> {
+fn network(
+    target: Option<&str>,
+    most: u8,
+    parse: fn(&str) -> Option<IpAddr>,
+) -> Result<Mechanism<'_>, Wrong> {
     let target = target.ok_or("a network without its address")?;
     let (address, length) = match target.split_once('/') {
         Some((address, length)) => (address, prefix_length(length, most)?),

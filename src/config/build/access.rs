@@ -86,7 +86,7 @@ fn unproved(table: &Table<'_>, list: &List) {
         _ => format!(" (and for {} more entries here)", count - 1),
     };
     let message = format!(
-        "anybody can write this sender, so the entry counts only for clients that authenticated; with auth=any it counts for everybody{more}"
+        "anybody can write this sender, so the entry counts only for clients that authenticated, and where SPF or DKIM prove the sender; with auth=any it counts for everybody{more}"
     );
     table.sink.other(Problem::warning(&list.file, Position { line, column: 1 }, message));
 }
