@@ -3,6 +3,8 @@
 use portcullis::authentication::{Answer, Case, Data, Kind, Known, Step, Subject, check_spf};
 use portcullis::config::model;
 use portcullis::mail::{Id, Path};
+use portcullis::message::edit::{Edits, Replace, apply};
+use portcullis::message::files::{Budget, Limits, open};
 use portcullis::message::mime::{
     DEPTH_MAX, Extract, PARTS_MAX, READABLE_OCTETS_MAX, Reader, Take, Walker, file_name, neutral,
 };
@@ -101,4 +103,34 @@ pub fn authentication(input: &[u8]) {
         }
     }
     panic!("SPF never ends");
+}
+
+/// Whatever a file is: it is opened within the bounds, each file is told once, and the file itself comes last.
+pub fn files(input: &[u8]) {
+    let limits = Limits { members: 100, octets: 4 << 20, held: 2 << 20, ..Limits::default() };
+    let mut budget = Budget::new(limits);
+    let (mut told, mut last) = (Vec::new(), None);
+    open(&["a.zip".into()], input, &mut budget, &mut |file, octets| {
+        assert!(file.depth <= limits.depth, "{file:?}");
+        assert!(octets.is_none_or(|octets| octets.len() as u64 == file.octets), "{file:?}");
+        assert!(file.names.iter().all(|name| name.chars().count() <= 1024), "{file:?}");
+        told.push(file.number);
+        last = Some(file.depth);
+    });
+    assert_eq!(last, Some(0));
+    told.sort_unstable();
+    assert!(told.iter().copied().eq(0..told.len() as u32), "{told:?}");
+    assert!(told.len() <= 101 && budget.unpacked() <= limits.octets);
+}
+
+/// Edits are made once, and never reach beyond the message.
+pub fn edit(input: &[u8]) {
+    let edits =
+        Edits { remove: vec!["x-*"], authserv_id: Some("a"), subject_tag: Some("[S]"), replace: Vec::new() };
+    let once = apply(input, &edits).map_or_else(|| input.to_vec(), |edited| edited.message);
+    assert_eq!(apply(&once, &edits), None);
+    let start = input.first().copied().map_or(0, usize::from);
+    let range = start..start + input.len() / 2;
+    let replace = vec![Replace { body: range.clone(), range, note: "gone".into() }];
+    let _ = apply(input, &Edits { replace, ..Edits::default() });
 }

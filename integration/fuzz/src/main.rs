@@ -42,6 +42,8 @@ const TARGETS: &[Target] = &[
     ("record", gatekeeping::record),
     ("mime", content::mime),
     ("engines", engines::answers),
+    ("files", content::files),
+    ("edit", content::edit),
 ];
 
 /// Longest time for one input. The slowest honest one takes a hundredth of it.

@@ -175,11 +175,11 @@ fn attachment(compound: &Compound<'_>, place: usize, left: usize) -> Option<Entr
         |name: &str, most: usize| compound.property(place, name).map(|node| compound.stream(node, most));
     let mut names = Vec::new();
     for property in ["3707", "3704", "3001"] {
-        let wide = stream(&format!("__substg1.0_{property}001F"), START_OCTETS).map(|octets| utf16(&octets));
-        let narrow = || {
-            stream(&format!("__substg1.0_{property}001E"), START_OCTETS).map(|octets| name(&octets).into())
-        };
-        names.extend(wide.or_else(narrow).map(String::into_boxed_str));
+        let wide = stream(&format!("__substg1.0_{property}001F"), START_OCTETS);
+        let wide = wide.map(|octets| name(utf16(&octets).as_bytes()));
+        let narrow =
+            || stream(&format!("__substg1.0_{property}001E"), START_OCTETS).map(|octets| name(&octets));
+        names.extend(wide.or_else(narrow));
     }
     names.dedup();
     let octets = stream("__substg1.0_37010102", left);

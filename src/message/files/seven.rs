@@ -4,7 +4,7 @@
 //! claims. So the claims of that header are read here first (7zFormat.txt); what is over our bounds is not handed on.
 //! It is given one thread, and a panic of its own would be caught by whoever analyses messages.
 
-use super::bytes::{piece, u32_le, u64_le};
+use super::bytes::{name, piece, u32_le, u64_le};
 use super::entry::Entry;
 use super::expand::Room;
 use super::file::{Mark, Marks};
@@ -70,7 +70,7 @@ impl Told<'_> {
         };
         self.left = left;
         let entry = Entry {
-            names: vec![file.name().into()],
+            names: vec![name(file.name().as_bytes())],
             octets: file.size(),
             marks: mark.into_iter().collect(),
             ..Entry::default()

@@ -130,7 +130,7 @@ impl<'o> Cursor<'o> {
 fn take(open: &mut Option<Entry>, kind: u16, id: u16, value: &[u8], range: Range<usize>) {
     match (id, kind) {
         // Long name, name, display name.
-        (0x3707 | 0x3704 | 0x3001, 0x001f) => push(open, utf16(value).into()),
+        (0x3707 | 0x3704 | 0x3001, 0x001f) => push(open, name(utf16(value).as_bytes())),
         (0x3707 | 0x3704 | 0x3001, 0x001e) => push(open, name(until_nul(value))),
         // The attachment as an object: behind the 16 octets that name its interface.
         (0x3701, 0x000d) => object(open, range.start + 16..range.end),
