@@ -1,1 +1,3 @@
 //! What the content of a message comes to: attachments, signatures, score. Pure: octets and policy in, findings out.
+
+pub mod score;
