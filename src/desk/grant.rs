@@ -9,6 +9,7 @@ use super::service::Desk;
 use super::terms::Terms;
 use crate::checks;
 use crate::config::{self, Moment};
+use crate::content::score;
 use crate::rules::edit::{Change, Typed, add};
 use crate::rules::{Attributes, parse_until};
 use crate::store::{ListFile, ListLock};
@@ -122,7 +123,12 @@ fn enter(
 
 fn try_out(rules: &Path, file: &str, text: &str, now: i64) -> Result<(), String> {
     let (policy, problems) = config::load_with(rules, Moment { now, before: None }, &[(file, text)]);
-    let failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
+    let failed = policy.as_ref().map(|policy| {
+        let mut failed = checks::run_expects(policy, now);
+        failed.extend(score::run_expects(policy, now));
+        failed
+    });
+    let failed = failed.unwrap_or_default();
     let errors: Vec<String> =
         problems.iter().chain(&failed).filter(|p| p.is_error()).map(ToString::to_string).collect();
     if policy.is_some() && errors.is_empty() {

@@ -4,6 +4,7 @@
 use super::clock::unix_ms;
 use crate::checks;
 use crate::config::{self, Moment, model::Policy};
+use crate::content::score;
 use crate::rules::Problem;
 use std::path::Path;
 
@@ -24,7 +25,12 @@ pub fn load_rules_with(
     let now = unix_ms() / 1000;
     let moment = Moment { now, before: before.map(|policy| &policy.loaded) };
     let (policy, mut problems) = config::load_with(rules_dir, moment, changed);
-    let failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
+    let failed = policy.as_ref().map(|policy| {
+        let mut failed = checks::run_expects(policy, now);
+        failed.extend(score::run_expects(policy, now));
+        failed
+    });
+    let failed = failed.unwrap_or_default();
     let policy = policy.filter(|_| failed.is_empty());
     problems.extend(failed);
     (policy, problems)

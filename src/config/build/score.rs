@@ -3,7 +3,7 @@
 use super::common::{self, Others};
 use super::{condition, score_expect, score_word};
 use crate::config::file::{Document, Got, Table};
-use crate::config::model::{Asked, Place, Score, ScoreRule, TextCondition};
+use crate::config::model::{Asked, MessageFact, Place, Score, ScoreRule, TextCondition};
 use crate::config::value::quoted;
 use crate::rules::{Expression, Expressions, Kind, Mode};
 use std::sync::Arc;
@@ -37,6 +37,10 @@ pub fn build(document: &Document<'_>, others: &Others<'_>) -> Option<Score> {
     table.finish();
     let tables = document.tables("rule");
     let ids: Vec<_> = tables.iter().filter_map(|table| common::named(table, "id")).collect();
+    for id in ids.iter().filter(|id| MessageFact::of(&id.value).is_some()) {
+        let message = format!("`id`: {} is the name of a fact: take another name", quoted(&id.value));
+        table.sink.error(&id.span, message);
+    }
     let mut draft = Draft::default();
     for table in &tables {
         let rule = draft.rule(table, others, &score.rules);
@@ -78,7 +82,9 @@ impl Draft {
             texts: self.texts(table),
             matchers: MATCHERS
                 .into_iter()
-                .filter_map(|(key, asked, kind)| Some((asked, common::matcher(table, key, kind, others.shelf)?)))
+                .filter_map(|(key, asked, kind)| {
+                    Some((asked, common::matcher(table, key, kind, others.shelf)?))
+                })
                 .collect(),
             listeners: listeners(table, others),
             at_least: at_least(table, any.len()),

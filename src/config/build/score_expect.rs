@@ -34,7 +34,10 @@ fn one(table: &Table<'_>, rules: &[ScoreRule]) -> Option<ScoreExpect> {
     };
     let asks = ["symbols", "without", "score_from", "score_below"].iter().any(|key| table.has(key));
     if !asks {
-        table.sink.error(&table.span, "this [[expect]] asks for nothing: give `symbols`, `without`, `score_from` or `score_below`");
+        table.sink.error(
+            &table.span,
+            "this [[expect]] asks for nothing: give `symbols`, `without`, `score_from` or `score_below`",
+        );
     }
     table.finish();
     (message.is_some() && client.is_some()).then_some(expect)
@@ -64,7 +67,10 @@ fn path(table: &Table<'_>, key: &str) -> Option<Box<str>> {
         return Some(path.into());
     }
     let found = quoted(&got.value);
-    table.sink.error(&got.span, format!("`{key}`: expected an address such as \"anna@example.com\", found {found}"));
+    table.sink.error(
+        &got.span,
+        format!("`{key}`: expected an address such as \"anna@example.com\", found {found}"),
+    );
     None
 }
 
@@ -76,7 +82,9 @@ fn auth(table: &Table<'_>) -> Vec<(Method, AuthResult)> {
             Some((_, Err(error))) => table.sink.error(&span, format!("`auth`: {error}")),
             None => {
                 let found = quoted(&value);
-                table.sink.error(&span, format!("`auth`: expected a result such as \"spf=pass\", found {found}"));
+                table
+                    .sink
+                    .error(&span, format!("`auth`: expected a result such as \"spf=pass\", found {found}"));
             }
         }
     }

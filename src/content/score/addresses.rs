@@ -108,7 +108,8 @@ pub fn is_host(word: &str) -> bool {
     labels
         && word.contains('.')
         && word.len() < 254
-        && psl::suffix(word.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() < word.len())
+        && psl::suffix(word.as_bytes())
+            .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() < word.len())
 }
 
 #[cfg(test)]
@@ -118,7 +119,9 @@ mod tests {
 
     #[test]
     fn people_are_found() {
-        let fields = read(b"From: \"A, B\" <A@B.example>\r\nTo: x@y.example,\r\n z@y.example\r\nFrom: c@d.example\r\n");
+        let fields = read(
+            b"From: \"A, B\" <A@B.example>\r\nTo: x@y.example,\r\n z@y.example\r\nFrom: c@d.example\r\n",
+        );
         let people = People::read(&fields);
         assert_eq!(people.from, [Person { name: "A, B".into(), address: "a@b.example".into() }]);
         assert_eq!((people.of("to").len(), people.of("x").len()), (2, 0));

@@ -44,7 +44,8 @@ impl<'p> Collector<'p> {
         let header = Header::read(message, envelope, &mut facts);
         facts.add(MessageFact::Octets, message.len());
         let raw = message.get(..rules.max_text).unwrap_or(message);
-        let wants_raw = rules.places.get(crate::config::model::Place::Raw as usize).is_some_and(|set| !set.is_empty());
+        let wants_raw =
+            rules.places.get(crate::config::model::Place::Raw as usize).is_some_and(|set| !set.is_empty());
         Self {
             rules,
             header,
@@ -109,7 +110,8 @@ impl Visitor for Collector<'_> {
         if is_attachment(part, kind) {
             self.facts.add(MessageFact::Attachments, 1);
             let named = part.names.iter().any(|name| is_html_name(name));
-            self.facts.add(MessageFact::HtmlAttachments, usize::from(is_html || named || kind == "image/svg+xml"));
+            self.facts
+                .add(MessageFact::HtmlAttachments, usize::from(is_html || named || kind == "image/svg+xml"));
         } else if is_html {
             self.facts.flag(MessageFact::Html, true);
         } else if kind == "text/plain" {

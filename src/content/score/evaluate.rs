@@ -1,9 +1,7 @@
 //! Asks the rules, in file order.
 
 use super::collector::Collector;
-use crate::config::model::{
-    Asked, MessageFacts, Method, Place, Score, ScoreRule, Term, TextCondition, Word,
-};
+use crate::config::model::{Asked, MessageFacts, Method, Place, Score, ScoreRule, Term, TextCondition, Word};
 use crate::mail::{Mailbox, Path};
 use crate::rules::{Candidates, Matcher, Mode, Subject, folded};
 use crate::verdict::{AuthResult, Authentication, Envelope, Finding, Source, Stage, Verdict};
@@ -33,6 +31,8 @@ pub struct Inputs<'a> {
 pub struct Scored {
     /// Its symbols, in file order.
     pub findings: Vec<Finding>,
+    /// Ids of all rules that hold, also of those that are only there for others.
+    pub held: Vec<Arc<str>>,
     /// Its facts.
     pub facts: MessageFacts,
     /// The sum of the symbols that count, in thousandths.
@@ -63,6 +63,7 @@ impl Collector<'_> {
         for rule in &rules.rules {
             let hit = if rule.mode == Mode::Off { None } else { asked.holds(rule, &held) };
             held.push(hit.is_some());
+            out.held.extend(hit.map(|_| Arc::clone(&rule.id)));
             if let Some(shown) = hit.filter(|_| rule.score_milli != 0 || !rule.tags.is_empty()) {
                 out.add(finding(rule, rules, shown));
             }
@@ -206,7 +207,9 @@ impl<'c, 'p> Asker<'c, 'p> {
         let found = tried.filter_map(|number| set.get(*number)).find(|expression| {
             pieces
                 .iter()
-                .filter(|piece| condition.fields.is_empty() || condition.fields.iter().any(|f| **f == *piece.field))
+                .filter(|piece| {
+                    condition.fields.is_empty() || condition.fields.iter().any(|f| **f == *piece.field)
+                })
                 .any(|piece| expression.is_in(&piece.text, &piece.folded))
         })?;
         Some(found.written())
@@ -215,7 +218,8 @@ impl<'c, 'p> Asker<'c, 'p> {
     fn matches(&self, asked: Asked, matcher: &Matcher) -> bool {
         let envelope = self.inputs.envelope;
         let ask = |subject: Subject<'_>| matcher.matches(subject, envelope.direction, self.inputs.now);
-        let name = |text: &Option<Box<str>>| text.as_deref().is_some_and(|text| ask(Subject::Name(text.as_bytes())));
+        let name =
+            |text: &Option<Box<str>>| text.as_deref().is_some_and(|text| ask(Subject::Name(text.as_bytes())));
         let path = |path: &Path| ask(path.mailbox().map_or(Subject::Null, Subject::Mailbox));
         match asked {
             Asked::Domain => self.hosts.iter().any(|host| ask(Subject::Name(host.as_bytes()))),

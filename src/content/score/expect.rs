@@ -36,11 +36,16 @@ fn run(expect: &ScoreExpect, score: &Score, now: i64) -> Option<String> {
 }
 
 fn mistake(expect: &ScoreExpect, scored: &Scored) -> Option<String> {
-    let has = |id: &str| scored.findings.iter().any(|finding| *finding.id == *id);
+    let has = |id: &str| scored.held.iter().any(|held| **held == *id);
     let found = || {
-        let ids: Vec<String> =
-            scored.findings.iter().map(|f| format!("{} {}", f.id, thousandths(f.score_milli))).collect();
-        if ids.is_empty() { "no rule matches".to_owned() } else { format!("what matches is {}", ids.join(", ")) }
+        let scores = scored.findings.iter().map(|f| format!("{} {}", f.id, thousandths(f.score_milli)));
+        let bare = scored.held.iter().filter(|id| !scored.findings.iter().any(|f| f.id == **id));
+        let ids: Vec<String> = scores.chain(bare.map(ToString::to_string)).collect();
+        if ids.is_empty() {
+            "no rule matches".to_owned()
+        } else {
+            format!("what matches is {}", ids.join(", "))
+        }
     };
     if let Some(missing) = expect.symbols.iter().find(|id| !has(id)) {
         return Some(format!("{missing} does not match; {}", found()));
@@ -50,7 +55,12 @@ fn mistake(expect: &ScoreExpect, scored: &Scored) -> Option<String> {
     }
     let score = scored.score_milli;
     if let Some(least) = expect.score_from.filter(|least| score < *least) {
-        return Some(format!("the score is {}, less than {}; {}", thousandths(score), thousandths(least), found()));
+        return Some(format!(
+            "the score is {}, less than {}; {}",
+            thousandths(score),
+            thousandths(least),
+            found()
+        ));
     }
     let most = expect.score_below.filter(|most| score >= *most)?;
     Some(format!("the score is {}, not below {}; {}", thousandths(score), thousandths(most), found()))

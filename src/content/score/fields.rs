@@ -64,10 +64,11 @@ mod tests {
 
     #[test]
     fn fields_are_unfolded_and_decoded() {
-        let text = b"Subject: =?utf-8?q?gr=C3=BCn?=\r\n and\r\n\tmore \r\nno field\r\nX-A :b\nX-B:\n\nX-C: body\n";
+        let text =
+            b"Subject: =?utf-8?q?gr=C3=BCn?=\r\n and\r\n\tmore \r\nno field\r\nX-A :b\nX-B:\n\nX-C: body\n";
         let fields = read(text);
         let shown: Vec<_> = fields.iter().map(|f| (&*f.name, f.value.as_str())).collect();
-        assert_eq!(shown, [("subject", "grün and\tmore"), ("x-a", "b"), ("x-b", "")]);
+        assert_eq!(shown, [("subject", "grün and more"), ("x-a", "b"), ("x-b", "")]);
         assert!(read(b"").is_empty() && read(b"\r\nA: b").is_empty());
         assert_eq!(read("A: b\r\n".repeat(5000).as_bytes()).len(), FIELDS_MAX);
         let long = format!("A: {}\r\n{}", "x".repeat(100_000), " y\r\n".repeat(100_000));

@@ -76,7 +76,13 @@ impl Header {
         facts.add(MessageFact::SubjectOdd, normal.odd.any());
         facts.set(MessageFact::SubjectCapitals, capitals(subject, 8));
         let lower = subject.to_lowercase();
-        let prefix = ["re:", "fw:", "fwd:", "aw:", "wg:", "sv:", "tr:", "rv:"].iter().any(|p| lower.starts_with(p));
+        // Lists put their mark in front: `[list] Re: x`.
+        let unmarked = lower
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+            .map_or(&*lower, |(_, rest)| rest.trim_start());
+        let prefix =
+            ["re:", "fw:", "fwd:", "aw:", "wg:", "sv:", "tr:", "rv:"].iter().any(|p| unmarked.starts_with(p));
         let refers = self.field("references").is_some() || self.field("in-reply-to").is_some();
         facts.flag(MessageFact::Reply, prefix && refers);
         facts.flag(MessageFact::FakeReply, prefix && !refers);
@@ -117,7 +123,8 @@ impl Header {
                 !left.is_empty() && !right.is_empty() && !id.contains(char::is_whitespace)
             });
             facts.flag(MessageFact::MessageIdBad, good.is_none());
-            let same = |address: &str| good.is_some_and(|(_, right)| registered(right) == registered_of(address));
+            let same =
+                |address: &str| good.is_some_and(|(_, right)| registered(right) == registered_of(address));
             let known = same(&self.from) || sender.as_deref().is_some_and(same);
             facts.flag(MessageFact::MessageIdForeign, good.is_some() && !known && !from.is_empty());
         }
@@ -131,15 +138,18 @@ impl Header {
         facts.add(MessageFact::FromNameOdd, normal.odd.any());
         let name = normal.text.to_lowercase();
         let own = registered_of(&self.from);
-        let hosts = name.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c)).filter_map(|word| {
-            let host = word.rsplit('@').next().unwrap_or(word).trim_matches('.');
-            is_host(host).then(|| registered(host).to_owned())
-        });
+        let hosts =
+            name.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c)).filter_map(|word| {
+                let host = word.rsplit('@').next().unwrap_or(word).trim_matches('.');
+                is_host(host).then(|| registered(host).to_owned())
+            });
         let others: Vec<String> = hosts.filter(|host| host != own).collect();
         facts.flag(MessageFact::FromNameAddress, !others.is_empty());
-        let ours = self.recipients.iter().map(|address| domain_of(address)).any(|domain| {
-            domain.len() > 4 && registered(domain) != own && name.contains(domain)
-        });
+        let ours = self
+            .recipients
+            .iter()
+            .map(|address| domain_of(address))
+            .any(|domain| domain.len() > 4 && registered(domain) != own && name.contains(domain));
         facts.flag(MessageFact::FromNameOurs, ours);
     }
 

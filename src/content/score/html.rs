@@ -63,7 +63,8 @@ impl Page {
     fn markup<'a>(&mut self, text: &'a str, facts: &mut MessageFacts) -> &'a str {
         if let Some(comment) = text.strip_prefix("!--") {
             let Some((inside, behind)) = comment.split_once("-->") else { return "" };
-            let splits = self.text.ends_with(char::is_alphanumeric) && behind.starts_with(char::is_alphanumeric);
+            let splits =
+                self.text.ends_with(char::is_alphanumeric) && behind.starts_with(char::is_alphanumeric);
             facts.add(MessageFact::Comments, usize::from(splits && !inside.starts_with("[if")));
             return behind;
         }
@@ -132,7 +133,9 @@ impl Page {
                 self.refers(attribute(tag, "src").or_else(|| attribute(tag, "data")).unwrap_or_default());
             }
             "meta" => {
-                if attribute(tag, "http-equiv").is_some_and(|kind| kind.trim().eq_ignore_ascii_case("refresh")) {
+                if attribute(tag, "http-equiv")
+                    .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("refresh"))
+                {
                     count(MessageFact::Refreshes);
                     let content = attribute(tag, "content").unwrap_or_default();
                     self.refers(content.split_once('=').map_or("", |(_, target)| target).to_owned());
@@ -257,7 +260,10 @@ mod tests {
             <meta http-equiv=refresh content='0;url=http://r/'>V<!-- -->I<div style='display:none'>hidden text</div>";
         let (page, facts) = page(html);
         let targets: Vec<&str> = page.references.iter().map(|r| r.target.as_str()).collect();
-        assert_eq!(targets, ["http://b/", "http://x/?a=1&b", "f", "HTTP://i/", "cid:1", "s", "u", "http://r/"]);
+        assert_eq!(
+            targets,
+            ["http://b/", "http://x/?a=1&b", "f", "HTTP://i/", "cid:1", "s", "u", "http://r/"]
+        );
         assert_eq!(page.references[1].shown.as_deref(), Some("www.y com"));
         for (fact, count) in [
             (MessageFact::Forms, 1),
@@ -278,7 +284,17 @@ mod tests {
 
     #[test]
     fn hostile_html_takes_linear_time() {
-        for piece in ["<", "<a href=x>", "<!--", "&", "<p style='", "<a =", "<b on=", "<div style=display:none>", "</a"] {
+        for piece in [
+            "<",
+            "<a href=x>",
+            "<!--",
+            "&",
+            "<p style='",
+            "<a =",
+            "<b on=",
+            "<div style=display:none>",
+            "</a",
+        ] {
             let html = piece.repeat(500_000 / piece.len());
             let began = std::time::Instant::now();
             assert!(page(&html).0.references.len() <= 10);

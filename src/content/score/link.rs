@@ -96,7 +96,10 @@ fn web(text: String, rest: &str, insecure: bool) -> Target {
     let host = host.trim_end_matches('.');
     let mut web = Web { text, user, encoded_host, insecure, ..Web::default() };
     web.port = port.is_some_and(|port| !matches!(port, "" | "80" | "443"));
-    web.nested = path.contains("http:/") || path.contains("https:/") || path.contains("http%3a") || path.contains("https%3a");
+    web.nested = path.contains("http:/")
+        || path.contains("https:/")
+        || path.contains("http%3a")
+        || path.contains("https%3a");
     if let Some((ip, odd)) = address(host) {
         (web.ip, web.numeric) = (true, odd);
         web.host.clone_from(&ip);
@@ -164,7 +167,8 @@ pub fn percent(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
         let decoded = (*first == b'%').then(|| behind.get(..2)).flatten().and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            let digits =
+                std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
             u8::from_str_radix(digits, 16).ok()
         });
         out.push(decoded.unwrap_or(*first));
@@ -178,16 +182,18 @@ pub fn percent(text: &str) -> String {
 pub fn is_random(host: &str, domain: &str) -> bool {
     let own = host.strip_suffix(domain).unwrap_or_default();
     let first = domain.split('.').next().unwrap_or_default();
-    own.split('.').chain([first]).filter(|label| label.len() >= 9 && !label.starts_with("xn--")).any(|label| {
-        let digits = label.bytes().filter(u8::is_ascii_digit).count();
-        let letters = label.bytes().filter(u8::is_ascii_alphabetic).count();
-        let vowels = label.bytes().filter(|b| b"aeiouy".contains(b)).count();
-        let changes = label.as_bytes().windows(2).filter(|two| match two {
-            [a, b] => a.is_ascii_digit() != b.is_ascii_digit(),
-            _ => false,
-        });
-        (digits >= 3 && letters >= 3 && changes.count() >= 4) || (letters >= 9 && vowels * 6 < letters)
-    })
+    own.split('.').chain([first]).filter(|label| label.len() >= 9 && !label.starts_with("xn--")).any(
+        |label| {
+            let digits = label.bytes().filter(u8::is_ascii_digit).count();
+            let letters = label.bytes().filter(u8::is_ascii_alphabetic).count();
+            let vowels = label.bytes().filter(|b| b"aeiouy".contains(b)).count();
+            let changes = label.as_bytes().windows(2).filter(|two| match two {
+                [a, b] => a.is_ascii_digit() != b.is_ascii_digit(),
+                _ => false,
+            });
+            (digits >= 3 && letters >= 3 && changes.count() >= 4) || (letters >= 9 && vowels * 6 < letters)
+        },
+    )
 }
 
 #[cfg(test)]
@@ -240,7 +246,9 @@ mod tests {
         ] {
             assert_eq!(Target::parse(text), want, "{text}");
         }
-        assert!(is_random("x7k2m9q4z1.web.app", "web.app") && is_random("qwrtplkjhgf.com", "qwrtplkjhgf.com"));
+        assert!(
+            is_random("x7k2m9q4z1.web.app", "web.app") && is_random("qwrtplkjhgf.com", "qwrtplkjhgf.com")
+        );
         assert!(!is_random("www.newsletters.example.com", "example.com"));
     }
 }

@@ -59,7 +59,8 @@ impl Links {
             match &target {
                 Target::Mail(address) => {
                     facts.add(MessageFact::Mailto, 1);
-                    let foreign = !domain_of(address).is_empty() && registered_of(address) != registered_of(from);
+                    let foreign =
+                        !domain_of(address).is_empty() && registered_of(address) != registered_of(from);
                     facts.add(MessageFact::MailtoForeign, usize::from(foreign));
                 }
                 Target::Data => facts.add(MessageFact::DataUrls, 1),
@@ -141,7 +142,8 @@ fn carries(url: &str, carried: &[[String; 2]]) -> bool {
     }
     let plain = super::link::percent(url).to_lowercase();
     carried.iter().any(|[address, encoded]| {
-        address.len() > 5 && (plain.contains(address.as_str()) || (encoded.len() > 8 && url.contains(encoded.as_str())))
+        address.len() > 5
+            && (plain.contains(address.as_str()) || (encoded.len() > 8 && url.contains(encoded.as_str())))
     })
 }
 

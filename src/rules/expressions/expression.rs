@@ -33,7 +33,10 @@ pub struct Expression {
 enum Form {
     /// In small letters, blanks single.
     Phrase(Box<str>),
-    Regex { pattern: Box<str>, compiled: OnceLock<Option<Box<Regex>>> },
+    Regex {
+        pattern: Box<str>,
+        compiled: OnceLock<Option<Box<Regex>>>,
+    },
 }
 
 impl Expression {
@@ -73,13 +76,16 @@ impl Expression {
         };
         let (plain, caseless) = (parse(false)?, parse(true)?);
         if caseless.properties().minimum_len().is_none_or(|least| least == 0) {
-            return Err(ExpressionError("the expression matches the empty text, so it always matches".to_owned()));
+            return Err(ExpressionError(
+                "the expression matches the empty text, so it always matches".to_owned(),
+            ));
         }
         let heavy = weight(&caseless) > HEAVY;
         let pattern = with_ascii_words(&caseless).to_string();
         let compiled = OnceLock::new();
         if heavy {
-            let regex = compile(&pattern).map_err(|_| ExpressionError("the expression is too large".to_owned()))?;
+            let regex =
+                compile(&pattern).map_err(|_| ExpressionError("the expression is too large".to_owned()))?;
             let _ = compiled.set(Some(Box::new(regex)));
         }
         let form = Form::Regex { pattern: pattern.into(), compiled };
@@ -131,7 +137,8 @@ fn phrase_in(phrase: &str, folded: &str) -> bool {
     let good = |at: usize, length: usize| {
         let before = folded.get(..at).and_then(|text| text.chars().next_back());
         let behind = folded.get(at + length..).and_then(|text| text.chars().next());
-        !(first && before.is_some_and(char::is_alphanumeric)) && !(last && behind.is_some_and(char::is_alphanumeric))
+        !(first && before.is_some_and(char::is_alphanumeric))
+            && !(last && behind.is_some_and(char::is_alphanumeric))
     };
     if folded.is_ascii() && phrase.is_ascii() {
         // What is ASCII was not copied, so its case is still there.
@@ -171,9 +178,10 @@ fn with_ascii_words(hir: &Hir) -> Hir {
             other => *other,
         }),
         HirKind::Capture(capture) => with_ascii_words(&capture.sub),
-        HirKind::Repetition(repetition) => {
-            Hir::repetition(Repetition { sub: Box::new(with_ascii_words(&repetition.sub)), ..repetition.clone() })
-        }
+        HirKind::Repetition(repetition) => Hir::repetition(Repetition {
+            sub: Box::new(with_ascii_words(&repetition.sub)),
+            ..repetition.clone()
+        }),
         HirKind::Concat(parts) => Hir::concat(parts.iter().map(with_ascii_words).collect()),
         HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(with_ascii_words).collect()),
         HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => hir.clone(),
@@ -224,7 +232,10 @@ mod tests {
             ("/a*/", "the expression matches the empty text, so it always matches"),
             ("/(a/", "the expression is no good: unclosed group"),
             (r"/(\w{1000}){1000}/", "the expression is too large"),
-            (r"/(?<=a)b/", "the expression is no good: look-around, including look-ahead and look-behind, is not supported"),
+            (
+                r"/(?<=a)b/",
+                "the expression is no good: look-around, including look-ahead and look-behind, is not supported",
+            ),
         ] {
             assert_eq!(Expression::parse(text).unwrap_err().0, want, "{text}");
         }

@@ -46,9 +46,11 @@ fn best(hir: &Hir) -> Option<Vec<String>> {
             bounded(all)
         }
         HirKind::Concat(parts) => of_parts(parts),
-        HirKind::Repetition(_) | HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => {
-            None
-        }
+        HirKind::Repetition(_)
+        | HirKind::Empty
+        | HirKind::Literal(_)
+        | HirKind::Class(_)
+        | HirKind::Look(_) => None,
     };
     better(whole, inner)
 }
@@ -184,9 +186,9 @@ mod tests {
             (r"\bact now\b", &["act now"]),
             (r"(?i)Offer", &["offer"]),
             ("gr[aä]u?e", &["grae", "graue", "gräe", "gräue"]),
-            (r"you (?:have|'ve) won \d+", &[" won "]),
+            (r"you (?:have|'ve) won \d+", &["you 've won ", "you have won "]),
             (r"a.*(verify|confirm) your", &["confirm your", "verify your"]),
-            (r"\d+%? off", &[" off"]),
+            (r"\d+%? off", &[" off", "% off"]),
             (r"(foo|x.)bar", &["bar"]),
             (r"(?:abc)+d", &["abc"]),
             (r"x{2,5}yyy", &["yyy"]),

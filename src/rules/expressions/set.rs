@@ -58,8 +58,11 @@ impl Expressions {
                 owners.push(number);
             }
         }
-        let kind =
-            if literals.len() > LITERALS_DENSE { AhoCorasickKind::ContiguousNFA } else { AhoCorasickKind::DFA };
+        let kind = if literals.len() > LITERALS_DENSE {
+            AhoCorasickKind::ContiguousNFA
+        } else {
+            AhoCorasickKind::DFA
+        };
         let automaton = (!literals.is_empty()).then(|| {
             AhoCorasick::builder()
                 .ascii_case_insensitive(true)
@@ -136,8 +139,8 @@ mod tests {
     fn only_what_may_be_there_is_tried() {
         let set = set();
         let tried = |text| (0..9).filter(|n| set.candidates([text]).has(*n)).collect::<Vec<u32>>();
-        assert_eq!(tried("nothing"), [2]);
-        assert_eq!(tried("ACT NOW in Grey ÄPFEL"), [0, 2, 3, 5]);
+        assert_eq!(tried("nothing"), [2, 4]);
+        assert_eq!(tried("ACT NOW in Grey ÄPFEL"), [0, 2, 3, 4, 5]);
         assert_eq!(set.candidates([]), Candidates(vec![0]));
         assert!(Expressions::new(Vec::new()).unwrap().candidates(["a"]) == Candidates(Vec::new()));
     }
