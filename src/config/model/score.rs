@@ -223,7 +223,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { tag: 5_000, quarantine: 9_000, reject: 20_000 }
+        Self { tag: 5_000, quarantine: 8_000, reject: 15_000 }
     }
 }
 

@@ -145,6 +145,51 @@ mod tests {
         assert!(Expressions::new(Vec::new()).unwrap().candidates(["a"]) == Candidates(Vec::new()));
     }
 
+    /// The price of a thousand expressions over 100 KB: `cargo test --release -- --ignored --nocapture thousand`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn a_thousand_expressions() {
+        let words: Vec<String> = (0..400_u32).map(|n| format!("w{}x{}", n * 7919 % 9973, n)).collect();
+        let word = |n: usize| words[n % words.len()].as_str();
+        let items = (0..1000).map(|n| {
+            let text = match n % 3 {
+                0 => format!("{} {}", word(n * 3), word(n * 5 + 1)),
+                1 => format!(r"/\b(?:{}|{})\b.{{0,40}}\b{}\b/", word(n), word(n + 7), word(n * 11)),
+                _ => format!(r"/\b{}s? (?:now|today|{})\b/", word(n), word(n + 1)),
+            };
+            Expression::parse(&text).unwrap()
+        });
+        let began = std::time::Instant::now();
+        let set = Expressions::new(items.collect()).unwrap();
+        println!("built in {:?}", began.elapsed());
+        let mut text = String::new();
+        let mut n = 1_usize;
+        while text.len() < 100_000 {
+            n = n * 1_103_515_245 % 2_147_483_648 + 12_345;
+            // Every fiftieth word is one of those that rules ask for.
+            let own = n % 50 == 0;
+            text.push_str(if own {
+                word(n / 50)
+            } else {
+                ["the", "offer", "of", "people", "message", "und"][n / 64 % 6]
+            });
+            text.push(' ');
+        }
+        for round in 0..3 {
+            let began = std::time::Instant::now();
+            let candidates = set.candidates([text.as_str()]);
+            let passed = began.elapsed();
+            let folded = folded(&text);
+            let tried: Vec<u32> = (0..1000).filter(|n| candidates.has(*n)).collect();
+            let found = tried.iter().filter(|n| set.get(**n).unwrap().is_in(&text, &folded)).count();
+            println!(
+                "round {round}: {} tried, {found} found, prefilter {passed:?}, all {:?}",
+                tried.len(),
+                began.elapsed()
+            );
+        }
+    }
+
     proptest! {
         /// What the automaton passes over is not there.
         #[test]
