@@ -1,3 +1,5 @@
 //! What the content of a message comes to: attachments, signatures, score. Pure: octets and policy in, findings out.
 
+pub mod analyse;
 pub mod attachments;
+pub mod score;

@@ -9,7 +9,7 @@ use super::service::Desk;
 use super::terms::Terms;
 use crate::checks;
 use crate::config::{self, Moment};
-use crate::content::attachments;
+use crate::content::{attachments, score};
 use crate::rules::edit::{Change, Typed, add};
 use crate::rules::{Attributes, parse_until};
 use crate::store::{ListFile, ListLock};
@@ -125,6 +125,7 @@ fn try_out(rules: &Path, file: &str, text: &str, now: i64) -> Result<(), String>
     let (policy, problems) = config::load_with(rules, Moment { now, before: None }, &[(file, text)]);
     let mut failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
     failed.extend(policy.iter().flat_map(|policy| attachments::run_expects(&policy.attachments, now)));
+    failed.extend(policy.iter().flat_map(|policy| score::run_expects(policy, now)));
     let errors: Vec<String> =
         problems.iter().chain(&failed).filter(|p| p.is_error()).map(ToString::to_string).collect();
     if policy.is_some() && errors.is_empty() {

@@ -4,7 +4,7 @@
 use super::clock::unix_ms;
 use crate::checks;
 use crate::config::{self, Moment, model::Policy};
-use crate::content::attachments;
+use crate::content::{attachments, score};
 use crate::rules::Problem;
 use std::path::Path;
 
@@ -27,6 +27,7 @@ pub fn load_rules_with(
     let (policy, mut problems) = config::load_with(rules_dir, moment, changed);
     let mut failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
     failed.extend(policy.iter().flat_map(|policy| attachments::run_expects(&policy.attachments, now)));
+    failed.extend(policy.iter().flat_map(|policy| score::run_expects(policy, now)));
     let policy = policy.filter(|_| failed.is_empty());
     problems.extend(failed);
     (policy, problems)

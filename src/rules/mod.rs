@@ -9,6 +9,7 @@ mod canon;
 mod domains;
 pub mod edit;
 mod entry;
+mod expressions;
 mod fence;
 mod glob;
 mod index;
@@ -27,6 +28,7 @@ mod units;
 
 pub use attributes::{Attributes, BlockAction, Mode, parse_until};
 pub use domains::{DomainEntryError, DomainSet};
+pub use expressions::{Candidates, Expression, ExpressionError, Expressions, fold, folded};
 pub use fence::{Fence, Hull, Prepared, Trail};
 pub use kind::{Kind, Subject};
 pub use list::{Hit, List, Lists};

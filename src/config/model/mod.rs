@@ -6,18 +6,21 @@ mod authentication;
 mod content;
 mod gateway;
 mod limits;
+mod message_fact;
 mod policies;
 mod protocol;
 mod quarantine;
 mod rule;
 mod rule_table;
 mod scanners;
+mod score;
 
 pub use attachments::*;
 pub use authentication::*;
 pub use content::*;
 pub use gateway::*;
 pub use limits::*;
+pub use message_fact::{MessageFact, MessageFacts};
 pub use policies::*;
 pub use protocol::*;
 pub use quarantine::{
@@ -26,3 +29,4 @@ pub use quarantine::{
 pub use rule::*;
 pub use rule_table::{RuleTable, Trails};
 pub use scanners::*;
+pub use score::*;

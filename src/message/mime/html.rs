@@ -166,6 +166,13 @@ impl Page {
     }
 }
 
+/// Puts a text between tags behind another one: entities as characters, blanks as one.
+pub fn push_text(out: &mut String, text: &str) {
+    let mut page = Page { out: std::mem::take(out), link: None };
+    page.text(text);
+    *out = page.out;
+}
+
 /// `amp;`, `#38;`, `#x26;`
 fn is_entity(text: &str) -> bool {
     let name = text.strip_suffix(';').unwrap_or(text);
@@ -174,7 +181,8 @@ fn is_entity(text: &str) -> bool {
 
 /// The inside of a tag up to its `>` outside of quotes, and what follows. One without an end is all there is; one with
 /// an open quote ends at its first `>`.
-fn split_tag(text: &str) -> (&str, &str) {
+#[must_use]
+pub fn split_tag(text: &str) -> (&str, &str) {
     let mut quote = None;
     let mut first = None;
     for (at, octet) in text.bytes().enumerate().take(TAG_OCTETS_MAX) {
@@ -200,8 +208,9 @@ fn cut(text: &str, at: usize) -> (&str, &str) {
     (tag, behind.get(1..).unwrap_or_default())
 }
 
-/// What stands behind the end of a hidden element.
-fn behind_end<'a>(text: &'a str, name: &str) -> &'a str {
+/// What stands behind the end of an element whose contents are no markup.
+#[must_use]
+pub fn behind_end<'a>(text: &'a str, name: &str) -> &'a str {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("</") {
         let ends = after.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name));
@@ -214,8 +223,9 @@ fn behind_end<'a>(text: &'a str, name: &str) -> &'a str {
     ""
 }
 
-/// An attribute, decoded.
-fn attribute(tag: &str, wanted: &str) -> Option<String> {
+/// An attribute of a tag, decoded.
+#[must_use]
+pub fn attribute(tag: &str, wanted: &str) -> Option<String> {
     let mut rest = tag;
     while let Some((before, after)) = rest.split_once('=') {
         let name = before.trim_end().rsplit(|c: char| c.is_ascii_whitespace() || "\"'/".contains(c)).next();

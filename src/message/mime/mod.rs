@@ -12,7 +12,7 @@ mod clean;
 mod decode;
 mod extract;
 mod fields;
-mod html;
+pub mod html;
 mod line;
 mod params;
 mod part;
@@ -27,6 +27,7 @@ pub use extract::{Extract, Take};
 pub use part::{DEPTH_MAX, HEADER_OCTETS_MAX, PARTS_MAX, Part, Problem, Structure, Wrong};
 pub use readable::{READABLE_OCTETS_MAX, Readable, Reader};
 pub use walk::Walker;
+pub use words::{decode as decode_words, text as charset_text};
 
 #[cfg(test)]
 mod tests;

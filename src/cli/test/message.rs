@@ -1,0 +1,305 @@
+//! `portcullis test message`: the rules of content as they are in the files, and messages from files. Works without the
+//! gateway and without a network. Exit codes: 0 every message passes, 2 one would be kept or refused, or cannot be read.
+
+use super::envelopes::{self, About};
+use crate::cli::exit::REFUSED;
+use crate::cli::out::{self, Ink, Paint};
+use crate::config::model::{MessageFact, Policy, Thresholds};
+use crate::config::{self, Moment};
+use crate::content::score::{Collector, Inputs, Scored, feed};
+use crate::rules::{Problem, thousandths};
+use crate::verdict::{Authentication, Envelope, Finding};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// Largest message in octets.
+const OCTETS_MAX: u64 = 100 << 20;
+/// Files of one folder.
+const FILES_MAX: usize = 1_000_000;
+/// Files that are read before the first of them is printed.
+const BATCH: usize = 64;
+
+/// Options of the verb.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A message is tried as it would come over SMTP: bare line ends become CRLF, and a line \"From …\" of a mailbox file is left out."
+)]
+pub(super) struct Options {
+    /// Messages; of a folder all files in it, "-" is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Address of the client
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<IpAddr>,
+    /// HELO or EHLO name
+    #[arg(long, value_name = "NAME")]
+    helo: Option<String>,
+    /// Forward-confirmed reverse name of the client
+    #[arg(long, value_name = "NAME")]
+    reverse_name: Option<String>,
+    /// Envelope sender; "" or "<>" is the null one
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<String>,
+    /// Recipient; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    to: Vec<String>,
+    /// A table of envelopes, tabs between columns; its first line names them: path, client_ip, helo, rdns, mail_from, rcpt_to
+    #[arg(long, value_name = "TSV")]
+    envelopes: Option<PathBuf>,
+    /// Ask no name servers and no engines, so that nothing is known of SPF, DKIM and DMARC
+    #[arg(long)]
+    no_network: bool,
+    /// Print one JSON object a line for each message
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let (policy, problems) = config::load(rules, Moment { now, before: None });
+    problems.iter().filter(|p| policy.is_none() && Problem::is_error(p)).for_each(|p| eprintln!("{p}"));
+    let Some(policy) = policy else {
+        eprintln!("portcullis: the rules have errors, see above");
+        return REFUSED.into();
+    };
+    match all(options, &policy, now) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => REFUSED.into(),
+        Err(error) => {
+            eprintln!("portcullis: {error}");
+            REFUSED.into()
+        }
+    }
+}
+
+/// Whether all of them pass.
+fn all(options: &Options, policy: &Policy, now: i64) -> Result<bool, String> {
+    let common = About {
+        client: options.ip,
+        hello: options.helo.as_deref().map(Box::from),
+        reverse_name: options.reverse_name.as_deref().map(Box::from),
+        sender: options.from.as_deref().map(|text| envelopes::path("--from", text)).transpose()?,
+        recipients: options.to.iter().map(|text| envelopes::path("--to", text)).collect::<Result<_, _>>()?,
+    };
+    let table = options.envelopes.as_deref().map(envelopes::Table::read).transpose()?;
+    let files = files(&options.files)?;
+    let mut good = true;
+    for batch in files.chunks(BATCH) {
+        for tried in in_parallel(batch, |file| {
+            let about = table.as_ref().and_then(|table| table.of(file)).unwrap_or(&common);
+            one(file, about.envelope(policy)?, policy, now)
+        }) {
+            match tried {
+                Ok(tried) => {
+                    good &= matches!(tried.verdict, "pass" | "tag");
+                    if options.json {
+                        out::json_line(&tried);
+                    } else {
+                        out::print(&words(&tried, Paint::of_stdout()));
+                    }
+                }
+                Err(error) => {
+                    eprintln!("portcullis: {error}");
+                    good = false;
+                }
+            }
+        }
+    }
+    Ok(good)
+}
+
+/// In the order of the files, as many at once as there are cores.
+fn in_parallel<T: Send>(files: &[PathBuf], each: impl Fn(&Path) -> T + Sync) -> Vec<T> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((at, file)) = {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    files.get(at).map(|file| (at, file))
+                } {
+                    let tried = each(file);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, tried);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// What became of one message.
+#[derive(Debug, Serialize)]
+struct Tried {
+    file: String,
+    score: f64,
+    verdict: &'static str,
+    octets: usize,
+    symbols: Vec<Symbol>,
+    facts: BTreeMap<&'static str, u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Symbol {
+    id: String,
+    score: f64,
+    enforced: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<Box<str>>,
+    reason: Box<str>,
+    place: String,
+}
+
+fn one(file: &Path, envelope: Envelope, policy: &Policy, now: i64) -> Result<Tried, String> {
+    let message = contents(file)?;
+    let scored = score(&message, &envelope, policy, now);
+    let facts = MessageFact::EACH.iter().map(|fact| (fact.name(), scored.facts.get(*fact)));
+    Ok(Tried {
+        file: file.display().to_string(),
+        score: points(scored.score_milli),
+        verdict: Thresholds::default().word(scored.score_milli),
+        octets: message.len(),
+        symbols: scored.findings.iter().map(symbol).collect(),
+        facts: facts.filter(|(_, value)| *value > 0).collect(),
+    })
+}
+
+fn score(message: &[u8], envelope: &Envelope, policy: &Policy, now: i64) -> Scored {
+    let mut collector = Collector::new(&policy.content.score, message, envelope);
+    feed(message, &mut collector);
+    let authentication = Authentication::default();
+    collector.finish(&Inputs { envelope, authentication: &authentication, findings: &[], odd: &[], now })
+}
+
+fn symbol(finding: &Finding) -> Symbol {
+    Symbol {
+        id: finding.id.to_string(),
+        score: points(finding.score_milli),
+        enforced: finding.enforced,
+        tags: finding.tags.clone(),
+        reason: finding.reason.clone(),
+        place: format!("{}:{}", finding.source.file, finding.source.line),
+    }
+}
+
+fn points(milli: i32) -> f64 {
+    f64::from(milli) / 1000.0
+}
+
+fn words(tried: &Tried, paint: Paint) -> String {
+    let ink = if matches!(tried.verdict, "pass") { Ink::Good } else { Ink::Bad };
+    let mut text = format!("{}: {} {}\n", tried.file, tried.score, paint.ink(ink, tried.verdict));
+    for symbol in &tried.symbols {
+        let told = if symbol.enforced { "" } else { " (mode log)" };
+        text.push_str(&format!(
+            "  {:>6} {}{told} ({}) {}\n",
+            symbol.score, symbol.id, symbol.place, symbol.reason
+        ));
+    }
+    text
+}
+
+/// The files; those of a folder in the order of their names.
+fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut out = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            out.push(path.clone());
+            continue;
+        }
+        let error = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+        let mut inside = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(error)?.take(FILES_MAX) {
+            let entry = entry.map_err(error)?.path();
+            if entry.is_file() {
+                inside.push(entry);
+            }
+        }
+        inside.sort_unstable();
+        out.extend(inside);
+    }
+    Ok(out)
+}
+
+/// A message as it would come over SMTP; `-` is standard input.
+fn contents(file: &Path) -> Result<Vec<u8>, String> {
+    let mut octets = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::copy(&mut std::io::stdin().lock().take(OCTETS_MAX), &mut octets)
+    } else {
+        std::fs::File::open(file).and_then(|f| std::io::copy(&mut f.take(OCTETS_MAX), &mut octets))
+    };
+    read.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    Ok(as_sent(&octets))
+}
+
+fn as_sent(octets: &[u8]) -> Vec<u8> {
+    let end = octets.iter().position(|b| *b == b'\n').map_or(octets.len(), |at| at + 1);
+    let octets = if octets.starts_with(b"From ") { octets.get(end..).unwrap_or_default() } else { octets };
+    let mut out = Vec::with_capacity(octets.len() + octets.len() / 40);
+    let mut before = 0;
+    for &b in octets {
+        if b == b'\n' && before != b'\r' {
+            out.push(b'\r');
+        }
+        out.push(b);
+        before = b;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> Policy {
+        let gateway = "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n\
+             [[listener]]\nname = \"in\"\naddress = \"127.0.0.1:25\"\ndirection = \"inbound\"\ndownstream = \"mx\"\n\
+             [[downstream]]\nname = \"mx\"\naddresses = [\"127.0.0.1:2525\"]\n[relay]\ndomains = [\"example.net\"]\n";
+        let content = "[[rule]]\nid = \"lottery\"\nscore = 5.5\nnote = \"lots\"\ntext = \"you have won\"\n\
+             [[rule]]\nid = \"from-us\"\nscore = 0.25\nsender = \"example.org\"\n";
+        let sources = config::Sources::of(&[("gateway.toml", gateway), ("content.toml", content)]);
+        let (policy, problems) = config::parse_files(&sources, Path::new("rules"), Moment::at(0));
+        policy.unwrap_or_else(|| panic!("{problems:?}"))
+    }
+
+    #[test]
+    fn a_message_is_tried_with_its_envelope() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.eml");
+        std::fs::write(&file, "From x\nSubject: hi\n\nYou have\nwon!\n").unwrap();
+        std::fs::write(folder.path().join("b.eml"), "Subject: hi\n\nno\n").unwrap();
+        let policy = policy();
+        let about =
+            About { sender: Some(envelopes::path("--from", "a@example.org").unwrap()), ..About::default() };
+        let tried = one(&file, about.envelope(&policy).unwrap(), &policy, 0).unwrap();
+        assert_eq!((tried.score, tried.verdict, tried.octets), (5.75, "tag", 35));
+        let json = serde_json::to_value(&tried).unwrap();
+        assert_eq!(json["symbols"][0]["id"], "lottery");
+        assert_eq!(json["symbols"][0]["reason"], "lots: you have won");
+        assert_eq!(json["symbols"][0]["place"], "content.toml:1");
+        assert_eq!(json["facts"]["plain"], 1);
+        let text = words(&tried, Paint::none());
+        assert!(text.contains("tag\n     5.5 lottery (content.toml:1) lots: you have won\n"), "{text}");
+        let both = files(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(in_parallel(&both, |file| file.file_name().unwrap().to_owned()), ["a.eml", "b.eml"]);
+        assert!(one(Path::new("/nowhere"), about.envelope(&policy).unwrap(), &policy, 0).is_err());
+    }
+
+    #[test]
+    fn files_become_messages_of_smtp() {
+        for (file, want) in [("a\nb\r\nc", "a\r\nb\r\nc"), ("From x\ny\n", "y\r\n"), ("From x", ""), ("", "")]
+        {
+            assert_eq!(as_sent(file.as_bytes()), want.as_bytes(), "{file:?}");
+        }
+    }
+}
