@@ -5,7 +5,7 @@ use mail_parser::decoders::charsets::map::charset_decoder;
 
 /// Octets as text: by the charset that is claimed, where it is known; else UTF-8 where that is what they are, else
 /// windows-1252.
-pub(super) fn text(octets: &[u8], charset: Option<&[u8]>) -> String {
+pub(in crate::message) fn text(octets: &[u8], charset: Option<&[u8]>) -> String {
     let claimed = charset.unwrap_or_default().trim_ascii();
     let is_utf8 = claimed.is_empty() || claimed.eq_ignore_ascii_case(b"utf-8") || is_ascii_name(claimed);
     if is_utf8 && let Ok(text) = std::str::from_utf8(octets) {
@@ -25,7 +25,7 @@ fn is_ascii_name(claimed: &[u8]) -> bool {
 }
 
 /// The text with its encoded words decoded. What is no encoded word stays as it is.
-pub(super) fn decode(octets: &[u8]) -> String {
+pub(in crate::message) fn decode(octets: &[u8]) -> String {
     if memchr::memmem::find(octets, b"=?").is_none() {
         return text(octets, None);
     }
