@@ -93,9 +93,11 @@ pub(super) fn decode(coding: Coding, octets: &[u8]) -> Decoded<'_> {
             }
             Decoded { main: Cow::Owned(main), odd, others }
         }
-        Coding::Uuencode => {
-            Decoded { main: Cow::Owned(super::leaf::uu_all(octets)), odd: vec![Odd::Uuencode], others: Vec::new() }
-        }
+        Coding::Uuencode => Decoded {
+            main: Cow::Owned(super::leaf::uu_all(octets)),
+            odd: vec![Odd::Uuencode],
+            others: Vec::new(),
+        },
     }
 }
 
@@ -210,7 +212,13 @@ fn base64(octets: &[u8], rules: Rules) -> (Vec<u8>, Seen) {
                 padded = true;
                 continue;
             }
-            (URL, true) => if octet == b'-' { 62 } else { 63 },
+            (URL, true) => {
+                if octet == b'-' {
+                    62
+                } else {
+                    63
+                }
+            }
             (FOREIGN | URL, _) => {
                 seen.foreign = true;
                 seen.url |= class(octet) == URL;
@@ -288,7 +296,8 @@ fn quoted(octets: &[u8], drop_bad: bool) -> (Vec<u8>, bool) {
         };
         let text = if end.is_empty() { text } else { trim_end(text) };
         let (mut rest, mut soft) = (text, false);
-        while let Some((before, after)) = memchr::memchr(b'=', rest).and_then(|at| rest.split_at_checked(at)) {
+        while let Some((before, after)) = memchr::memchr(b'=', rest).and_then(|at| rest.split_at_checked(at))
+        {
             out.extend_from_slice(before);
             let after = after.get(1..).unwrap_or_default();
             if let Some(value) = hex_pair(after) {
@@ -334,7 +343,8 @@ mod tests {
 
     fn readings(coding: Coding, text: &[u8]) -> (Vec<u8>, Vec<(&'static str, Vec<u8>)>) {
         let decoded = decode(coding, text);
-        let others = decoded.others.iter().map(|(name, other)| (*name, decode_other(*other, text).into_owned()));
+        let others =
+            decoded.others.iter().map(|(name, other)| (*name, decode_other(*other, text).into_owned()));
         (decoded.main.to_vec(), others.collect())
     }
 
@@ -364,11 +374,16 @@ mod tests {
             (&b"a=20b=\r\nc  \r\nd=3d"[..], &b"a bc\r\nd="[..], &[][..]),
             (b"a= \t\r\nb", b"ab", &[]),
             (b"a=", b"a", &[]),
-            (b"a=zb", b"a=zb", &[("quoted-printable-without-equals", &b"azb"[..]), ("as-it-stands", b"a=zb")]),
+            (
+                b"a=zb",
+                b"a=zb",
+                &[("quoted-printable-without-equals", &b"azb"[..]), ("as-it-stands", b"a=zb")],
+            ),
         ] {
             let (got, also) = readings(Coding::Quoted, text);
             assert_eq!(got, main, "{}", text.escape_ascii());
-            let also: Vec<(&str, &[u8])> = also.iter().map(|(name, octets)| (*name, octets.as_slice())).collect();
+            let also: Vec<(&str, &[u8])> =
+                also.iter().map(|(name, octets)| (*name, octets.as_slice())).collect();
             assert_eq!(also, others);
         }
     }

@@ -4,7 +4,9 @@ use super::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
 
 /// The test file, put together here so that it is nowhere whole.
 pub(super) fn eicar() -> Vec<u8> {
-    [r"X5O!P%@AP[4\PZX54(P^)7CC)7}", "$EICAR-STANDARD-ANTI", "VIRUS-TEST-FILE!", "$H+H*"].concat().into_bytes()
+    [r"X5O!P%@AP[4\PZX54(P^)7CC)7}", "$EICAR-STANDARD-ANTI", "VIRUS-TEST-FILE!", "$H+H*"]
+        .concat()
+        .into_bytes()
 }
 
 /// What a visitor saw.
@@ -49,7 +51,10 @@ fn base64(octets: &[u8]) -> String {
 }
 
 fn lines(text: &str, length: usize) -> String {
-    text.as_bytes().chunks(length).map(|line| std::str::from_utf8(line).unwrap().to_owned() + "\r\n").collect()
+    text.as_bytes()
+        .chunks(length)
+        .map(|line| std::str::from_utf8(line).unwrap().to_owned() + "\r\n")
+        .collect()
 }
 
 fn quoted(octets: &[u8]) -> String {
@@ -61,8 +66,16 @@ fn uu(octets: &[u8]) -> String {
     for line in octets.chunks(45) {
         out.push(char::from(32 + line.len() as u8));
         for group in line.chunks(3) {
-            let bits = group.iter().fold(0u32, |bits, b| bits << 8 | u32::from(*b)) << (8 * (3 - group.len()));
-            (0..4).for_each(|at| out.push(char::from(32 + ((bits >> (18 - 6 * at)) & 63) as u8).to_string().replace(' ', "`").remove(0)));
+            let bits =
+                group.iter().fold(0u32, |bits, b| bits << 8 | u32::from(*b)) << (8 * (3 - group.len()));
+            (0..4).for_each(|at| {
+                out.push(
+                    char::from(32 + ((bits >> (18 - 6 * at)) & 63) as u8)
+                        .to_string()
+                        .replace(' ', "`")
+                        .remove(0),
+                )
+            });
         }
         out.push_str("\r\n");
     }
@@ -78,7 +91,10 @@ fn single(fields: &str, body: &str) -> Vec<u8> {
 
 /// A multipart of a text and a part that is all of this.
 fn mixed(part: &str) -> Vec<u8> {
-    multi("Content-Type: multipart/mixed; boundary=\"BB\"", &format!("--BB\r\nContent-Type: text/plain\r\n\r\nhello\r\n--BB\r\n{part}\r\n--BB--\r\n"))
+    multi(
+        "Content-Type: multipart/mixed; boundary=\"BB\"",
+        &format!("--BB\r\nContent-Type: text/plain\r\n\r\nhello\r\n--BB\r\n{part}\r\n--BB--\r\n"),
+    )
 }
 
 fn multi(fields: &str, body: &str) -> Vec<u8> {
@@ -111,20 +127,34 @@ fn honest(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("base64 in one line", attached("base64", &base64(file))),
         ("quoted-printable", attached("quoted-printable", &quoted(file))),
         ("a single base64 part", single(&format!("{FILE}\r\nContent-Transfer-Encoding: base64"), &b64)),
-        ("nested multiparts, boundaries that begin alike", multi("Content-Type: multipart/mixed; boundary=A", &alternative)),
+        (
+            "nested multiparts, boundaries that begin alike",
+            multi("Content-Type: multipart/mixed; boundary=A", &alternative),
+        ),
         ("a message inside", mixed(&format!("Content-Type: message/rfc822\r\n\r\n{inner}"))),
         (
             "a digest",
-            multi("Content-Type: multipart/digest; boundary=DD", &format!("--DD\r\n\r\n{inner}\r\n--DD--\r\n")),
+            multi(
+                "Content-Type: multipart/digest; boundary=DD",
+                &format!("--DD\r\n\r\n{inner}\r\n--DD--\r\n"),
+            ),
         ),
         (
             "a preamble",
             multi(
                 "Content-Type: multipart/mixed; boundary=BB",
-                &format!("This is a multi-part message in MIME format.\r\n--BB\r\n{FILE}\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}\r\n--BB--\r\n"),
+                &format!(
+                    "This is a multi-part message in MIME format.\r\n--BB\r\n{FILE}\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}\r\n--BB--\r\n"
+                ),
             ),
         ),
-        ("a folded boundary", multi("Content-Type: multipart/mixed;\r\n\tboundary=\"=_x y\"", &format!("--=_x y\r\n{FILE}\r\n\r\n{plain}\r\n--=_x y--\r\n"))),
+        (
+            "a folded boundary",
+            multi(
+                "Content-Type: multipart/mixed;\r\n\tboundary=\"=_x y\"",
+                &format!("--=_x y\r\n{FILE}\r\n\r\n{plain}\r\n--=_x y--\r\n"),
+            ),
+        ),
     ]
 }
 
@@ -142,15 +172,22 @@ fn ambiguous(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let partial = format!("Content-Type: message/partial; id=\"x\"; number=1; total=2\r\n\r\n{inner}");
     let mut deep = part.clone();
     for level in 0..45 {
-        deep = format!("Content-Type: multipart/mixed; boundary=L{level}x\r\n\r\n--L{level}x\r\n{deep}\r\n--L{level}x--\r\n");
+        deep = format!(
+            "Content-Type: multipart/mixed; boundary=L{level}x\r\n\r\n--L{level}x\r\n{deep}\r\n--L{level}x--\r\n"
+        );
     }
     let mut deeper = deep.clone();
     for level in 45..1000 {
-        deeper = format!("Content-Type: multipart/mixed; boundary=L{level}x\r\n\r\n--L{level}x\r\n{deeper}\r\n--L{level}x--\r\n");
+        deeper = format!(
+            "Content-Type: multipart/mixed; boundary=L{level}x\r\n\r\n--L{level}x\r\n{deeper}\r\n--L{level}x--\r\n"
+        );
     }
     let mut rfc822 = inner.clone();
     for _ in 0..6 {
-        rfc822 = format!("{TOP}Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", lines(&base64(rfc822.as_bytes()), 76));
+        rfc822 = format!(
+            "{TOP}Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+            lines(&base64(rfc822.as_bytes()), 76)
+        );
     }
     vec![
         ("base64;", attached("base64;", &b64)),
@@ -164,30 +201,78 @@ fn ambiguous(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("7bit then base64", attached("7bit\r\nContent-Transfer-Encoding: base64", &b64)),
         ("base64 then 7bit", attached("base64\r\nContent-Transfer-Encoding: 7bit", &b64)),
         ("base64 then 7bit, and plain", attached("base64\r\nContent-Transfer-Encoding: 7bit", &plain)),
-        ("quoted-printable then base64", attached("quoted-printable\r\nContent-Transfer-Encoding: base64", &b64)),
-        ("Content-Transfer-Encoding :", mixed(&format!("{FILE}\r\nContent-Transfer-Encoding : base64\r\n\r\n{b64}"))),
-        ("Content-Transfer-Encoding : and plain", mixed(&format!("{FILE}\r\nContent-Transfer-Encoding : base64\r\n\r\n{plain}"))),
+        (
+            "quoted-printable then base64",
+            attached("quoted-printable\r\nContent-Transfer-Encoding: base64", &b64),
+        ),
+        (
+            "Content-Transfer-Encoding :",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding : base64\r\n\r\n{b64}")),
+        ),
+        (
+            "Content-Transfer-Encoding : and plain",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding : base64\r\n\r\n{plain}")),
+        ),
         ("a folded encoding", attached("\r\n base64", &b64)),
         ("base64 with foreign octets", attached("base64", &format!("{}!\r\n*{}", first, second))),
-        ("base64 with text behind", attached("base64", &format!("{b64}\r\n-- \r\nA footer of a list: here!\r\n"))),
+        (
+            "base64 with text behind",
+            attached("base64", &format!("{b64}\r\n-- \r\nA footer of a list: here!\r\n")),
+        ),
         ("base64 with text in front", attached("base64", &format!("!!!!\r\n{b64}"))),
         ("base64 padded in the middle", attached("base64", &pieces)),
         ("base64 with padding put in", attached("base64", &format!("{first}={second}"))),
         ("base64 behind padding", attached("base64", &format!("eA==\r\n{b64}"))),
         ("base64 without padding", attached("base64", code.trim_end_matches('='))),
         ("base64 in odd lines", attached("base64", &lines(&code, 7))),
-        ("base64 line by line", attached("base64", &file.chunks(10).map(|p| base64(p).trim_end_matches('=').to_owned() + "\r\n").collect::<String>())),
+        (
+            "base64 line by line",
+            attached(
+                "base64",
+                &file
+                    .chunks(10)
+                    .map(|p| base64(p).trim_end_matches('=').to_owned() + "\r\n")
+                    .collect::<String>(),
+            ),
+        ),
         ("plain that says base64", attached("base64", &plain)),
         ("plain that says quoted-printable", attached("quoted-printable", &plain)),
         ("quoted-printable with a bad escape", attached("quoted-printable", &format!("=ZZ{}", quoted(file)))),
-        ("two boundaries, the first", boundary("; boundary=\"AA\"; boundary=\"BB\"", &body("--AA", "--AA--"))),
-        ("two boundaries, the second", boundary("; boundary=\"AA\"; boundary=\"BB\"", &body("--BB", "--BB--"))),
-        ("two types, the first", multi("Content-Type: multipart/mixed; boundary=AA\r\nContent-Type: text/plain", &body("--AA", "--AA--"))),
-        ("two types, the second", multi("Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=AA", &body("--AA", "--AA--"))),
-        ("two types with boundaries", multi("Content-Type: multipart/mixed; boundary=BB\r\nContent-Type: multipart/mixed; boundary=AA", &body("--AA", "--AA--"))),
+        (
+            "two boundaries, the first",
+            boundary("; boundary=\"AA\"; boundary=\"BB\"", &body("--AA", "--AA--")),
+        ),
+        (
+            "two boundaries, the second",
+            boundary("; boundary=\"AA\"; boundary=\"BB\"", &body("--BB", "--BB--")),
+        ),
+        (
+            "two types, the first",
+            multi(
+                "Content-Type: multipart/mixed; boundary=AA\r\nContent-Type: text/plain",
+                &body("--AA", "--AA--"),
+            ),
+        ),
+        (
+            "two types, the second",
+            multi(
+                "Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=AA",
+                &body("--AA", "--AA--"),
+            ),
+        ),
+        (
+            "two types with boundaries",
+            multi(
+                "Content-Type: multipart/mixed; boundary=BB\r\nContent-Type: multipart/mixed; boundary=AA",
+                &body("--AA", "--AA--"),
+            ),
+        ),
         ("a boundary in pieces", boundary("; boundary*0=\"A\"; boundary*1=\"A\"", &body("--AA", "--AA--"))),
         ("a boundary in RFC 2231", boundary("; boundary*=us-ascii''A%41", &body("--AA", "--AA--"))),
-        ("a boundary in pieces and whole", boundary("; boundary*0=\"A\"; boundary*1=\"A\"; boundary=BB", &body("--AA", "--AA--"))),
+        (
+            "a boundary in pieces and whole",
+            boundary("; boundary*0=\"A\"; boundary*1=\"A\"; boundary=BB", &body("--AA", "--AA--")),
+        ),
         ("a boundary with a blank", boundary("; boundary=AA BB", &body("--AA", "--AA--"))),
         ("a boundary with a comment", boundary("; boundary=AA(x)", &body("--AA", "--AA--"))),
         ("a boundary in single quotes", boundary("; boundary='AA'", &body("--AA", "--AA--"))),
@@ -196,46 +281,152 @@ fn ambiguous(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("a comma", boundary(", boundary=AA", &body("--AA", "--AA--"))),
         ("no boundary", boundary("", &body("--AA", "--AA--"))),
         ("an empty boundary", boundary("; boundary=\"\"", &body("--AA", "--AA--"))),
-        ("a boundary of 300 octets", boundary(&format!("; boundary={}", "A".repeat(300)), &body(&format!("--{}", "A".repeat(300)), "--"))),
+        (
+            "a boundary of 300 octets",
+            boundary(
+                &format!("; boundary={}", "A".repeat(300)),
+                &body(&format!("--{}", "A".repeat(300)), "--"),
+            ),
+        ),
         ("multipart alone", multi("Content-Type: multipart; boundary=AA", &body("--AA", "--AA--"))),
         ("multipart/", multi("Content-Type: multipart/; boundary=AA", &body("--AA", "--AA--"))),
         ("delimiters with blanks", boundary("; boundary=AA", &body("--AA  \t", "--AA-- "))),
         ("delimiters with junk", boundary("; boundary=AA", &body("--AAjunk", "--AA--"))),
         ("delimiters with junk behind a blank", boundary("; boundary=AA", &body("--AA junk", "--AA--"))),
-        ("the last delimiter with junk", boundary("; boundary=AA", &format!("--AA\r\n\r\nx\r\n--AA--junk\r\n{part}\r\n--AA--\r\n"))),
-        ("parts behind the end", boundary("; boundary=AA", &format!("--AA\r\n\r\nx\r\n--AA--\r\n--AA\r\n{part}\r\n--AA--\r\n"))),
-        ("a file in the preamble", boundary("; boundary=AA", &format!("{plain}\r\n--AA\r\n\r\nx\r\n--AA--\r\n"))),
-        ("uuencode in the preamble", boundary("; boundary=AA", &format!("{}\r\n--AA\r\n\r\nx\r\n--AA--\r\n", uu(file)))),
+        (
+            "the last delimiter with junk",
+            boundary("; boundary=AA", &format!("--AA\r\n\r\nx\r\n--AA--junk\r\n{part}\r\n--AA--\r\n")),
+        ),
+        (
+            "parts behind the end",
+            boundary("; boundary=AA", &format!("--AA\r\n\r\nx\r\n--AA--\r\n--AA\r\n{part}\r\n--AA--\r\n")),
+        ),
+        (
+            "a file in the preamble",
+            boundary("; boundary=AA", &format!("{plain}\r\n--AA\r\n\r\nx\r\n--AA--\r\n")),
+        ),
+        (
+            "uuencode in the preamble",
+            boundary("; boundary=AA", &format!("{}\r\n--AA\r\n\r\nx\r\n--AA--\r\n", uu(file))),
+        ),
         ("a file in the epilogue", boundary("; boundary=AA", &format!("--AA\r\n\r\nx\r\n--AA--\r\n{plain}"))),
-        ("uuencode in the epilogue", boundary("; boundary=AA", &format!("--AA\r\n\r\nx\r\n--AA--\r\n{}", uu(file)))),
+        (
+            "uuencode in the epilogue",
+            boundary("; boundary=AA", &format!("--AA\r\n\r\nx\r\n--AA--\r\n{}", uu(file))),
+        ),
         ("no last delimiter", boundary("; boundary=AA", &body("--AA", ""))),
         ("no delimiter", boundary("; boundary=AA", &plain)),
         ("no blank line", mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: base64\r\n{b64}"))),
-        ("no blank line, and one later", mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: base64\r\n{b64}\r\nx"))),
+        (
+            "no blank line, and one later",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: base64\r\n{b64}\r\nx")),
+        ),
         ("no header", mixed(&plain)),
-        ("a line of blanks for the empty one", mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: base64\r\n \t\r\n{b64}"))),
-        ("a line that is no field", mixed(&format!("{FILE}\r\nno field\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}"))),
-        ("fields behind a line of blanks", mixed(&format!("X: y\r\n \r\n{FILE}\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}"))),
-        ("no blank line in front of a multipart", multi("Content-Type: multipart/mixed; boundary=AA\r\n--AA\r\nX: y", &format!("\r\n--AA\r\n{part}\r\n--AA--\r\n"))),
-        ("a message in base64", mixed(&format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", lines(&base64(inner.as_bytes()), 76)))),
-        ("a message in quoted-printable", mixed(&format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{}", quoted(inner.as_bytes())))),
-        ("a plain message that says base64", mixed(&format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{inner}"))),
+        (
+            "a line of blanks for the empty one",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: base64\r\n \t\r\n{b64}")),
+        ),
+        (
+            "a line that is no field",
+            mixed(&format!("{FILE}\r\nno field\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}")),
+        ),
+        (
+            "fields behind a line of blanks",
+            mixed(&format!("X: y\r\n \r\n{FILE}\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}")),
+        ),
+        (
+            "no blank line in front of a multipart",
+            multi(
+                "Content-Type: multipart/mixed; boundary=AA\r\n--AA\r\nX: y",
+                &format!("\r\n--AA\r\n{part}\r\n--AA--\r\n"),
+            ),
+        ),
+        (
+            "a message in base64",
+            mixed(&format!(
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                lines(&base64(inner.as_bytes()), 76)
+            )),
+        ),
+        (
+            "a message in quoted-printable",
+            mixed(&format!(
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{}",
+                quoted(inner.as_bytes())
+            )),
+        ),
+        (
+            "a plain message that says base64",
+            mixed(&format!(
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{inner}"
+            )),
+        ),
         ("messages in base64, six deep", rfc822.into_bytes()),
         ("a message of an unknown kind", mixed(&format!("Content-Type: message/x-other\r\n\r\n{inner}"))),
-        ("a message by its name", mixed(&format!("Content-Type: application/octet-stream; name=\"x.eml\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", lines(&base64(inner.as_bytes()), 76)))),
+        (
+            "a message by its name",
+            mixed(&format!(
+                "Content-Type: application/octet-stream; name=\"x.eml\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                lines(&base64(inner.as_bytes()), 76)
+            )),
+        ),
         ("a web archive", mixed(&format!("Content-Type: text/html; name=\"x.mht\"\r\n\r\n{inner}"))),
-        ("a signed message", mixed(&format!("Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", lines(&base64(format!("\x30\x10\x24{part}").as_bytes()), 76)))),
-        ("a multipart in base64", multi("Content-Type: multipart/mixed; boundary=AA\r\nContent-Transfer-Encoding: base64", &lines(&base64(body("--AA", "--AA--").as_bytes()), 76))),
-        ("a multipart that says base64", multi("Content-Type: multipart/mixed; boundary=AA\r\nContent-Transfer-Encoding: base64", &body("--AA", "--AA--"))),
+        (
+            "a signed message",
+            mixed(&format!(
+                "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                lines(&base64(format!("\x30\x10\x24{part}").as_bytes()), 76)
+            )),
+        ),
+        (
+            "a multipart in base64",
+            multi(
+                "Content-Type: multipart/mixed; boundary=AA\r\nContent-Transfer-Encoding: base64",
+                &lines(&base64(body("--AA", "--AA--").as_bytes()), 76),
+            ),
+        ),
+        (
+            "a multipart that says base64",
+            multi(
+                "Content-Type: multipart/mixed; boundary=AA\r\nContent-Transfer-Encoding: base64",
+                &body("--AA", "--AA--"),
+            ),
+        ),
         ("a piece of a message", format!("{TOP}{partial}").into_bytes()),
         ("uuencode in text", single("Content-Type: text/plain", &format!("hello\r\n\r\n{}", uu(file)))),
         ("uuencode as encoding", attached("x-uuencode", &uu(file))),
-        ("uuencode in base64 text", single("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64", &lines(&base64(uu(file).as_bytes()), 76))),
-        ("the inner boundary is the outer one", multi("Content-Type: multipart/mixed; boundary=AA", &format!("--AA\r\nContent-Type: multipart/mixed; boundary=AA\r\n\r\n--AA\r\n{part}\r\n--AA--\r\n--AA--\r\n"))),
+        (
+            "uuencode in base64 text",
+            single(
+                "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64",
+                &lines(&base64(uu(file).as_bytes()), 76),
+            ),
+        ),
+        (
+            "the inner boundary is the outer one",
+            multi(
+                "Content-Type: multipart/mixed; boundary=AA",
+                &format!(
+                    "--AA\r\nContent-Type: multipart/mixed; boundary=AA\r\n\r\n--AA\r\n{part}\r\n--AA--\r\n--AA--\r\n"
+                ),
+            ),
+        ),
         ("45 deep", format!("{TOP}{deep}").into_bytes()),
         ("1,000 deep", format!("{TOP}{deeper}").into_bytes()),
-        ("CR for line ends, in base64", mixed(&format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", lines(&base64(inner.replace("\r\n", "\r").as_bytes()), 76)))),
-        ("LF for line ends, in base64", mixed(&format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}", lines(&base64(inner.replace("\r\n", "\n").as_bytes()), 76)))),
+        (
+            "CR for line ends, in base64",
+            mixed(&format!(
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                lines(&base64(inner.replace("\r\n", "\r").as_bytes()), 76)
+            )),
+        ),
+        (
+            "LF for line ends, in base64",
+            mixed(&format!(
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                lines(&base64(inner.replace("\r\n", "\n").as_bytes()), 76)
+            )),
+        ),
     ]
 }
 
@@ -246,7 +437,10 @@ fn nothing_is_odd_about_honest_messages_and_the_file_is_found_in_each() {
         let (seen, overview) = walk(&message);
         assert_eq!(overview.odd, [], "{name}");
         assert!(overview.again.is_empty(), "{name}");
-        let found = seen.octets.iter().filter(|(_, reading, octets)| *reading == Reading::Main && holds(octets, &file));
+        let found = seen
+            .octets
+            .iter()
+            .filter(|(_, reading, octets)| *reading == Reading::Main && holds(octets, &file));
         assert_eq!(found.count(), 1, "{name}");
     }
 }
@@ -260,8 +454,10 @@ fn the_file_is_found_wherever_a_program_finds_it() {
     let file = eicar();
     for (name, message) in ambiguous(&file) {
         let (seen, overview) = walk(&message);
-        let whole = |octets: &[u8]| octets.strip_suffix(b"\r\n").unwrap_or(octets) == file || holds(octets, &file);
-        let found: Vec<u32> = seen.octets.iter().filter(|(_, _, octets)| whole(octets)).map(|(part, ..)| *part).collect();
+        let whole =
+            |octets: &[u8]| octets.strip_suffix(b"\r\n").unwrap_or(octets) == file || holds(octets, &file);
+        let found: Vec<u32> =
+            seen.octets.iter().filter(|(_, _, octets)| whole(octets)).map(|(part, ..)| *part).collect();
         if overview.is_over() {
             assert!(overview.has(Odd::TooDeep), "{name}: {:?}", overview.odd);
             continue;
@@ -275,7 +471,14 @@ fn the_file_is_found_wherever_a_program_finds_it() {
 
 /// Places that are in the table because scanners should not miss them; no program reads them in two ways.
 fn same_as_honest(name: &str) -> bool {
-    ["a folded encoding", "base64 without padding", "a boundary in pieces", "a boundary in RFC 2231", "plain that says quoted-printable"].contains(&name)
+    [
+        "a folded encoding",
+        "base64 without padding",
+        "a boundary in pieces",
+        "a boundary in RFC 2231",
+        "plain that says quoted-printable",
+    ]
+    .contains(&name)
 }
 
 #[test]

@@ -133,7 +133,8 @@ impl Head {
         if types.iter().all(|(_, doubtful)| *doubtful) {
             self.add_kind(default);
         }
-        let sure: Vec<&str> = types.iter().filter(|(_, d)| !d).map(|(field, _)| field.value.as_str()).collect();
+        let sure: Vec<&str> =
+            types.iter().filter(|(_, d)| !d).map(|(field, _)| field.value.as_str()).collect();
         if sure.iter().any(|kind| Some(kind) != sure.first()) {
             self.odd.push(Odd::DuplicateType);
         }
@@ -141,7 +142,11 @@ impl Head {
         let dispositions: Vec<Field> = of(Which::Disposition).map(|f| Field::parse(&f.body)).collect();
         let types: Vec<Field> = types.into_iter().map(|(field, _)| field).collect();
         self.bound(&types, &of(Which::Type).map(|f| f.body.as_slice()).collect::<Vec<_>>());
-        self.charset = types.first().and_then(|f| f.text("charset")).filter(|c| c.len() <= 100).map(|c| c.to_ascii_lowercase().into());
+        self.charset = types
+            .first()
+            .and_then(|f| f.text("charset"))
+            .filter(|c| c.len() <= 100)
+            .map(|c| c.to_ascii_lowercase().into());
         for (fields, parameter) in [(&dispositions, "filename"), (&types, "name")] {
             self.name(fields, parameter);
         }
@@ -161,12 +166,17 @@ impl Head {
             self.odd.push(Odd::BadType);
         }
         // `multipart/mixed boundary=x`, `multipart/mixed, boundary=x`.
-        let end = field.value.find(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '=')).unwrap_or(field.value.len());
+        let end = field
+            .value
+            .find(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '='))
+            .unwrap_or(field.value.len());
         let first = field.value.get(..end).unwrap_or_default().trim_matches(['"', '\'']);
         let lower = body.to_ascii_lowercase();
         let behind = memchr::memmem::find(&lower, first.as_bytes()).map_or(0, |at| at + first.len());
         let mut repaired = b"x/x;".to_vec();
-        repaired.extend(body.get(behind..).unwrap_or_default().iter().skip_while(|b| matches!(b, b',' | b':' | b'"')));
+        repaired.extend(
+            body.get(behind..).unwrap_or_default().iter().skip_while(|b| matches!(b, b',' | b':' | b'"')),
+        );
         let value = if is_kind(first) {
             first.to_owned()
         } else if value.contains("multipart") {
@@ -228,7 +238,12 @@ impl Head {
 
     /// Encodings that a name looks like.
     fn like(&mut self, value: &str) {
-        for (piece, coding) in [("64", Coding::Base64), ("quoted", Coding::Quoted), ("printable", Coding::Quoted), ("uu", Coding::Uuencode)] {
+        for (piece, coding) in [
+            ("64", Coding::Base64),
+            ("quoted", Coding::Quoted),
+            ("printable", Coding::Quoted),
+            ("uu", Coding::Uuencode),
+        ] {
             if value.contains(piece) {
                 self.add_coding(coding);
             }
@@ -272,7 +287,8 @@ impl Head {
             self.add_boundary(trimmed.split(|b| b.is_ascii_whitespace()).next().unwrap_or_default());
             self.add_boundary(trimmed.split(|b| *b == b'(').next().unwrap_or_default());
             let quotes = |b: &u8| matches!(b, b'"' | b'\'');
-            let inner = trimmed.iter().position(|b| !quotes(b)).and_then(|at| trimmed.get(at..)).unwrap_or_default();
+            let inner =
+                trimmed.iter().position(|b| !quotes(b)).and_then(|at| trimmed.get(at..)).unwrap_or_default();
             let end = inner.iter().rposition(|b| !quotes(b)).map_or(0, |at| at + 1);
             self.add_boundary(inner.get(..end).unwrap_or_default());
         }
@@ -333,7 +349,9 @@ impl Head {
         let disposition = disposition.map(|field| field.value.as_str()).unwrap_or_default();
         self.attachment = !kind.starts_with("multipart/")
             && match disposition {
-                "inline" | "" => !kind.starts_with("text/") || (!self.names.is_empty() && disposition.is_empty()),
+                "inline" | "" => {
+                    !kind.starts_with("text/") || (!self.names.is_empty() && disposition.is_empty())
+                }
                 // As attachment (RFC 2183 section 2.8).
                 _ => true,
             };
@@ -432,8 +450,14 @@ mod tests {
     fn honest_headers_have_one_reading() {
         let text = "Content-Type: multipart/mixed;\r\n\tboundary=\"a b\"\r\nContent-Transfer-Encoding: 8BIT\r\nX: y\r\n\r\n";
         let head = head(text);
-        assert_eq!((head.kinds.len(), &*head.kinds[0], &head.boundaries), (1, "multipart/mixed", &vec![b"a b".to_vec()]));
-        assert_eq!((head.codings.as_slice(), head.bodies.as_slice()), (&[Coding::Plain][..], &[(text.len(), "main")][..]));
+        assert_eq!(
+            (head.kinds.len(), &*head.kinds[0], &head.boundaries),
+            (1, "multipart/mixed", &vec![b"a b".to_vec()])
+        );
+        assert_eq!(
+            (head.codings.as_slice(), head.bodies.as_slice()),
+            (&[Coding::Plain][..], &[(text.len(), "main")][..])
+        );
     }
 
     #[test]
@@ -441,8 +465,14 @@ mod tests {
         for (field, want) in [
             ("Content-Disposition: attachment; filename=a.txt; filename=a.exe", &["a.txt", "a.exe"][..]),
             ("Content-Disposition: attachment; filename*0=a.e; filename*2=xe", &["a.e", "a.exe"]),
-            ("Content-Disposition: attachment; filename=a.txt\nContent-Type: x/y; name=a.exe", &["a.txt", "a.exe"]),
-            ("Content-Disposition: attachment; filename*=utf-8''a%2Eexe; filename=b.txt", &["a.exe", "b.txt"]),
+            (
+                "Content-Disposition: attachment; filename=a.txt\nContent-Type: x/y; name=a.exe",
+                &["a.txt", "a.exe"],
+            ),
+            (
+                "Content-Disposition: attachment; filename*=utf-8''a%2Eexe; filename=b.txt",
+                &["a.exe", "b.txt"],
+            ),
             ("Content-Disposition: attachment; filename=\"=?utf-8?B?YS5leGU=?=\"", &["a.exe"]),
             ("Content-Disposition: attachment; filename=\"a.exe\0.txt\"", &["a.exe\0.txt", "a.exe"]),
             ("Content-Disposition: x\nContent-Disposition: attachment; filename=a.exe", &["a.exe"]),

@@ -142,7 +142,8 @@ mod tests {
     fn files_in_text_are_found() {
         let text = b"hello\r\nbegin 644 a.txt\r\n%:&5L;&\\\r\n`\r\nend\r\nthen\nbegin-base64 644 b.txt\naGVsbG8=\n====\n";
         let (found, binhex) = files(text);
-        let names: Vec<(&str, &[u8])> = found.iter().map(|f| (f.name.as_str(), f.octets.as_slice())).collect();
+        let names: Vec<(&str, &[u8])> =
+            found.iter().map(|f| (f.name.as_str(), f.octets.as_slice())).collect();
         assert_eq!(names, [("a.txt", &b"hello"[..]), ("b.txt", b"hello")]);
         assert!(!binhex);
         assert_eq!(uu_all(b"%:&5L;&\\\n`\n"), b"hello");
@@ -151,8 +152,12 @@ mod tests {
 
     #[test]
     fn yenc_is_decoded() {
-        let (found, _) = files(b"=ybegin line=128 size=5 name=a b.bin\r\n\x92\x8f\x96\x96\x99=j\r\n=yend size=6\r\n");
+        let (found, _) =
+            files(b"=ybegin line=128 size=5 name=a b.bin\r\n\x92\x8f\x96\x96\x99=j\r\n=yend size=6\r\n");
         let file = found.first().unwrap();
-        assert_eq!((file.name.as_str(), file.octets.as_slice(), file.how), ("a b.bin", &b"hello\0"[..], Odd::Yenc));
+        assert_eq!(
+            (file.name.as_str(), file.octets.as_slice(), file.how),
+            ("a b.bin", &b"hello\0"[..], Odd::Yenc)
+        );
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn split(
         split.padded |= padded;
         let end = line_end_before(text, at).max(began);
         split.close(open, within.start + began..within.start + end);
-        if split.parts.len() >= most {
+        if split.parts.len() >= most && !(last && loose.is_none()) {
             split.cut = true;
             return split;
         }

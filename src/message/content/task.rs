@@ -74,5 +74,9 @@ pub(super) enum Task<'m> {
     Part(Entity<'m>),
     /// A multipart with lines that nearly are delimiters. When all parts in it are known, so are their boundaries; lines
     /// that are of none of these are taken for delimiters.
-    Loose { like: Entity<'m>, boundary: Vec<u8>, near: Vec<Range<usize>> },
+    Loose {
+        like: Entity<'m>,
+        boundary: Vec<u8>,
+        near: Vec<Range<usize>>,
+    },
 }

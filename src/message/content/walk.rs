@@ -158,7 +158,8 @@ impl<'m> Walk<'m, '_> {
     fn look_into(&mut self, part: &mut Part<'m>) {
         let multipart = part.is(|kind| kind.starts_with("multipart/"));
         let message = part.is(is_message);
-        let mut leaf = part.is(|kind| !kind.starts_with("multipart/") && !is_message(kind) || kind == "message/partial");
+        let mut leaf =
+            part.is(|kind| !kind.starts_with("multipart/") && !is_message(kind) || kind == "message/partial");
         if part.is(|kind| kind == "message/partial") {
             self.tell(part.info.number, Odd::Partial);
             part.entity.place.again = true;
@@ -215,7 +216,8 @@ impl<'m> Walk<'m, '_> {
     fn multipart(&mut self, part: &mut Part<'m>) -> bool {
         let start = part.head.bodies.iter().map(|(start, _)| *start).min().unwrap_or(0);
         let body = part.entity.place.at(part.body(start));
-        let codings: Vec<Coding> = part.head.codings.iter().copied().filter(|c| *c != Coding::Plain).collect();
+        let codings: Vec<Coding> =
+            part.head.codings.iter().copied().filter(|c| *c != Coding::Plain).collect();
         if !codings.is_empty() {
             self.tell(part.info.number, Odd::EncodedMultipart);
             part.entity.place.again = true;
@@ -257,7 +259,8 @@ impl<'m> Walk<'m, '_> {
             if split.is_none() && split.near.is_empty() {
                 continue;
             }
-            let again = self.odd_split(part.info.number, &split) || at > 0 || body.again || part.entity.place.again;
+            let again =
+                self.odd_split(part.info.number, &split) || at > 0 || body.again || part.entity.place.again;
             let like = part.child(Place { again, ..body.clone() });
             let in_digest = part.is(|kind| kind == "multipart/digest");
             for range in &split.parts {
@@ -382,7 +385,13 @@ impl<'m> Walk<'m, '_> {
     }
 
     /// Files in the text of a leaf, and messages that it is the file of.
-    fn inside_leaf(&mut self, part: &mut Part<'m>, place: &Place<'m>, coding: Coding, decoded: Option<Vec<u8>>) {
+    fn inside_leaf(
+        &mut self,
+        part: &mut Part<'m>,
+        place: &Place<'m>,
+        coding: Coding,
+        decoded: Option<Vec<u8>>,
+    ) {
         let octets = decoded.as_deref().unwrap_or(place.octets());
         if coding != Coding::Base64 || part.is(|kind| kind.starts_with("text/")) {
             self.files(part, octets);
@@ -468,9 +477,20 @@ fn is_message(kind: &str) -> bool {
     let Some(minor) = kind.strip_prefix("message/") else { return false };
     !matches!(
         minor,
-        "delivery-status" | "disposition-notification" | "feedback-report" | "tracking-status" | "external-body"
-            | "global-delivery-status" | "global-disposition-notification" | "global-headers" | "http" | "s-http"
-            | "sip" | "sipfrag" | "cpim" | "imdn+xml"
+        "delivery-status"
+            | "disposition-notification"
+            | "feedback-report"
+            | "tracking-status"
+            | "external-body"
+            | "global-delivery-status"
+            | "global-disposition-notification"
+            | "global-headers"
+            | "http"
+            | "s-http"
+            | "sip"
+            | "sipfrag"
+            | "cpim"
+            | "imdn+xml"
     )
 }
 
