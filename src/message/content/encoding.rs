@@ -94,7 +94,7 @@ pub(super) fn decode(coding: Coding, octets: &[u8]) -> Decoded<'_> {
             Decoded { main: Cow::Owned(main), odd, others }
         }
         Coding::Uuencode => Decoded {
-            main: Cow::Owned(super::leaf::uu_all(octets)),
+            main: Cow::Owned(super::text_files::uu_all(octets)),
             odd: vec![Odd::Uuencode],
             others: Vec::new(),
         },

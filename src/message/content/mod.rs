@@ -8,12 +8,15 @@
 
 mod encoding;
 mod head;
-mod leaf;
+mod kinds;
+mod leaves;
 mod limits;
+mod text_files;
 
 mod odd;
 mod part;
 mod split;
+mod state;
 mod task;
 mod walk;
 

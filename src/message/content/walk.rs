@@ -1,22 +1,19 @@
 //! The walk: takes parts from a stack, reads their headers, cuts them, hands out their octets.
 
-use super::encoding::{Coding, decode, decode_other};
+use super::encoding::{Coding, decode};
 use super::head::Head;
-use super::leaf::files;
+use super::kinds::{guess, is_message, is_notice};
 use super::limits::{Limits, Overview};
 use super::odd::Odd;
 use super::part::{PartInfo, Reading, Visitor};
 use super::split::{Split, split};
+use super::state::{Part, Walk};
 use super::task::{Entity, Place, Source, Task};
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
 /// Scanners follow nesting to about ten levels; what lies deeper they want by itself.
 const AGAIN_DEPTH: u32 = 8;
-/// Longest text outside of parts that is taken for a notice to old programs.
-const NOTICE_OCTETS_MAX: usize = 300;
-
 /// Walks through a message once: every part and every reading of its octets goes to the visitor. Parts are numbered in
 /// the order in which they are told; the same message gives the same numbers.
 ///
@@ -45,80 +42,7 @@ pub fn visit(message: &[u8], limits: &Limits, visitor: &mut dyn Visitor) -> Over
     walk.found
 }
 
-struct Walk<'m, 'v> {
-    limits: &'v Limits,
-    visitor: &'v mut dyn Visitor,
-    found: Overview,
-    stack: Vec<Task<'m>>,
-    /// Places that were looked at: readings share most of their parts.
-    seen: HashSet<(u32, usize, usize, bool)>,
-    /// All boundaries that any part has named.
-    boundaries: HashSet<Vec<u8>>,
-    /// Decoded sources so far.
-    sources: u32,
-    octets_max: u64,
-    search_max: u64,
-}
-
-/// A part whose header was read.
-struct Part<'m> {
-    entity: Entity<'m>,
-    info: PartInfo,
-    head: Head,
-    /// What is in it, in order.
-    inside: Vec<Task<'m>>,
-    /// Readings of its octets that were handed out.
-    readings: u32,
-}
-
-impl<'m> Part<'m> {
-    /// A body of it by where it begins behind the header's beginning.
-    fn body(&self, start: usize) -> Range<usize> {
-        let range = &self.entity.place.range;
-        range.start.saturating_add(start).min(range.end)..range.end
-    }
-
-    fn is(&self, test: impl Fn(&str) -> bool) -> bool {
-        self.head.kinds.iter().any(|kind| test(kind))
-    }
-
-    /// A part inside of it.
-    fn child(&self, place: Place<'m>) -> Entity<'m> {
-        Entity {
-            place,
-            parent: Some(self.info.number),
-            depth: self.entity.depth + 1,
-            in_digest: false,
-            mended: self.entity.mended,
-        }
-    }
-}
-
 impl<'m> Walk<'m, '_> {
-    fn tell(&mut self, part: u32, odd: Odd) {
-        self.found.tell(part, odd);
-    }
-
-    /// Counts octets that are searched; `false`: there were too many already.
-    fn search(&mut self, part: u32, octets: usize) -> bool {
-        if self.found.searched > self.search_max {
-            self.tell(part, Odd::TooMuch);
-            return false;
-        }
-        self.found.searched += octets as u64;
-        true
-    }
-
-    /// A number for the next part; `None`: there are too many.
-    fn number(&mut self, parent: Option<u32>) -> Option<u32> {
-        if self.found.parts >= self.limits.parts {
-            self.tell(parent.unwrap_or(1), Odd::TooManyParts);
-            return None;
-        }
-        self.found.parts += 1;
-        Some(self.found.parts)
-    }
-
     fn part(&mut self, mut entity: Entity<'m>) {
         let (id, range) = (entity.place.source.id, entity.place.range.clone());
         if !self.seen.insert((id, range.start, range.end, entity.in_digest)) {
@@ -195,21 +119,6 @@ impl<'m> Walk<'m, '_> {
         if let Some(place) = self.decoded(part, mended) {
             part.inside.push(Task::Part(Entity { mended: true, ..part.child(place) }));
         }
-    }
-
-    /// Decoded octets in which parts lie; `None`: encoded too often.
-    fn decoded(&mut self, part: &Part<'m>, octets: Vec<u8>) -> Option<Place<'m>> {
-        let encoded = part.entity.place.encoded + 1;
-        if encoded > self.limits.encoded {
-            self.tell(part.info.number, Odd::TooOftenEncoded);
-            return None;
-        }
-        if !self.search(part.info.number, octets.len()) {
-            return None;
-        }
-        self.sources += 1;
-        let range = 0..octets.len();
-        Some(Place { source: Source::decoded(self.sources, octets), range, encoded, again: true })
     }
 
     /// Whether it could be cut into parts.
@@ -353,171 +262,4 @@ impl<'m> Walk<'m, '_> {
             }
         }
     }
-
-    /// The octets of a part that holds no parts.
-    fn leaf(&mut self, part: &mut Part<'m>) {
-        let plain = part.head.codings.contains(&Coding::Plain);
-        for (nth, (start, at)) in part.head.bodies.clone().into_iter().enumerate() {
-            let place = part.entity.place.at(part.body(start));
-            for (coding_nth, coding) in part.head.codings.clone().into_iter().enumerate() {
-                let reading = match (nth, coding_nth) {
-                    (0, 0) => Reading::Main,
-                    (_, 0) => Reading::Other(at),
-                    (_, _) => Reading::Other(coding.reading()),
-                };
-                if nth > 0 && place.octets().is_empty() {
-                    continue;
-                }
-                let decoded = decode(coding, place.octets());
-                for odd in &decoded.odd {
-                    self.tell(part.info.number, *odd);
-                }
-                part.entity.place.again |= !decoded.odd.is_empty();
-                self.hand_out(part, reading, &decoded.main);
-                for (name, other) in decoded.others {
-                    if !(plain && name == Coding::Plain.reading()) {
-                        self.hand_out(part, Reading::Other(name), &decode_other(other, place.octets()));
-                    }
-                }
-                self.inside_leaf(part, &place, coding, owned(decoded.main));
-            }
-        }
-    }
-
-    /// Files in the text of a leaf, and messages that it is the file of.
-    fn inside_leaf(
-        &mut self,
-        part: &mut Part<'m>,
-        place: &Place<'m>,
-        coding: Coding,
-        decoded: Option<Vec<u8>>,
-    ) {
-        let octets = decoded.as_deref().unwrap_or(place.octets());
-        if coding != Coding::Base64 || part.is(|kind| kind.starts_with("text/")) {
-            self.files(part, octets);
-        }
-        let message = part.head.names.iter().any(|name| is_message_file(name));
-        let signed = part.is(|kind| matches!(kind, "application/pkcs7-mime" | "application/x-pkcs7-mime"));
-        if !message && !signed {
-            return;
-        }
-        if part.entity.depth >= self.limits.depth {
-            return self.tell(part.info.number, Odd::TooDeep);
-        }
-        let at = if message { Some(0) } else { signed_content(octets) };
-        let Some(at) = at else { return };
-        match decoded {
-            None => {
-                let inner = place.at(place.range.start + at..place.range.end);
-                part.inside.push(Task::Part(part.child(inner)));
-            }
-            Some(mut octets) => {
-                octets.drain(..at);
-                if let Some(inner) = self.decoded(part, octets) {
-                    part.inside.push(Task::Part(part.child(inner)));
-                }
-            }
-        }
-    }
-
-    /// Files in text: each is a part.
-    fn files(&mut self, part: &mut Part<'m>, text: &[u8]) {
-        if !self.search(part.info.number, text.len()) {
-            return;
-        }
-        let (found, binhex) = files(text);
-        if binhex {
-            self.tell(part.info.number, Odd::Binhex);
-            part.entity.place.again = true;
-        }
-        for file in found {
-            self.tell(part.info.number, file.how);
-            let Some(number) = self.number(Some(part.info.number)) else { return };
-            let info = PartInfo {
-                number,
-                parent: Some(part.info.number),
-                depth: part.info.depth + 1,
-                kinds: vec!["application/octet-stream".into()],
-                names: vec![file.name.into()],
-                attachment: true,
-                ..PartInfo::default()
-            };
-            self.visitor.part(&info);
-            self.found.again.insert(number);
-            self.give(&info, Reading::Main, &file.octets);
-        }
-    }
-
-    fn hand_out(&mut self, part: &mut Part<'m>, reading: Reading, octets: &[u8]) {
-        part.readings += 1;
-        self.give(&part.info, reading, octets);
-    }
-
-    /// Hands octets to the visitor, unless there were too many.
-    fn give(&mut self, info: &PartInfo, reading: Reading, octets: &[u8]) {
-        let all = self.found.octets.saturating_add(octets.len() as u64);
-        if all > self.octets_max {
-            return self.tell(info.number, Odd::TooMuch);
-        }
-        self.found.octets = all;
-        self.visitor.octets(info, reading, octets);
-    }
-}
-
-/// Octets that are no piece of the source.
-fn owned(octets: Cow<'_, [u8]>) -> Option<Vec<u8>> {
-    match octets {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(octets) => Some(octets),
-    }
-}
-
-/// Kinds that are a message. Others of `message/*` are, but for those that are known to be none.
-fn is_message(kind: &str) -> bool {
-    let Some(minor) = kind.strip_prefix("message/") else { return false };
-    !matches!(
-        minor,
-        "delivery-status"
-            | "disposition-notification"
-            | "feedback-report"
-            | "tracking-status"
-            | "external-body"
-            | "global-delivery-status"
-            | "global-disposition-notification"
-            | "global-headers"
-            | "http"
-            | "s-http"
-            | "sip"
-            | "sipfrag"
-            | "cpim"
-            | "imdn+xml"
-    )
-}
-
-/// Files that mail programs open as a message.
-fn is_message_file(name: &str) -> bool {
-    let name = name.trim_end_matches(['.', ' ']).to_ascii_lowercase();
-    [".eml", ".mht", ".mhtml", ".nws", ".mim", ".mime"].iter().any(|end| name.ends_with(end))
-}
-
-/// Where the part in a signed part (S/MIME) begins.
-fn signed_content(octets: &[u8]) -> Option<usize> {
-    let rest = [&b"Content-Type:"[..], b"content-type:", b"MIME-Version:"];
-    rest.iter().filter_map(|name| memchr::memmem::find(octets, name)).min()
-}
-
-/// A boundary that nobody named: the first line that looks like a delimiter.
-fn guess(octets: &[u8]) -> Option<Vec<u8>> {
-    let lines = octets.split(|&b| b == b'\n').take(1000);
-    let mut names = lines.filter_map(|line| line.strip_prefix(b"--")).map(<[u8]>::trim_ascii_end);
-    names.find(|name| (1..=200).contains(&name.len()) && name.iter().any(|b| *b != b'-')).map(<[u8]>::to_vec)
-}
-
-/// A notice to programs without MIME: a few words, in which nothing but words can be.
-fn is_notice(text: &[u8]) -> bool {
-    let word = |b: &u8| b.is_ascii_alphanumeric() || b" \t\r\n.,;:!?'\"()/-".contains(b);
-    text.len() <= NOTICE_OCTETS_MAX
-        && text.iter().all(word)
-        && text.split(|b| b.is_ascii_whitespace()).all(|word| word.len() <= 25)
-        && memchr::memmem::find(text, b"begin ").is_none()
 }
