@@ -121,7 +121,7 @@ fn enter(
 }
 
 fn try_out(rules: &Path, file: &str, text: &str, now: i64) -> Result<(), String> {
-    let (policy, problems) = config::load_with(rules, Moment { now, before: None }, &[(file, text)]);
+    let (policy, problems) = config::load_with(rules, Moment::at(now), &[(file, text)]);
     let failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
     let errors: Vec<String> =
         problems.iter().chain(&failed).filter(|p| p.is_error()).map(ToString::to_string).collect();

@@ -22,6 +22,7 @@ mod pattern;
 mod problem;
 mod ranges;
 mod recipients;
+mod signatures;
 mod units;
 
 pub use attributes::{Attributes, BlockAction, Mode, parse_until};
@@ -34,6 +35,7 @@ pub use nearest::nearest;
 pub use nets::{Net, NetError, NetSet};
 pub use problem::{Position, Problem, Severity};
 pub use recipients::{RecipientError, RecipientTable};
+pub use signatures::{GivenUp, SignatureText, Signatures, Signed};
 pub use units::{UnitError, parse_duration, parse_size, parse_thousandths, thousandths};
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod recipients;
 mod relay;
 mod rule;
 mod scanners;
+mod signatures;
 mod stages;
 mod throttle;
 mod timeouts;

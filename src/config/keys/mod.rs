@@ -12,6 +12,7 @@ mod policies;
 mod protocol;
 mod quarantine;
 mod scanners;
+mod signatures;
 
 pub use key::{Fallback, Key, Kind, Section, Settings};
 

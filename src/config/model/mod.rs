@@ -12,6 +12,7 @@ mod quarantine;
 mod rule;
 mod rule_table;
 mod scanners;
+mod signatures;
 
 pub use attachments::*;
 pub use authentication::*;
@@ -26,3 +27,4 @@ pub use quarantine::{
 pub use rule::*;
 pub use rule_table::{RuleTable, Trails};
 pub use scanners::*;
+pub use signatures::*;
