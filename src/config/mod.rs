@@ -32,6 +32,8 @@ mod several_mistakes;
 #[cfg(test)]
 mod several_quarantine;
 #[cfg(test)]
+mod several_signatures;
+#[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod tests;

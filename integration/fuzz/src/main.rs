@@ -39,6 +39,8 @@ const TARGETS: &[Target] = &[
     ("protocol", gatekeeping::protocol),
     ("record", gatekeeping::record),
     ("mime", content::mime),
+    ("content", content::content),
+    ("signatures", content::signatures),
 ];
 
 /// Longest time for one input. The slowest honest one takes a hundredth of it.
