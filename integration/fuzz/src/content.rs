@@ -33,7 +33,10 @@ pub fn mime(input: &[u8]) {
         extract.finish(&mut pieces);
         assert_eq!(pieces, body, "{part:?}");
         let name = file_name(part.name.as_deref().unwrap_or_default());
-        assert!(!name.is_empty() && !name.contains(['/', '\0', '\n']) && !name.starts_with(['.', '-']), "{name:?}");
+        assert!(
+            !name.is_empty() && !name.contains(['/', '\0', '\n']) && !name.starts_with(['.', '-']),
+            "{name:?}"
+        );
     }
     let read = Reader::read(&whole, input);
     let mut reader = Reader::new(&whole);
@@ -62,7 +65,12 @@ impl Visitor for Told {
         assert!(parent.is_none_or(|parent| parent.depth + 1 == part.depth));
         assert!(!part.kinds.is_empty() && part.names.len() <= 16);
         if let (Some(range), Some(body)) = (&part.range, &part.body) {
-            assert!(range.start <= body.start && body.start <= body.end && body.end == range.end && range.end <= self.whole);
+            assert!(
+                range.start <= body.start
+                    && body.start <= body.end
+                    && body.end == range.end
+                    && range.end <= self.whole
+            );
         }
         self.parts.push(part.clone());
     }
@@ -82,12 +90,18 @@ fn walk(input: &[u8], limits: &Limits) -> (Told, Overview) {
 
 /// Parts lie inside of each other, bounds hold, and the same message is told the same way twice.
 pub fn content(input: &[u8]) {
-    for limits in [Limits::default(), Limits { depth: 3, parts: 10, header: 100, encoded: 1, octets: 1, search: 2 }] {
+    for limits in
+        [Limits::default(), Limits { depth: 3, parts: 10, header: 100, encoded: 1, octets: 1, search: 2 }]
+    {
         let (told, overview) = walk(input, &limits);
         let (again, same) = walk(input, &limits);
         assert_eq!((&told.parts, &told.readings, &overview), (&again.parts, &again.readings, &same));
         assert_eq!((told.parts.len(), told.octets), (overview.parts as usize, overview.octets));
-        assert!(overview.parts >= 1 && overview.parts <= limits.parts && told.octets <= limits.octets_of(input.len()));
+        assert!(
+            overview.parts >= 1
+                && overview.parts <= limits.parts
+                && told.octets <= limits.octets_of(input.len())
+        );
         assert!(told.parts.iter().all(|part| part.depth <= limits.depth + 1));
         assert!(overview.odd.iter().all(|(part, _)| (1..=overview.parts).contains(part)));
         let distinct: BTreeSet<_> = overview.odd.iter().collect();

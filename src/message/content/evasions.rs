@@ -331,6 +331,18 @@ fn ambiguous(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
             mixed(&format!("{FILE}\r\nno field\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}")),
         ),
         (
+            "a header behind an empty line",
+            mixed(&format!("\r\n{FILE}\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}")),
+        ),
+        ("a boundary in a line that is not folded", boundary(";\r\nboundary=AA", &body("--AA", "--AA--"))),
+        (
+            "uuencode with something behind each line",
+            single(
+                "Content-Type: text/plain",
+                &uu(file).replace("\r\n", "junk\r\n").replace("endjunk", "end"),
+            ),
+        ),
+        (
             "fields behind a line of blanks",
             mixed(&format!("X: y\r\n \r\n{FILE}\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}")),
         ),

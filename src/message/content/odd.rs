@@ -22,6 +22,8 @@ pub enum Odd {
     NoBlankLine,
     /// Blanks between a field's name and its colon.
     BlankBeforeColon,
+    /// An empty line, and only then what looks like its header.
+    LateHeader,
     /// CR without LF where structure is.
     BareCr,
     /// A field that counts is longer than what is kept of it.
@@ -91,8 +93,8 @@ pub enum Odd {
 impl Odd {
     /// All of them.
     #[rustfmt::skip]
-    pub const EACH: [Self; 36] = [
-        Self::BadHeaderLine, Self::BlankHeaderLine, Self::NoBlankLine, Self::BlankBeforeColon, Self::BareCr,
+    pub const EACH: [Self; 37] = [
+        Self::BadHeaderLine, Self::BlankHeaderLine, Self::NoBlankLine, Self::BlankBeforeColon, Self::LateHeader, Self::BareCr,
         Self::LongField, Self::DuplicateType, Self::DuplicateEncoding, Self::DuplicateName, Self::DuplicateBoundary,
         Self::BadType, Self::MalformedEncoding, Self::UnknownEncoding, Self::Base64Foreign, Self::Base64Padding,
         Self::BadQuoted, Self::NoBoundary, Self::LongBoundary, Self::OddBoundary, Self::NoParts, Self::MissingEnd,
@@ -110,6 +112,7 @@ impl Odd {
             Self::BlankHeaderLine => ("blank-header-line", Ambiguous, "a line of its header has only blanks"),
             Self::NoBlankLine => ("no-blank-line", Ambiguous, "no empty line between its header and its body"),
             Self::BlankBeforeColon => ("blank-before-colon", Ambiguous, "blanks between the name of a field and its colon"),
+            Self::LateHeader => ("late-header", Ambiguous, "an empty line, and then what looks like its header"),
             Self::BareCr => ("bare-cr", Ambiguous, "CR without LF in its header"),
             Self::LongField => ("long-field", Malformed, "its type, encoding or name is longer than any program writes"),
             Self::DuplicateType => ("duplicate-type", Malformed, "it says two types"),

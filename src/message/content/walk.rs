@@ -98,8 +98,34 @@ impl<'m> Walk<'m, '_> {
             }
         }
         self.mend(part);
+        self.late_header(part);
         if leaf {
             self.leaf(part);
+        }
+    }
+
+    /// Some programs skip empty lines in front of a header.
+    fn late_header(&mut self, part: &mut Part<'m>) {
+        let octets = part.entity.place.octets();
+        let blank = octets.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let rest = octets.get(blank..).unwrap_or_default();
+        let field =
+            |name: &[u8]| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        if blank == 0
+            || !(field(b"content-type")
+                || field(b"content-transfer-encoding")
+                || field(b"content-disposition"))
+        {
+            return;
+        }
+        self.tell(part.info.number, Odd::LateHeader);
+        part.entity.place.again = true;
+        let range = &part.entity.place.range;
+        let place = part.entity.place.at(range.start + blank..range.end);
+        if part.entity.depth < self.limits.depth {
+            part.inside.push(Task::Part(part.child(place)));
+        } else {
+            self.tell(part.info.number, Odd::TooDeep);
         }
     }
 
