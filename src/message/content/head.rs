@@ -151,6 +151,9 @@ impl Head {
             self.name(fields, parameter);
         }
         self.attach(dispositions.first());
+        if types.iter().chain(&dispositions).any(Field::is_cut) {
+            self.odd.push(Odd::LongField);
+        }
     }
 
     /// A type: its field with the type as its value, repaired where something stands between it and its parameters.
@@ -304,9 +307,13 @@ impl Head {
         if boundary.len() > BOUNDARY_OCTETS {
             self.odd.push(Odd::LongBoundary);
         }
-        let new = !boundary.is_empty() && !self.boundaries.iter().any(|b| b == boundary);
-        if new && self.boundaries.len() < BOUNDARIES_MAX {
+        if boundary.is_empty() || self.boundaries.iter().any(|b| b == boundary) {
+            return;
+        }
+        if self.boundaries.len() < BOUNDARIES_MAX {
             self.boundaries.push(boundary.to_vec());
+        } else {
+            self.odd.push(Odd::LongField);
         }
     }
 
@@ -337,10 +344,24 @@ impl Head {
         // Programs in C see the name up to a NUL.
         let cut = name.split('\0').next().unwrap_or_default();
         for reading in [name.as_str(), cut] {
-            let reading: Box<str> = reading.chars().take(NAME_CHARS_MAX).collect::<String>().into();
-            if !reading.is_empty() && self.names.len() < NAMES_MAX && !self.names.contains(&reading) {
-                self.names.push(reading);
+            let chars = reading.chars().count();
+            self.add_reading(reading.chars().take(NAME_CHARS_MAX).collect());
+            if chars > NAME_CHARS_MAX {
+                // How it ends is what it is opened by.
+                self.odd.push(Odd::LongField);
+                self.add_reading(reading.chars().skip(chars - NAME_CHARS_MAX).collect());
             }
+        }
+    }
+
+    fn add_reading(&mut self, reading: String) {
+        if reading.is_empty() || self.names.iter().any(|name| **name == *reading) {
+            return;
+        }
+        if self.names.len() < NAMES_MAX {
+            self.names.push(reading.into());
+        } else {
+            self.odd.push(Odd::LongField);
         }
     }
 
@@ -397,6 +418,7 @@ impl Block {
         if self.fields.iter().filter(|field| field.which == which).count() >= FIELDS_MAX
             && let Some(last) = self.fields.iter().rposition(|field| field.which == which)
         {
+            self.odd.push(Odd::LongField);
             self.fields.remove(last);
         }
         self.fields.push(Found { which, body: Vec::new(), doubtful });

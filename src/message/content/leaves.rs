@@ -6,7 +6,7 @@ use super::odd::Odd;
 use super::part::{PartInfo, Reading};
 use super::state::{Part, Walk};
 use super::task::{Place, Task};
-use super::text_files::files;
+use super::text_files::{Files, files};
 use std::borrow::Cow;
 
 impl<'m> Walk<'m, '_> {
@@ -81,7 +81,10 @@ impl<'m> Walk<'m, '_> {
         if !self.search(part.info.number, text.len()) {
             return;
         }
-        let (found, binhex) = files(text);
+        let Files { files: found, cut, binhex } = files(text);
+        if cut {
+            self.tell(part.info.number, Odd::TooManyParts);
+        }
         if binhex {
             self.tell(part.info.number, Odd::Binhex);
             part.entity.place.again = true;

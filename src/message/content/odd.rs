@@ -26,7 +26,7 @@ pub enum Odd {
     LateHeader,
     /// CR without LF where structure is.
     BareCr,
-    /// A field that counts is longer than what is kept of it.
+    /// A field that counts is longer than what is kept of it, or there are more of them, or more names in it.
     LongField,
     /// `Content-Type` twice, with different types.
     DuplicateType,
@@ -114,7 +114,7 @@ impl Odd {
             Self::BlankBeforeColon => ("blank-before-colon", Ambiguous, "blanks between the name of a field and its colon"),
             Self::LateHeader => ("late-header", Ambiguous, "an empty line, and then what looks like its header"),
             Self::BareCr => ("bare-cr", Ambiguous, "CR without LF in its header"),
-            Self::LongField => ("long-field", Malformed, "its type, encoding or name is longer than any program writes"),
+            Self::LongField => ("long-field", Malformed, "its type, encoding or name is longer, or there more often, than any program writes"),
             Self::DuplicateType => ("duplicate-type", Malformed, "it says two types"),
             Self::DuplicateEncoding => ("duplicate-encoding", Malformed, "it says two encodings"),
             Self::DuplicateName => ("duplicate-name", Ambiguous, "it says its name twice, differently"),

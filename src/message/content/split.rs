@@ -23,8 +23,10 @@ pub(super) struct Split {
     pub(super) after_end: bool,
     /// The last one was there.
     pub(super) closed: bool,
-    /// Lines that begin as a delimiter and go on, without their two dashes and blanks at their end.
+    /// Lines that begin as a delimiter and go on, without their two dashes and blanks at their end; each text once.
     pub(super) near: Vec<Range<usize>>,
+    /// There are more of them than are kept.
+    pub(super) near_cut: bool,
 }
 
 /// What a line is.
@@ -66,9 +68,7 @@ pub(super) fn split(
             (Line::Near, loose) => {
                 let name = at + 2..line_end - (tail.len() - tail.trim_ascii_end().len());
                 if !loose.is_some_and(|others| !others(text.get(name.clone()).unwrap_or_default())) {
-                    if split.near.len() < NEAR_MAX {
-                        split.near.push(within.start + name.start..within.start + name.end);
-                    }
+                    split.add_near(octets, within.start + name.start..within.start + name.end);
                     continue;
                 }
                 (false, false)
@@ -107,6 +107,17 @@ impl Split {
             // Of several the longest.
             Open::Epilogue if range.len() >= self.epilogue.len() => self.epilogue = range,
             Open::Epilogue => {}
+        }
+    }
+
+    fn add_near(&mut self, octets: &[u8], name: Range<usize>) {
+        let text = octets.get(name.clone());
+        if self.near_cut || self.near.iter().any(|near| octets.get(near.clone()) == text) {
+            return;
+        }
+        self.near_cut = self.near.len() >= NEAR_MAX;
+        if !self.near_cut {
+            self.near.push(name);
         }
     }
 

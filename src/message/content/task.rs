@@ -78,5 +78,7 @@ pub(super) enum Task<'m> {
         like: Entity<'m>,
         boundary: Vec<u8>,
         near: Vec<Range<usize>>,
+        /// There are more of them.
+        cut: bool,
     },
 }

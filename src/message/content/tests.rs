@@ -146,6 +146,8 @@ fn what_is_over_a_bound_is_told() {
     };
     let messages = "Content-Type: message/rfc822\r\n\r\n".repeat(51);
     let header = format!("X: {}\r\n\r\n", "x".repeat(300_000));
+    let parameters = format!("Content-Type: x/x; {}\r\n\r\n", "a=b;".repeat(101));
+    let fields = "Content-Type: x/x\r\n".repeat(8);
     let names = format!("Content-Disposition: attachment; filename={}\r\n\r\n", "x".repeat(40_000));
     for (name, message, odd) in [
         ("parts", parts(2_000), Some(Odd::TooManyParts)),
@@ -153,6 +155,9 @@ fn what_is_over_a_bound_is_told() {
         ("depth", messages, Some(Odd::TooDeep)),
         ("header", header, Some(Odd::LongHeader)),
         ("field", names, Some(Odd::LongField)),
+        ("parameters", parameters, Some(Odd::LongField)),
+        ("fields", fields, Some(Odd::LongField)),
+        ("files", "begin 644 x\n".repeat(101), Some(Odd::BadHeaderLine)),
     ] {
         let (_, overview) = walk(message.as_bytes());
         assert_eq!(overview.odd.first().map(|(_, odd)| *odd), odd, "{name}");
@@ -237,5 +242,16 @@ fn real_mail_is_read_and_seldom_odd() {
         );
         let awkward = matches!(name, "mime4j" | "mikel");
         assert!(over == 0 && (awkward || malformed * 100 <= messages), "{name}");
+    }
+}
+
+/// The README names them all, with their weights.
+#[test]
+fn the_readme_names_every_odd() {
+    let readme = include_str!("../../../README.md");
+    for odd in Odd::EACH {
+        let weight = format!("{:?}", odd.weight()).to_lowercase();
+        let row = format!("| `{}` | {weight} | {} |", odd.name(), odd.words());
+        assert!(readme.contains(&row), "{row}");
     }
 }

@@ -14,8 +14,19 @@ pub(super) struct File {
     pub(super) how: Odd,
 }
 
-/// The files in a text, in order; `true`: there is one more sort that is not opened.
-pub(super) fn files(text: &[u8]) -> (Vec<File>, bool) {
+/// What is in a text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Files {
+    /// In order.
+    pub(super) files: Vec<File>,
+    /// There may be more.
+    pub(super) cut: bool,
+    /// There is one that is not opened.
+    pub(super) binhex: bool,
+}
+
+/// The files in a text.
+pub(super) fn files(text: &[u8]) -> Files {
     let mut files = Vec::new();
     if memmem::find(text, b"begin").is_some() || memmem::find(text, b"=ybegin ").is_some() {
         let mut rest = text;
@@ -41,12 +52,12 @@ pub(super) fn files(text: &[u8]) -> (Vec<File>, bool) {
         }
     }
     let binhex = memmem::find(text, b"(This file must be converted with BinHex").is_some();
-    (files, binhex)
+    Files { cut: files.len() >= FILES_MAX, files, binhex }
 }
 
 /// The whole of a body that says that it is uuencode.
 pub(super) fn uu_all(text: &[u8]) -> Vec<u8> {
-    let (found, _) = files(text);
+    let found = files(text).files;
     let mut all: Vec<u8> = Vec::new();
     found.iter().for_each(|file| all.extend_from_slice(&file.octets));
     if found.is_empty() { uu(text).0 } else { all }
@@ -141,18 +152,18 @@ mod tests {
     #[test]
     fn files_in_text_are_found() {
         let text = b"hello\r\nbegin 644 a.txt\r\n%:&5L;&\\\r\n`\r\nend\r\nthen\nbegin-base64 644 b.txt\naGVsbG8=\n====\n";
-        let (found, binhex) = files(text);
+        let Files { files: found, binhex, .. } = files(text);
         let names: Vec<(&str, &[u8])> =
             found.iter().map(|f| (f.name.as_str(), f.octets.as_slice())).collect();
         assert_eq!(names, [("a.txt", &b"hello"[..]), ("b.txt", b"hello")]);
         assert!(!binhex);
         assert_eq!(uu_all(b"%:&5L;&\\\n`\n"), b"hello");
-        assert_eq!(files(b"begin the day, 644 times\nbegin 9 x\n").0, []);
+        assert_eq!(files(b"begin the day, 644 times\nbegin 9 x\n"), Files::default());
     }
 
     #[test]
     fn yenc_is_decoded() {
-        let (found, _) =
+        let Files { files: found, .. } =
             files(b"=ybegin line=128 size=5 name=a b.bin\r\n\x92\x8f\x96\x96\x99=j\r\n=yend size=6\r\n");
         let file = found.first().unwrap();
         assert_eq!(

@@ -36,7 +36,7 @@ pub fn visit(message: &[u8], limits: &Limits, visitor: &mut dyn Visitor) -> Over
     while let Some(task) = walk.stack.pop() {
         match task {
             Task::Part(entity) => walk.part(entity),
-            Task::Loose { like, boundary, near } => walk.loose(&like, &boundary, &near),
+            Task::Loose { like, boundary, near, cut } => walk.loose(&like, &boundary, &near, cut),
         }
     }
     walk.found
@@ -208,7 +208,12 @@ impl<'m> Walk<'m, '_> {
             }
             found |= !split.is_none();
             if !split.near.is_empty() {
-                part.inside.push(Task::Loose { like, boundary: boundary.clone(), near: split.near });
+                part.inside.push(Task::Loose {
+                    like,
+                    boundary: boundary.clone(),
+                    near: split.near,
+                    cut: split.near_cut,
+                });
             }
         }
         found
@@ -228,14 +233,14 @@ impl<'m> Walk<'m, '_> {
     }
 
     /// Lines that nearly are delimiters, when the parts between are known.
-    fn loose(&mut self, like: &Entity<'m>, boundary: &[u8], near: &[Range<usize>]) {
+    fn loose(&mut self, like: &Entity<'m>, boundary: &[u8], near: &[Range<usize>], cut: bool) {
         let number = like.parent.unwrap_or(1);
         let others = |name: &[u8]| {
             let last = name.strip_suffix(b"--").unwrap_or(name);
             self.boundaries.contains(name) || self.boundaries.contains(last)
         };
         let octets = like.place.source.octets();
-        if near.iter().all(|name| octets.get(name.clone()).is_some_and(others)) {
+        if !cut && near.iter().all(|name| octets.get(name.clone()).is_some_and(others)) {
             return;
         }
         if self.found.searched > self.search_max {

@@ -46,6 +46,11 @@ impl Field {
         self.parameters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice())
     }
 
+    /// Whether there may be more parameters than were read.
+    pub(in crate::message) fn is_cut(&self) -> bool {
+        self.parameters.len() >= PARAMETERS_MAX
+    }
+
     /// Every value of that name, octet by octet.
     pub(in crate::message) fn each(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.parameters.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_slice())
