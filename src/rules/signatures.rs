@@ -39,11 +39,14 @@ pub struct Signed {
     pub line: u32,
 }
 
+/// File and name of a rule.
+type RuleKey = (Box<str>, Box<str>);
+
 /// Compiled signatures. A clone is cheap.
 #[derive(Clone, Default)]
 pub struct Signatures {
     scanner: Option<Scanner>,
-    rules: Arc<HashMap<(Box<str>, Box<str>), Signed>>,
+    rules: Arc<HashMap<RuleKey, Signed>>,
     digests: Arc<HashMap<[u8; 32], Signed>>,
     /// Digests of the texts, so that a reload need not compile the same again.
     texts: [u8; 32],
@@ -179,15 +182,13 @@ fn add_rules(compiler: &mut Compiler, text: &SignatureText) -> Vec<Problem> {
         make(&text.file, at, format!("YARA: {}{detail}", diagnostic.message))
     };
     match compiler.add_rules_str_in_namespace(&text.text, &text.file) {
-        Ok(status) => {
-            status.warnings().map(|warning| problem(warning, |f, at, m| Problem::warning(f, at, m))).collect()
-        }
-        Err(error) => vec![problem(&error, |f, at, m| Problem::error(f, at, m))],
+        Ok(status) => status.warnings().map(|warning| problem(warning, Problem::warning)).collect(),
+        Err(error) => vec![problem(&error, Problem::error)],
     }
 }
 
 /// Names and lines of the rules of a file.
-fn places(text: &SignatureText) -> Vec<((Box<str>, Box<str>), Signed)> {
+fn places(text: &SignatureText) -> Vec<(RuleKey, Signed)> {
     let mut out = Vec::new();
     for (line, words) in (1..).zip(text.text.lines()) {
         let mut words =

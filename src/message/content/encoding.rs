@@ -137,6 +137,7 @@ fn base64_readings(octets: &[u8]) -> Decoded<'_> {
 
 /// What was seen in base64.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 struct Seen {
     foreign: bool,
     behind_padding: bool,

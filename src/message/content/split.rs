@@ -8,6 +8,7 @@ const NEAR_MAX: usize = 64;
 
 /// What is between the delimiters. Places count in the octets that were cut.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(super) struct Split {
     /// Parts, in order; those behind the last delimiter too.
     pub(super) parts: Vec<Range<usize>>,
@@ -35,6 +36,9 @@ enum Line {
     Near,
 }
 
+/// Whether a line that nearly is a delimiter belongs to another multipart.
+pub(super) type Others<'o> = &'o dyn Fn(&[u8]) -> bool;
+
 /// Cuts `octets` in `within` at a boundary (never empty), in `most` parts at most. `loose`: a line that begins as a
 /// delimiter is one, unless this says that it belongs to another multipart; and nothing is the last one.
 pub(super) fn split(
@@ -42,7 +46,7 @@ pub(super) fn split(
     within: Range<usize>,
     boundary: &[u8],
     most: usize,
-    loose: Option<&dyn Fn(&[u8]) -> bool>,
+    loose: Option<Others<'_>>,
 ) -> Split {
     let mut split = Split::default();
     let text = octets.get(within.clone()).unwrap_or_default();
@@ -67,7 +71,7 @@ pub(super) fn split(
             (Line::Delimiter { last, padded }, _) => (last, padded),
             (Line::Near, loose) => {
                 let name = at + 2..line_end - (tail.len() - tail.trim_ascii_end().len());
-                if !loose.is_some_and(|others| !others(text.get(name.clone()).unwrap_or_default())) {
+                if loose.is_none_or(|others| others(text.get(name.clone()).unwrap_or_default())) {
                     split.add_near(octets, within.start + name.start..within.start + name.end);
                     continue;
                 }
