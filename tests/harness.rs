@@ -369,7 +369,7 @@ impl Harness {
         let dir = tempfile::tempdir().unwrap();
         keys.write(dir.path());
         let (policy, problems) =
-            config::load(dir.path(), config::Moment { now: 1_790_000_000, before: None });
+            config::load(dir.path(), config::Moment::at(1_790_000_000));
         let policy = policy.unwrap_or_else(|| {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))

@@ -7,7 +7,7 @@ use portcullis::scan;
 use std::path::Path;
 
 /// A day in 2026.
-const NOW: Moment<'static> = Moment { now: 1_784_000_000, before: None };
+const NOW: Moment<'static> = Moment { now: 1_784_000_000, before: None, signatures: None };
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

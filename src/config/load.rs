@@ -4,7 +4,7 @@
 use super::build::{Moment, parse_files};
 use super::keys::FILES;
 use super::model::Policy;
-use super::sources::{LISTS, Sources, list_name};
+use super::sources::{LISTS, SIGNATURES, Sources, is_signatures, list_name};
 use crate::rules::{Position, Problem};
 use std::fs;
 use std::io;
@@ -14,6 +14,8 @@ use std::path::Path;
 const SETTINGS_OCTETS_MAX: u64 = 4 << 20;
 /// Largest list in octets: some million entries.
 const LIST_OCTETS_MAX: u64 = 256 << 20;
+/// Largest file of signatures in octets: some hundred thousand digests.
+const SIGNATURES_OCTETS_MAX: u64 = 32 << 20;
 /// Files looked at in one folder; beyond it the folder is something else than a folder of rules.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -47,6 +49,7 @@ pub fn load_with(
     }
     others(&mut sources, &rules_dir);
     lists(&mut sources, &rules_dir);
+    signatures(&mut sources, &rules_dir);
     for (file, text) in changed {
         sources.problems.retain(|problem| problem.file != *file);
         sources.add(file, (*text).to_owned());
@@ -109,6 +112,33 @@ fn lists(sources: &mut Sources<'_>, rules_dir: &Path) {
                 sources.problems.push(problem);
                 // It is there, so nobody is told that it is not.
                 sources.add(&file, String::new());
+            }
+        }
+    }
+}
+
+fn signatures(sources: &mut Sources<'_>, rules_dir: &Path) {
+    let folder = rules_dir.join(SIGNATURES);
+    let names = match names(&folder, |_| true) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => {
+            let message = format!("the folder of the signatures cannot be read: {error}");
+            return sources.problems.push(Problem::error(SIGNATURES, Position::START, message));
+        }
+    };
+    for name in names {
+        let file = format!("{SIGNATURES}{name}");
+        if !is_signatures(&file) {
+            sources.others.push(file);
+            continue;
+        }
+        match read_bounded(&folder.join(&name), SIGNATURES_OCTETS_MAX).map(String::from_utf8) {
+            Ok(Ok(text)) => sources.add(&file, text),
+            Ok(Err(error)) => sources.problems.push(not_utf8(&file, &error)),
+            Err(error) => {
+                let message = format!("these signatures cannot be read: {error}");
+                sources.problems.push(Problem::error(&file, Position::START, message));
             }
         }
     }

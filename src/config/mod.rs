@@ -38,6 +38,8 @@ mod several_quarantine;
 #[cfg(test)]
 mod several_scanners;
 #[cfg(test)]
+mod several_signatures;
+#[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod tests;

@@ -154,7 +154,7 @@ fn write(dir: &Path, files: &[(&str, &str)]) {
 }
 
 fn loaded(dir: &Path, before: Option<&Policy>) -> (Option<Policy>, Vec<String>) {
-    let moment = Moment { now: 0, before: before.map(|policy| &policy.loaded) };
+    let moment = Moment { before: before.map(|policy| &policy.loaded), ..Moment::at(0) };
     let (policy, problems) = load(dir, moment);
     (policy, problems.iter().map(ToString::to_string).collect())
 }

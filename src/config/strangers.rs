@@ -1,7 +1,7 @@
 //! Files in the rules directory that nobody reads: a slip in a name would otherwise go unnoticed.
 
 use super::keys::FILES;
-use super::sources::{LIST_SUFFIX, LISTS};
+use super::sources::{LIST_SUFFIX, LISTS, SIGNATURES};
 use crate::rules::{Position, Problem, nearest};
 use std::collections::BTreeSet;
 
@@ -44,6 +44,11 @@ fn strange(file: &str) -> Option<String> {
         let stem = list.rsplit_once('.').map_or(list, |(stem, _)| stem);
         return Some(format!(
             "nobody reads this file: lists are named lists/NAME.list, such as {LISTS}{stem}{LIST_SUFFIX}"
+        ));
+    }
+    if file.starts_with(SIGNATURES) {
+        return Some(format!(
+            "nobody reads this file: signatures are named {SIGNATURES}NAME.yar (YARA rules) or {SIGNATURES}NAME.sha256 (digests)"
         ));
     }
     if let Some(stem) = file.strip_suffix(LIST_SUFFIX) {

@@ -3,3 +3,4 @@
 pub mod analyse;
 pub mod attachments;
 pub mod score;
+mod signatures;

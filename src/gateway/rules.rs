@@ -23,7 +23,11 @@ pub fn load_rules_with(
     changed: &[(&str, &str)],
 ) -> (Option<Policy>, Vec<Problem>) {
     let now = unix_ms() / 1000;
-    let moment = Moment { now, before: before.map(|policy| &policy.loaded) };
+    let moment = Moment {
+        now,
+        before: before.map(|policy| &policy.loaded),
+        signatures: before.map(|policy| &policy.signatures),
+    };
     let (policy, mut problems) = config::load_with(rules_dir, moment, changed);
     let mut failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
     failed.extend(policy.iter().flat_map(|policy| attachments::run_expects(&policy.attachments, now)));

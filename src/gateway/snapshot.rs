@@ -1,7 +1,7 @@
 //! What lies in the rules directory at one moment, by content: whether anything changed, and what a
 //! generation consists of.
 //!
-//! Rule files are `*.toml` in the directory and everything in `lists/`. What editors and packages leave beside
+//! Rule files are `*.toml` in the directory and everything in `lists/` and `signatures/`. What editors and packages leave beside
 //! them is nobody's rule. Failure: a file that cannot be read is noted, and then nothing can be kept.
 
 use crate::store::generations::{FILE_OCTETS_MAX, KeptFile, name_of};
@@ -15,6 +15,8 @@ const NAMES_MAX: usize = 10_000;
 
 /// The folder of lists.
 pub const LISTS: &str = "lists";
+/// The folder of signatures.
+pub const SIGNATURES: &str = "signatures";
 /// How the name of a file ends that a rollback took away.
 pub const ROLLED_BACK: &str = ".rolled-back";
 
@@ -89,10 +91,12 @@ impl Snapshot {
     }
 }
 
-/// Names of files in the directory and in `lists/`, sorted; no folders, no leftovers.
+/// Names of files in the directory, in `lists/` and in `signatures/`, sorted; no folders, no leftovers.
 fn names(rules: &Path) -> Vec<(String, PathBuf)> {
     let mut names = Vec::new();
-    for (prefix, folder) in [("", rules.to_owned()), ("lists/", rules.join(LISTS))] {
+    let folders =
+        [("", rules.to_owned()), ("lists/", rules.join(LISTS)), ("signatures/", rules.join(SIGNATURES))];
+    for (prefix, folder) in folders {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten().take(NAMES_MAX) {
             let Ok(name) = entry.file_name().into_string() else { continue };
@@ -116,7 +120,7 @@ fn look(path: &Path) -> Option<Look> {
 }
 
 fn is_rule(name: &str) -> bool {
-    name.starts_with("lists/") || name.ends_with(".toml")
+    name.starts_with("lists/") || name.starts_with("signatures/") || name.ends_with(".toml")
 }
 
 /// Whether a file of that name is something that an editor, a package or we ourselves leave lying about.

@@ -6,7 +6,7 @@
 //! `portcullis reload` is there; rules with mistakes are the reload's to tell, once.
 
 use super::reload::ReloadReport;
-use super::snapshot::{LISTS, identity, is_left_over};
+use super::snapshot::{LISTS, SIGNATURES, identity, is_left_over};
 use super::state::Gateway;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -74,8 +74,11 @@ struct Eyes {
 struct Open {
     /// Dropping it ends the watch.
     _watcher: RecommendedWatcher,
-    folders: [Option<(u64, u64)>; 2],
+    folders: Folders,
 }
+
+/// The rules directory, `lists/` and `signatures/`: what they are, where they are there.
+type Folders = [Option<(u64, u64)>; 3];
 
 impl Eyes {
     fn new(rules: &Path) -> Self {
@@ -88,7 +91,7 @@ impl Eyes {
 
     /// Waits for a change to settle; for two seconds at most where there is none (false).
     async fn see_something(&mut self) -> bool {
-        let folders = [identity(&self.rules), identity(&self.rules.join(LISTS))];
+        let folders = folders(&self.rules).map(|folder| identity(&folder));
         let same = self.open.as_ref().is_some_and(|open| open.folders == folders);
         if !same {
             // From now on; what came before is seen by whoever looks at the content.
@@ -112,7 +115,7 @@ impl Eyes {
         while Instant::now() < by && timeout(QUIET, self.bell.notified()).await.is_ok() {}
     }
 
-    async fn look_at(&mut self, folders: [Option<(u64, u64)>; 2]) -> bool {
+    async fn look_at(&mut self, folders: Folders) -> bool {
         let (rules, bell) = (self.rules.clone(), Arc::clone(&self.bell));
         // The watcher answers from a thread of its own.
         let opened = tokio::task::spawn_blocking(move || open(&rules, &bell, folders)).await;
@@ -141,12 +144,12 @@ impl Eyes {
     }
 }
 
+fn folders(rules: &Path) -> [PathBuf; 3] {
+    [rules.to_owned(), rules.join(LISTS), rules.join(SIGNATURES)]
+}
+
 /// Watches the folders that exist. A rules directory that is away is no trouble of the watch: it is looked for.
-fn open(
-    rules: &Path,
-    bell: &Arc<Notify>,
-    folders: [Option<(u64, u64)>; 2],
-) -> notify::Result<RecommendedWatcher> {
+fn open(rules: &Path, bell: &Arc<Notify>, there: Folders) -> notify::Result<RecommendedWatcher> {
     let bell = Arc::clone(bell);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // An error is looked into as well: the content decides.
@@ -154,7 +157,7 @@ fn open(
             bell.notify_one();
         }
     })?;
-    for (folder, found) in [rules.to_owned(), rules.join(LISTS)].iter().zip(folders) {
+    for (folder, found) in folders(rules).iter().zip(there) {
         if found.is_some() {
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }

@@ -24,6 +24,7 @@ mod problem;
 mod ranges;
 mod recipients;
 mod texts;
+mod signatures;
 mod units;
 
 pub use attributes::{Attributes, BlockAction, Mode, parse_until};
@@ -38,6 +39,7 @@ pub use nets::{Net, NetError, NetSet};
 pub use problem::{Position, Problem, Severity};
 pub use recipients::{RecipientError, RecipientTable};
 pub use texts::TextMatcher;
+pub use signatures::{GivenUp, SignatureText, Signatures, Signed};
 pub use units::{UnitError, parse_duration, parse_size, parse_thousandths, thousandths};
 
 #[cfg(test)]

@@ -160,7 +160,12 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "SPAMD/1.1 0 EX_OK\r\nContent-length: 17\r\nSpam: True ; 6.5 / 5.0\r\n\r\nGTUBE,NO_RECEIVED",
             "SPAMD/1.0 76 Bad header line\r\n",
         ]),
-        "mime" => {
+        "signatures" => words(&[
+            "rule a { strings: $a = \"text\" nocase wide $b = { 4D 5A ?? [2-4] (41 | 42) } $c = /ab+c[^x]{2,4}/i condition: any of them and filesize < 1KB }",
+            "import \"pe\"\nimport \"hash\"\nprivate rule a { meta: x = 1 condition: pe.number_of_sections > 2 or hash.md5(0, filesize) == \"x\" }\nrule b { condition: a and for any i in (0..filesize) : (uint8(i) == 0x4d) }",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad:3:Test # x\n# y\nba78 z\n",
+        ]),
+        "mime" | "content" => {
             let mut mails = words(&[
                 "Content-Type: multipart/mixed; boundary=\"X\"\r\n\r\n--X\r\n\r\none\r\n--X\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\ntwo\r\n--X--\r\n",
                 "Content-Type: multipart/alternative; boundary=X\r\n\r\n--X\r\nContent-Type: text/html; charset=utf-7\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<a href=3D\"x\">=\r\ny</a>&amp;<script>z</script>\r\n--X--",
@@ -168,6 +173,12 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 "Content-Disposition: attachment; filename*0*=utf-8''%41; filename*1=\"b\\\"c\"; filename=\"=?utf-8?B?Z3I=?=\"\r\nContent-Transfer-Encoding: base64;\r\n\r\naGVs!bG8=aa\r\n",
                 "Content-Type: multipart/digest; boundary=\" a--\"\n\n-- a--\n\nSubject: x\n\ny\n-- a----\n-- a--z\n",
             ]);
+            mails.extend(words(&[
+                "Content-Type: multipart/mixed; boundary=a; boundary=\"b c\"\r\nContent-Transfer-Encoding : x-base64\r\nno field\r\n \r\n--a \r\nContent-Type: application/x; name=x.eml\r\n\r\nSubject: y\r\n\r\nz\r\n--ajunk\r\n\r\n--a--\r\n--a\r\nContent-Type: message/partial\r\n\r\n--b c\r\n",
+                "Content-Type: text/plain\r\n\r\nbegin 644 x\r\n%:&5L;&\\\r\n`\r\nend\r\n=ybegin line=1 name=y\r\n=}a=\r\n=yend\r\nbegin-base64 644 z\naGk=\n====\n",
+                "Content-Type: multipart/mixed\nContent-Type: multipart/x; boundary*0=A; boundary*1*=%41\nContent-Transfer-Encoding: quoted-printable\n\n--AA=\n\n\n\nX=3D: y\n\n--AA--\n",
+                "Content-Type: message/rfc822\rContent-Transfer-Encoding: 7bit\r\rSubject: x\r\ry",
+            ]));
             mails.extend([
                 &include_bytes!("../../../src/cli/demo/samples/html.eml")[..],
                 include_bytes!("../../../src/cli/demo/samples/utf8.eml"),

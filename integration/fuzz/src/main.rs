@@ -44,6 +44,8 @@ const TARGETS: &[Target] = &[
     ("engines", engines::answers),
     ("files", content::files),
     ("edit", content::edit),
+    ("content", content::content),
+    ("signatures", content::signatures),
 ];
 
 /// Longest time for one input. The slowest honest one takes a hundredth of it.

@@ -87,7 +87,7 @@ fn score(text: &str) -> Result<i32, String> {
 pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let (policy, problems) = config::load(rules, Moment { now, before: None });
+    let (policy, problems) = config::load(rules, Moment::at(now));
     problems.iter().filter(|p| policy.is_none() && Problem::is_error(p)).for_each(|p| eprintln!("{p}"));
     let Some(policy) = policy else {
         eprintln!("portcullis: the rules have errors, see above");

@@ -1,7 +1,7 @@
 //! `attachments.toml`.
 
 use super::common::{self, Others, named};
-use super::{attachment_expect, attachment_rule};
+use super::{attachment_expect, attachment_rule, signatures};
 use crate::config::file::{Document, Table};
 use crate::config::model::Attachments;
 use crate::message::files::Limits;
@@ -20,7 +20,8 @@ pub fn build(document: &Document<'_>, others: &Others<'_>) -> Option<Attachments
     }
     let expects = document.tables("expect");
     let expects = expects.iter().filter_map(|table| attachment_expect::build(table, others, &ids)).collect();
-    Some(Attachments { limits, rules, expects })
+    let signatures = signatures::build(&document.table("signatures")?, others);
+    Some(Attachments { limits, rules, expects, signatures })
 }
 
 fn limits(table: &Table<'_>) -> Limits {

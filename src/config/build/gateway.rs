@@ -9,7 +9,7 @@ use crate::config::model::{
 };
 use crate::config::sink::Sink;
 use crate::config::value::quoted;
-use crate::rules::{Lists, NetSet, nearest};
+use crate::rules::{Lists, NetSet, Signatures, nearest};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,6 +62,7 @@ pub fn build(document: &Document<'_>, sink: &Sink<'_>, around: &Surroundings<'_>
         quarantine: Quarantine::default(),
         scanning: Scanning::default(),
         attachments: Attachments::default(),
+        signatures: Signatures::default(),
         content: Content::default(),
         policies: Policies::default(),
         protocol: Protocol::default(),

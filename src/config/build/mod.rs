@@ -32,6 +32,7 @@ mod scanners;
 mod score;
 mod score_expect;
 mod score_word;
+mod signatures;
 mod stages;
 mod throttle;
 mod timeouts;

@@ -9,7 +9,7 @@ use crate::config::model::{LoadedLists, Policy, RuleTable};
 use crate::config::sink::Sink;
 use crate::config::sources::{Sources, list_name};
 use crate::config::{strangers, syntax};
-use crate::rules::Problem;
+use crate::rules::{Problem, Signatures};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
@@ -24,13 +24,15 @@ pub struct Moment<'l> {
     pub now: i64,
     /// Lists of the generation before; one with the same text is taken over.
     pub before: Option<&'l LoadedLists>,
+    /// Signatures of the generation before; the same texts are not compiled again.
+    pub signatures: Option<&'l Signatures>,
 }
 
 impl Moment<'_> {
     /// At this time, with nothing before.
     #[must_use]
     pub fn at(now: i64) -> Self {
-        Self { now, before: None }
+        Self { now, before: None, signatures: None }
     }
 }
 
@@ -141,10 +143,13 @@ fn build(
     if !limits.broken && !protocol.broken {
         shelf.unused().into_iter().for_each(|problem| protocol.sink.other(problem));
     }
+    let (signatures, problems) = Signatures::compile(&sources.signatures, moment.signatures);
+    problems.into_iter().for_each(|problem| attachments.sink.other(problem));
     strangers::told(&sources.others, &named).into_iter().for_each(|problem| protocol.sink.other(problem));
     let (mut policy, draft) = (policy?, draft?);
     (policy.limits, policy.quarantine) = (limits_built?, kept?);
     (policy.scanning, policy.attachments) = (engines?, carried?);
+    policy.signatures = signatures;
     (policy.content, policy.policies) = (content?, policies?);
     policy.rules = RuleTable::new(draft.rules);
     (policy.protocol, policy.expects) = (draft.protocol, draft.expects);

@@ -1,5 +1,6 @@
 //! The keys of `attachments.toml`.
 
+use super::signatures;
 use super::key::Fallback::{Required, Unset, Value};
 use super::key::Kind::{Boolean, Decimal, Number, OneOf, Size, Text, Texts};
 use super::key::{Kind, MANY, Section, key};
@@ -65,4 +66,5 @@ pub static SECTIONS: &[Section] = &[
         key("result", OneOf(&["pass", "reject", "quarantine", "strip"]), Required("\"quarantine\""), "What must become of the message."),
         key("rule", Text, Unset("any"), "Id of a rule that must have matched."),
     ] },
+    signatures::SECTION,
 ];

@@ -13,6 +13,7 @@ mod protocol;
 mod quarantine;
 mod scanners;
 mod score;
+mod signatures;
 
 pub use key::{Fallback, Key, Kind, Section, Settings};
 

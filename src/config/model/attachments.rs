@@ -5,6 +5,7 @@ use crate::rules::{Matcher, Mode, TextMatcher};
 use crate::verdict::{Direction, Folder};
 use std::net::IpAddr;
 use std::sync::Arc;
+use super::SignatureRules;
 
 /// Everything of `attachments.toml`.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,8 @@ pub struct Attachments {
     pub rules: Vec<Arc<AttachmentRule>>,
     /// Tests, in file order.
     pub expects: Vec<AttachmentExpect>,
+    /// `[signatures]`.
+    pub signatures: SignatureRules,
 }
 
 /// What a rule does.

@@ -1,7 +1,7 @@
 //! `gateway.toml`, and the policy as a whole.
 
 use super::{Attachments, Content, Expect, Limits, Policies, Protocol, Quarantine, RuleTable, Scanning};
-use crate::rules::{DomainSet, List, Lists, NetSet, Problem, RecipientTable};
+use crate::rules::{DomainSet, List, Lists, NetSet, Problem, RecipientTable, Signatures};
 use crate::verdict::Direction;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -58,6 +58,8 @@ pub struct Policy {
     pub scanning: Scanning,
     /// `attachments.toml`.
     pub attachments: Attachments,
+    /// What lies in `signatures/`, compiled.
+    pub signatures: Signatures,
     /// `content.toml`.
     pub content: Content,
     /// `policies.toml`.

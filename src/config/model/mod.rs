@@ -14,6 +14,7 @@ mod rule;
 mod rule_table;
 mod scanners;
 mod score;
+mod signatures;
 
 pub use attachments::*;
 pub use authentication::*;
@@ -30,3 +31,4 @@ pub use rule::*;
 pub use rule_table::{RuleTable, Trails};
 pub use scanners::*;
 pub use score::*;
+pub use signatures::*;

@@ -114,6 +114,11 @@ impl Folder {
     /// Of what entries of block lists put into quarantine.
     pub const POLICY: &str = "policy";
 
+    /// Of messages with malware.
+    pub const VIRUS: &str = "virus";
+    /// Of messages that no scanner could look at.
+    pub const UNSCANNED: &str = "unscanned";
+
     /// A folder of the admin's own without any key but its name.
     #[must_use]
     pub fn named(name: &str) -> Self {
@@ -136,10 +141,10 @@ impl Folder {
         let days = |days: u64| Some(Duration::from_hours(days * DAY));
         let oldest = Overflow::Oldest;
         vec![
-            Self { overflow: oldest, rescan: true, ..noted("virus", "malware") },
+            Self { overflow: oldest, rescan: true, ..noted(Self::VIRUS, "malware") },
             Self { overflow: oldest, keep: days(14), ..noted("spam", "unsolicited mail") },
             noted(Self::POLICY, "what a rule or list puts here"),
-            noted("unscanned", "what no scanner could look at"),
+            noted(Self::UNSCANNED, "what no scanner could look at"),
             Self {
                 keep: None,
                 max_octets: 5 * GIB,

@@ -40,6 +40,7 @@ pub enum Reading {
 pub trait Visitor {
     /// The header of a part was read. Called for each part, containers too, before anything in it.
     fn part(&mut self, part: &PartInfo);
-    /// The decoded octets of a part that holds no parts, once for each reading, the main one first.
+    /// The decoded octets of a part that holds no parts, once for each reading, the main one first. Of a part that holds
+    /// parts: text outside of them, as [`Reading::Other`] `preamble` and `epilogue`, and what it is where it is read as none.
     fn octets(&mut self, part: &PartInfo, reading: Reading, octets: &[u8]);
 }

@@ -14,12 +14,12 @@ mod extract;
 mod fields;
 pub mod html;
 mod line;
-mod params;
+pub(in crate::message) mod params;
 mod part;
 mod place;
 mod readable;
 mod walk;
-mod words;
+pub(in crate::message) mod words;
 
 pub use clean::{file_name, neutral};
 pub use decode::{Decoder, Encoding};

@@ -10,15 +10,15 @@ const PIECES_MAX: usize = 100;
 
 /// A field of a value and parameters.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Field {
+pub(in crate::message) struct Field {
     /// The value in front, lower case, without comments and blanks around.
-    pub(super) value: String,
+    pub(in crate::message) value: String,
     parameters: Vec<(String, Vec<u8>)>,
 }
 
 impl Field {
     /// Reads it; `body` is unfolded.
-    pub(super) fn parse(body: &[u8]) -> Self {
+    pub(in crate::message) fn parse(body: &[u8]) -> Self {
         let mut cursor = Cursor { rest: body };
         let value = cursor.until(b";(");
         let value = String::from_utf8_lossy(value.trim_ascii()).to_ascii_lowercase();
@@ -31,7 +31,7 @@ impl Field {
     }
 
     /// A parameter, decoded.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(in crate::message) fn text(&self, name: &str) -> Option<String> {
         if let Some(value) = self.raw(&format!("{name}*")) {
             return Some(extended(value));
         }
@@ -42,12 +42,37 @@ impl Field {
     }
 
     /// A parameter, octet by octet.
-    pub(super) fn raw(&self, name: &str) -> Option<&[u8]> {
+    pub(in crate::message) fn raw(&self, name: &str) -> Option<&[u8]> {
         self.parameters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice())
     }
 
+    /// Whether there may be more parameters than were read.
+    pub(in crate::message) fn is_cut(&self) -> bool {
+        self.parameters.len() >= PARAMETERS_MAX
+    }
+
+    /// Every value of that name, octet by octet.
+    pub(in crate::message) fn each(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.parameters.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// The pieces of `name*…` in the order in which they stand there, whatever they are numbered.
+    pub(in crate::message) fn as_they_stand(&self, name: &str) -> Option<Vec<u8>> {
+        let (mut octets, mut found) = (Vec::new(), 0u32);
+        for (n, value) in &self.parameters {
+            let Some(rest) = n.strip_prefix(name).and_then(|rest| rest.strip_prefix('*')) else { continue };
+            match (found, rest.ends_with('*') || rest.is_empty()) {
+                (_, false) => octets.extend_from_slice(value),
+                (0, true) => percent(label(value).1, &mut octets),
+                (_, true) => percent(value, &mut octets),
+            }
+            found += 1;
+        }
+        (found > 0).then_some(octets)
+    }
+
     /// Whether a parameter is there twice with different values, by name or with and without RFC 2231.
-    pub(super) fn is_twice(&self, name: &str) -> bool {
+    pub(in crate::message) fn is_twice(&self, name: &str) -> bool {
         let star = format!("{name}*");
         let mut values = self.parameters.iter().filter(|(n, _)| n == name || *n == star).map(|(_, v)| v);
         let first = values.next();

@@ -57,7 +57,7 @@ impl Part {
 }
 
 /// A message inside a message.
-pub(super) fn is_message(kind: &str) -> bool {
+pub(in crate::message) fn is_message(kind: &str) -> bool {
     matches!(kind, "message/rfc822" | "message/global" | "message/news")
 }
 
