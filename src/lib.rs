@@ -66,7 +66,8 @@
 //!    alive; if it dies all the same, `gateway::recover` says the envelope again on a fresh one, once, and every
 //!    accepted line must be accepted again.
 //! 8. **Judged**, `gateway::end_of_data`: the checks of stage Message ([`checks::run`]) and the scanners
-//!    ([`scan::scan`]) give [`verdict::Finding`]s; [`verdict::merge()`] takes the strongest; it becomes the
+//!    ([`scan::scan`], all at once under one deadline; what no answer means says [`config::model::Lane`]) give
+//!    [`verdict::Finding`]s; [`verdict::merge()`] takes the strongest; it becomes the
 //!    [`verdict::Disposition`] of the message (of its one group of recipients).
 //!    Where a rule says quarantine or discard, `gateway::keep` makes an item of it ([`vault::Vault::put`]), and 250 is said
 //!    after [`vault::Pending::commit`]: it is durable, and the downstream's session is reset.
@@ -97,6 +98,8 @@
 //! | the rule files of earlier generations | `gateway::history`, in the state directory |
 //! | block and allow lists | the files in `lists/`; in memory, immutable, in the policy of a generation |
 //! | messages that we own, what happened to them, and what is still to be done with them | [`vault::Vault`], two threads; [`desk::Desk`] decides, commands ask it |
+//! | connections to scanning engines, their health, places among scans, results remembered | [`scan::Scanners`], kept over a reload for those whose rules stay |
+//! | which scanners an admin switched off | [`scan::Switches`], one in a process, on disk too |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
 //! | key, counter of references, lock, control socket, temporary files | the state directory, [`store::StateDir`] |
 //!
@@ -139,7 +142,7 @@
 //! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
 //! does not know it, and the angle brackets of a path that came without, where the policy takes it. No way to a downstream
 //! is looked up in DNS. No parser of somebody else's decides where a line, a message or a
-//! reply ends. No `unsafe`. The only scanner passes everything; [`verdict::Verdict::Hold`] waits for those that can fail.
+//! reply ends. No `unsafe`. No milters and no ICAP among the scanners.
 
 pub mod mail;
 pub mod reply;

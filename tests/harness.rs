@@ -384,7 +384,7 @@ impl Harness {
         let (audit, writer) = Audit::open(policy.audit.clone(), Some(keeper)).unwrap();
         let (vault, vault_writer) = Vault::open(&policy.state_dir).unwrap();
         if let Some(scanners) = &keys.scanners {
-            generation.scanners = Arc::clone(scanners);
+            generation.scanners = scanners.clone();
         }
         let current = Arc::new(ArcSwap::from_pointee(generation));
         let budget = Budget::new(policy.memory_octets, policy.disk_octets, state.tmp());

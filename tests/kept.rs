@@ -2,8 +2,8 @@
 //! during an outage and delivered, quarantined octet by octet.
 
 use crate::harness::{Downstream, Harness, Keys, Mode};
-use portcullis::body::Body;
-use portcullis::scan::{OnError, ScanFuture, ScanVerdict, Scanner};
+use portcullis::config::model::{Engine, Lane, ScannerRules};
+use portcullis::scan::{Job, ScanFuture, ScanVerdict, Scanner, Scanners};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 const KEYWORDS: [&str; 4] = ["PIPELINING", "SIZE 10485760", "8BITMIME", "DSN"];
 
 /// A scanner that says what it is told to; what is no answer is held.
-struct Scripted(Mutex<ScanVerdict>);
+struct Scripted(Mutex<ScanVerdict>, Arc<ScannerRules>);
 
 impl Scripted {
     fn says(&self, verdict: ScanVerdict) {
@@ -21,15 +21,12 @@ impl Scripted {
 }
 
 impl Scanner for Scripted {
-    fn name(&self) -> &'static str {
-        "scripted"
+    fn rules(&self) -> &Arc<ScannerRules> {
+        &self.1
     }
-    fn scan<'a>(&'a self, _: &'a Body, _: tokio::time::Instant) -> ScanFuture<'a> {
+    fn scan<'a>(&'a self, _: Job<'a>) -> ScanFuture<'a> {
         let verdict = self.0.lock().unwrap().clone();
         Box::pin(std::future::ready(verdict))
-    }
-    fn on_error(&self) -> OnError {
-        OnError::Hold
     }
 }
 
@@ -99,8 +96,11 @@ fn quick() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_scanner_cannot_judge_is_held_and_goes_on_by_itself() {
-    let scanner = Arc::new(Scripted(Mutex::new(ScanVerdict::Unavailable("away".into()))));
-    let scanners: Arc<[Arc<dyn Scanner>]> = Arc::new([Arc::clone(&scanner) as Arc<dyn Scanner>]);
+    let rules =
+        ScannerRules { on_error: Lane::Hold, ..ScannerRules::named("scripted", Engine::Clamd(Vec::new())) };
+    let away = ScanVerdict::Unavailable("away".into());
+    let scanner = Arc::new(Scripted(Mutex::new(away), Arc::new(rules)));
+    let scanners = Scanners::of(vec![Arc::clone(&scanner) as Arc<dyn Scanner>]);
     let harness = harness(Keys { scanners: Some(scanners), quarantine: quick(), ..Keys::default() });
     harness.probe().await;
     let mut client = Client::connect(&harness).await;

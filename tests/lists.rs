@@ -145,7 +145,7 @@ fn what_is_dangerous_or_without_effect_is_said() {
             &["allow", "a@friend.example"],
             0,
             &[
-                "warning: anybody can write this sender, so the entry counts only for clients that logged in; --auth-any",
+                "warning: anybody can write this sender, so the entry counts only for clients that logged in, and where SPF or DKIM",
             ],
         ),
         (&["allow", "our.example"], 2, &["our own domain as a sender allow entry", "nothing was changed"]),

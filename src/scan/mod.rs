@@ -38,6 +38,6 @@ pub use finding::{findings, own_lane};
 pub use job::{Input, Job};
 pub use run::{Results, Scanned, scan, scan_parts};
 pub use sample::{TestReport, test};
-pub use scanner::{EndpointReport, ScanFuture, Scanner, ScannerReport, Scanners};
+pub use scanner::{EndpointReport, PingFuture, ScanFuture, Scanner, ScannerReport, Scanners};
 pub use switches::{SwitchError, SwitchedOff, Switches};
 pub use verdict::{ScanVerdict, Scored, Symbol};

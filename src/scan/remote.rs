@@ -5,13 +5,11 @@ use super::cache::Cache;
 use super::endpoint::{Endpoint, Ping};
 use super::gate::Gate;
 use super::job::Job;
-use super::scanner::{EndpointReport, ScanFuture, Scanner};
+use super::scanner::{EndpointReport, PingFuture, ScanFuture, Scanner};
 use super::stream::Stream;
 use super::verdict::ScanVerdict;
 use super::{clamd, rspamd, spamd};
 use crate::config::model::{Engine, ScannerRules};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{Instant, timeout_at};
@@ -150,7 +148,7 @@ impl Scanner for Remote {
         self.gate.load()
     }
 
-    fn ping(&self) -> Pin<Box<dyn Future<Output = Vec<(String, Result<String, String>)>> + Send + '_>> {
+    fn ping(&self) -> PingFuture<'_> {
         Box::pin(async {
             let mut out = Vec::with_capacity(self.endpoints.len());
             for endpoint in &self.endpoints {

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A scan in the making.
 pub type ScanFuture<'a> = Pin<Box<dyn Future<Output = ScanVerdict> + Send + 'a>>;
 
+/// Each address of a scanner, and its version or what is wrong, in the making.
+pub type PingFuture<'a> = Pin<Box<dyn Future<Output = Vec<(String, Result<String, String>)>> + Send + 'a>>;
+
 /// One scanner. Async, since all but the trivial ones talk to another process.
 pub trait Scanner: Send + Sync {
     /// What the rules say of it: its name, what follows its answers, and what follows where there is none.
@@ -29,7 +32,7 @@ pub trait Scanner: Send + Sync {
         (0, 0, 0)
     }
     /// Asks each address whether it lives: the address, and its version or an error.
-    fn ping(&self) -> Pin<Box<dyn Future<Output = Vec<(String, Result<String, String>)>> + Send + '_>> {
+    fn ping(&self) -> PingFuture<'_> {
         Box::pin(std::future::ready(Vec::new()))
     }
 }

@@ -151,8 +151,9 @@ mod tests {
             assert_eq!(read(text.as_bytes()), Ok(Answer { status: 200, body: b"hello".to_vec() }));
             assert!(complete(text.as_bytes()));
             for cut in 1..text.len() - 4 {
-                assert!(!complete(&text.as_bytes()[..cut]), "{}", &text[..cut]);
-                assert_eq!(read(&text.as_bytes()[..cut]), Err("its answer was cut"));
+                let cut = &text.as_bytes()[..cut];
+                assert!(!complete(cut), "{}", cut.escape_ascii());
+                assert_eq!(read(cut), Err("its answer was cut"));
             }
         }
         let open = b"HTTP/1.0 404 Not Found\r\n\r\nno";
