@@ -24,6 +24,9 @@ impl<'m> Walk<'m, '_> {
                 if nth > 0 && place.octets().is_empty() {
                     continue;
                 }
+                if coding != Coding::Plain && !self.read(part.info.number, place.range.len()) {
+                    return;
+                }
                 let decoded = decode(coding, place.octets());
                 for odd in &decoded.odd {
                     self.tell(part.info.number, *odd);

@@ -6,6 +6,7 @@
 //! recurses. Nothing fails: what is not as it should be is an [`Odd`], and what is over a bound is one too, never passed
 //! over. The work is linear in the message: [`Limits`] counts in multiples of its length.
 
+mod base64;
 mod encoding;
 mod head;
 mod kinds;

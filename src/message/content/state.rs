@@ -8,6 +8,9 @@ use super::task::{Entity, Place, Source, Task};
 use std::collections::HashSet;
 use std::ops::Range;
 
+/// Reading a header or decoding takes so many times as long as a search for a delimiter.
+const SLOW: usize = 8;
+
 /// One walk.
 pub(super) struct Walk<'m, 'v> {
     pub(super) limits: &'v Limits,
@@ -63,6 +66,11 @@ impl<'m> Walk<'m, '_> {
         self.found.tell(part, odd);
     }
 
+    /// Counts octets that are read octet by octet, which takes longer than a search.
+    pub(super) fn read(&mut self, part: u32, octets: usize) -> bool {
+        self.search(part, octets.saturating_mul(SLOW))
+    }
+
     /// Counts octets that are searched; `false`: there were too many already.
     pub(super) fn search(&mut self, part: u32, octets: usize) -> bool {
         if self.found.searched > self.search_max {
@@ -88,9 +96,6 @@ impl<'m> Walk<'m, '_> {
         let encoded = part.entity.place.encoded + 1;
         if encoded > self.limits.encoded {
             self.tell(part.info.number, Odd::TooOftenEncoded);
-            return None;
-        }
-        if !self.search(part.info.number, octets.len()) {
             return None;
         }
         self.sources += 1;

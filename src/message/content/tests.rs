@@ -114,7 +114,7 @@ fn work_is_linear_in_the_message() {
             assert!(count.parts == overview.parts.into() && overview.parts <= limits.parts, "{name}");
             // A search that has begun is ended.
             assert!(
-                overview.searched <= limits.search_of(message.len()) + 2 * message.len() as u64,
+                overview.searched <= limits.search_of(message.len()) + 8 * message.len() as u64,
                 "{name}"
             );
             assert!(count.deepest <= limits.depth + 1, "{name}");

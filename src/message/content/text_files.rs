@@ -1,5 +1,6 @@
 //! Files in the text of a part: uuencode, yEnc, and BinHex, which is only known.
 
+use super::base64::{Rules, base64};
 use super::odd::Odd;
 use memchr::{memchr, memmem};
 
@@ -40,7 +41,7 @@ pub(super) fn files(text: &[u8]) -> Files {
             } else if let Some(name) = base64_begin(line) {
                 let end = memmem::find(rest, b"====").unwrap_or(rest.len());
                 let (text, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-                let octets = super::encoding::decode(super::encoding::Coding::Base64, text).main.into_owned();
+                let octets = base64(text, Rules::default()).0;
                 files.push(File { name, octets, how: Odd::Uuencode });
                 rest = after;
             } else if line.starts_with(b"=ybegin ") {

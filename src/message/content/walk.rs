@@ -53,7 +53,7 @@ impl<'m> Walk<'m, '_> {
         }
         let Some(number) = self.number(entity.parent) else { return };
         let head = Head::read(entity.place.octets(), entity.in_digest, self.limits);
-        self.found.searched += head.searched as u64;
+        self.read(number, head.searched);
         head.odd.iter().for_each(|odd| self.tell(number, *odd));
         entity.place.again |= !head.odd.is_empty() || entity.depth > AGAIN_DEPTH;
         let body = head.bodies.first().map_or(0, |(start, _)| *start);
@@ -134,6 +134,9 @@ impl<'m> Walk<'m, '_> {
         if !part.head.odd.contains(&Odd::BareCr) || part.entity.mended {
             return;
         }
+        if !self.read(part.info.number, part.entity.place.range.len()) {
+            return;
+        }
         let octets = part.entity.place.octets();
         let mut mended = Vec::with_capacity(octets.len() + octets.len() / 16);
         for (at, &octet) in octets.iter().enumerate() {
@@ -163,6 +166,9 @@ impl<'m> Walk<'m, '_> {
         }
         let mut cut = self.cut(part, &body);
         for coding in codings {
+            if !self.read(part.info.number, body.range.len()) {
+                break;
+            }
             let octets = decode(coding, body.octets()).main.into_owned();
             if octets != body.octets()
                 && let Some(place) = self.decoded(part, octets)
@@ -278,6 +284,9 @@ impl<'m> Walk<'m, '_> {
                     continue;
                 }
                 self.tell(part.info.number, Odd::EncodedMessage);
+                if !self.read(part.info.number, body.range.len()) {
+                    return;
+                }
                 let decoded = decode(coding, body.octets());
                 let also_plain = !decoded.odd.is_empty();
                 let octets = decoded.main.into_owned();
