@@ -368,8 +368,7 @@ impl Harness {
     pub fn new(keys: &Keys, downstream: Arc<Downstream>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         keys.write(dir.path());
-        let (policy, problems) =
-            config::load(dir.path(), config::Moment::at(1_790_000_000));
+        let (policy, problems) = config::load(dir.path(), config::Moment::at(1_790_000_000));
         let policy = policy.unwrap_or_else(|| {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))
@@ -407,6 +406,7 @@ impl Harness {
             desk,
             world,
             accepted: downstream::Accepted::open(&policy.state_dir),
+            walks: gateway::walk_places(),
             space: gateway::Space::default(),
             audit,
             records,

@@ -5,7 +5,6 @@
 
 use super::attachments::{Carried, Outcome, judge};
 use super::score;
-use super::signatures;
 use crate::config::model::Policy;
 use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
 use crate::message::edit::{Replace, note};
@@ -13,7 +12,6 @@ use crate::message::files::{Budget, open};
 use crate::verdict::{Authentication, Envelope, Finding};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Octets of parts that are scanned a second time; beyond them the message counts as over a bound.
@@ -61,8 +59,8 @@ pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
     let mut looker = Looker {
         carried: Carried::default(),
         places: HashMap::new(),
-        budget: Budget::new(rules.limits.clone()),
-        signatures: signatures::Collector::new(&policy.signatures, &rules.signatures, ask.elapsed),
+        budget: Budget::new(rules.limits),
+        signatures: super::signatures::Collector::new(&policy.signatures, &rules.signatures, ask.elapsed),
         score: score::Collector::new(&policy.content.score, message, ask.envelope),
         opens: !rules.rules.is_empty() || !policy.signatures.is_empty(),
     };
@@ -72,7 +70,14 @@ pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
     let (again, all) = again(message, &limits, &overview);
     let mut odd: BTreeSet<&'static str> = overview.odd.iter().map(|(_, odd)| odd.name()).collect();
     if !all {
-        odd.insert(Odd::TooManyOctets.name());
+        odd.insert(Odd::TooMuch.name());
+    }
+    // Rules ask for them by name, or for all of a weight.
+    if overview.is_malformed() {
+        odd.insert("malformed");
+    }
+    if overview.is_over() || !all {
+        odd.insert("over-bound");
     }
     let odd: Vec<&'static str> = odd.into_iter().collect();
     let malware = signatures.finish();
@@ -89,8 +94,14 @@ pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
 impl Analysis {
     /// What the rules of attachments say for one envelope, and what they take out.
     #[must_use]
-    pub fn attachments(&self, policy: &Policy, envelope: &Envelope, now: i64) -> (Vec<Finding>, Vec<Replace>) {
-        let Outcome { findings, strips } = judge(&self.carried, &self.odd, &policy.attachments, envelope, now);
+    pub fn attachments(
+        &self,
+        policy: &Policy,
+        envelope: &Envelope,
+        now: i64,
+    ) -> (Vec<Finding>, Vec<Replace>) {
+        let Outcome { findings, strips } =
+            judge(&self.carried, &self.odd, &policy.attachments, envelope, now);
         let reference = envelope.id.to_string();
         let replace = strips.iter().filter_map(|strip| {
             let (range, body) = self.places.get(&strip.part)?.clone();
@@ -106,7 +117,7 @@ struct Looker<'p> {
     carried: Carried,
     places: HashMap<u32, (Range<usize>, Range<usize>)>,
     budget: Budget,
-    signatures: signatures::Collector<'p>,
+    signatures: super::signatures::Collector<'p>,
     score: score::Collector<'p>,
     opens: bool,
 }
@@ -174,4 +185,3 @@ impl Visitor for Taker<'_> {
         }
     }
 }
-

@@ -122,7 +122,7 @@ fn enter(
 }
 
 fn try_out(rules: &Path, file: &str, text: &str, now: i64) -> Result<(), String> {
-    let (policy, problems) = config::load_with(rules, Moment { now, before: None }, &[(file, text)]);
+    let (policy, problems) = config::load_with(rules, Moment::at(now), &[(file, text)]);
     let mut failed = policy.as_ref().map(|policy| checks::run_expects(policy, now)).unwrap_or_default();
     failed.extend(policy.iter().flat_map(|policy| attachments::run_expects(&policy.attachments, now)));
     failed.extend(policy.iter().flat_map(|policy| score::run_expects(policy, now)));

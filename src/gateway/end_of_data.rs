@@ -4,12 +4,12 @@
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
 use super::clock::{millis, unix_ms};
+use super::dress::{authserv_id, dress, put_on};
+use super::examine::Examined;
 use super::incoming::Incoming;
 use super::item::Purpose;
 use super::keep::Decision;
 use super::live::Doing;
-use super::dress::{authserv_id, dress, put_on};
-use super::examine::Examined;
 use super::party::{Contents, Dress, Judged};
 use super::recover::after_data;
 use super::session::{End, Session};
@@ -24,9 +24,7 @@ use crate::scan::{self, Input, Job};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{
-    Authentication, Disposition, Envelope, Fact, Finding, MessageFacts, Stage, Verdict,
-};
+use crate::verdict::{Authentication, Disposition, Envelope, Fact, Finding, MessageFacts, Stage, Verdict};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -164,7 +162,13 @@ impl Session {
     }
 
     /// One end for all recipients.
-    async fn dispose_alike(&mut self, body: &Body, judged: &Judged, queued: bool, finish_by: Instant) -> Reply {
+    async fn dispose_alike(
+        &mut self,
+        body: &Body,
+        judged: &Judged,
+        queued: bool,
+        finish_by: Instant,
+    ) -> Reply {
         let decision = judged.decision();
         self.put_on_top(&judged.dress);
         let dressed = match &decision.disposition {

@@ -32,6 +32,12 @@ pub(super) struct Examined {
     pub(super) analysis: Option<Analysis>,
 }
 
+/// Places for messages that are looked at: as many as there are cores.
+#[must_use]
+pub fn walk_places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)))
+}
+
 /// Whether any rule wants to see the octets.
 fn wants_octets(policy: &Policy) -> bool {
     !policy.attachments.rules.is_empty()

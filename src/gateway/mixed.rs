@@ -103,9 +103,12 @@ impl Session {
             let purpose = match &leg.way {
                 Way::Hold => Purpose::Hold,
                 Way::Folder(folder) => Purpose::Folder(folder),
+                Way::Rest => Purpose::Rest,
                 Way::Later | Way::Downstream => Purpose::Outage,
             };
             let first = pending.is_empty();
+            let dressed = self.dress(body, leg, finish_by).await?;
+            let body = dressed.as_ref().unwrap_or(body);
             let ready =
                 self.make_ready_for(body, purpose, leg.decided, (&leg.members, first), finish_by).await;
             pending.push((ready.map_err(|entry| entry.refusal(self.reference()))?, leg));
@@ -236,12 +239,9 @@ fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) ->
         let kept = matches!(way, Way::Folder(_));
         match legs.iter_mut().find(|leg| leg.way == way && (kept || *leg.dress == judged.dress)) {
             Some(leg) => leg.members.extend_from_slice(&judged.party.members),
-            None => legs.push(Leg {
-                way,
-                decided,
-                members: judged.party.members.clone(),
-                dress: &judged.dress,
-            }),
+            None => {
+                legs.push(Leg { way, decided, members: judged.party.members.clone(), dress: &judged.dress })
+            }
         }
     }
     legs

@@ -53,6 +53,7 @@ mod transaction;
 mod watch;
 mod world;
 
+pub use examine::walk_places;
 pub use fold::Fold;
 pub use generation::{Generation, GenerationError, make_pool};
 pub use history::History;

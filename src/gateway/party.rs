@@ -196,11 +196,8 @@ mod tests {
             let verdict = Verdict::Quarantine(Folder("virus".into()));
             vec![Finding::new(id, Stage::Message, verdict, Source::built_in(), "")]
         };
-        let contents = Contents {
-            malware: found("clamd"),
-            symbols: vec![symbol("a", 9_000)],
-            dmarc: found("dmarc"),
-        };
+        let contents =
+            Contents { malware: found("clamd"), symbols: vec![symbol("a", 9_000)], dmarc: found("dmarc") };
         let all = MailPolicy::default();
         let ids =
             |judged: &Judged| judged.findings.iter().map(|f| f.id.to_string()).collect::<Vec<_>>().join(" ");

@@ -23,8 +23,8 @@ mod pattern;
 mod problem;
 mod ranges;
 mod recipients;
-mod texts;
 mod signatures;
+mod texts;
 mod units;
 
 pub use attributes::{Attributes, BlockAction, Mode, parse_until};
@@ -38,8 +38,8 @@ pub use nearest::nearest;
 pub use nets::{Net, NetError, NetSet};
 pub use problem::{Position, Problem, Severity};
 pub use recipients::{RecipientError, RecipientTable};
-pub use texts::TextMatcher;
 pub use signatures::{GivenUp, SignatureText, Signatures, Signed};
+pub use texts::TextMatcher;
 pub use units::{UnitError, parse_duration, parse_size, parse_thousandths, thousandths};
 
 #[cfg(test)]

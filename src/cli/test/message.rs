@@ -7,7 +7,7 @@ use crate::cli::out::{self, Ink, Paint};
 use crate::config::model::{MessageFact, Policy, Thresholds};
 use crate::config::{self, Moment};
 use crate::content::score::{Collector, Inputs, Scored, feed};
-use crate::rules::{Problem, thousandths};
+use crate::rules::Problem;
 use crate::verdict::{Authentication, Envelope, Finding};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub(super) struct Options {
 pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let (policy, problems) = config::load(rules, Moment { now, before: None });
+    let (policy, problems) = config::load(rules, Moment::at(now));
     problems.iter().filter(|p| policy.is_none() && Problem::is_error(p)).for_each(|p| eprintln!("{p}"));
     let Some(policy) = policy else {
         eprintln!("portcullis: the rules have errors, see above");

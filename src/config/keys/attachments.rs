@@ -1,9 +1,9 @@
 //! The keys of `attachments.toml`.
 
-use super::signatures;
 use super::key::Fallback::{Required, Unset, Value};
 use super::key::Kind::{Boolean, Decimal, Number, OneOf, Size, Text, Texts};
 use super::key::{Kind, MANY, Section, key};
+use super::signatures;
 
 const MODE: Kind = OneOf(&["on", "log", "off"]);
 /// Points of a rule: a thousand are beyond any threshold.

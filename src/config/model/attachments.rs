@@ -1,11 +1,11 @@
 //! `attachments.toml`. The defaults are those of the table of keys; a test compares the two.
 
+use super::SignatureRules;
 use crate::message::files::{Limits, Marks, Type};
 use crate::rules::{Matcher, Mode, TextMatcher};
 use crate::verdict::{Direction, Folder};
 use std::net::IpAddr;
 use std::sync::Arc;
-use super::SignatureRules;
 
 /// Everything of `attachments.toml`.
 #[derive(Debug, Clone, Default)]

@@ -78,6 +78,13 @@ impl Default for Authentication {
 }
 
 impl Authentication {
+    /// Whether anything is to be found out.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        let modes = [self.dmarc, self.author];
+        self.spf || self.dkim || self.arc || modes.iter().any(|mode| *mode != Mode::Off)
+    }
+
     /// Whether this sealer, or one above it, is believed.
     #[must_use]
     pub fn trusts(&self, sealer: &str) -> bool {
