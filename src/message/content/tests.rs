@@ -111,7 +111,7 @@ fn work_is_linear_in_the_message() {
                 count.octets == overview.octets && count.octets <= limits.octets_of(message.len()),
                 "{name}"
             );
-            assert!(count.parts == overview.parts.into() && overview.parts <= limits.parts, "{name}");
+            assert!(count.parts == u64::from(overview.parts) && overview.parts <= limits.parts, "{name}");
             // A search that has begun is ended.
             assert!(
                 overview.searched <= limits.search_of(message.len()) + 8 * message.len() as u64,
