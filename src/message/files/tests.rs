@@ -336,6 +336,9 @@ fn members_have_an_end() {
     }
 }
 
+/// A file of that many pieces.
+type Shape = Box<dyn Fn(usize) -> Vec<u8>>;
+
 /// Files that grow tenfold cost about ten times as much, whatever is in them.
 #[test]
 #[ignore = "a measurement"]
@@ -363,7 +366,7 @@ fn hostile_files_take_linear_time() {
             streams.iter().map(|(name, octets)| (name.as_str(), octets.as_slice())).collect();
         compound(&streams)
     };
-    let shapes: Vec<(&str, Box<dyn Fn(usize) -> Vec<u8>>)> = vec![
+    let shapes: Vec<(&str, Shape)> = vec![
         ("one member named by many", Box::new(directory)),
         ("headers of zip", Box::new(|n| b"PK\x03\x04\x14\0\0\0\0\0".repeat(n))),
         ("ends of zip", Box::new(|n| [b"PK\x03\x04".to_vec(), b"PK\x05\x06\0\0".repeat(n)].concat())),
