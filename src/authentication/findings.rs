@@ -24,14 +24,14 @@ pub fn findings(told: &Authentication, policy: &model::Authentication) -> Vec<Fi
     let mut findings = vec![results(told)];
     if told.author != Author::One {
         let verdict = Verdict::Reject(catalogue::AUTHOR_UNCLEAR.reply());
-        findings.extend(said("author", policy.author, verdict, told.dmarc_reason.clone()));
+        findings.extend(said("author", policy.author, verdict, &told.dmarc_reason));
     }
     let domain = &told.dmarc_domain;
     match (told.dmarc, told.wish) {
         (AuthResult::Fail, Wish::Reject | Wish::Quarantine) if told.arc_vouched => {
             let sealer = told.arc_sealers.first().map_or("", |sealer| sealer);
             let reason = format!("{domain} fails, but {sealer} says that it passed before");
-            findings.extend(said("dmarc-arc", policy.dmarc, Verdict::Continue, reason.into()));
+            findings.extend(said("dmarc-arc", policy.dmarc, Verdict::Continue, &reason));
         }
         (AuthResult::Fail, wish @ (Wish::Reject | Wish::Quarantine)) => {
             let (word, on) = match wish {
@@ -44,12 +44,12 @@ pub fn findings(told: &Authentication, policy: &model::Authentication) -> Vec<Fi
                 OnWish::Pass => Verdict::Continue,
             };
             let reason = format!("{}: {domain} wishes {word}", told.dmarc_reason);
-            findings.extend(said("dmarc", policy.dmarc, verdict, reason.into()));
+            findings.extend(said("dmarc", policy.dmarc, verdict, &reason));
         }
         (AuthResult::TempError, _) if policy.wait => {
             let verdict = Verdict::TempFail(catalogue::LOOKUP_FAILED.reply());
             let reason = format!("{domain}: {}", told.dmarc_reason);
-            findings.extend(said("dmarc-unknown", policy.dmarc, verdict, reason.into()));
+            findings.extend(said("dmarc-unknown", policy.dmarc, verdict, &reason));
         }
         _ => {}
     }
@@ -69,7 +69,7 @@ fn results(told: &Authentication) -> Finding {
     finding
 }
 
-fn said(id: &str, mode: Mode, verdict: Verdict, reason: Box<str>) -> Option<Finding> {
+fn said(id: &str, mode: Mode, verdict: Verdict, reason: &str) -> Option<Finding> {
     let reason = escape_at_most(reason.as_bytes(), REASON_CHARS_MAX);
     let source = Source { file: "content.toml".into(), line: 0 };
     let finding = Finding::new(id, Stage::Message, verdict, source, reason);
