@@ -7,7 +7,7 @@ use crate::cli::out::{self, Ink, Paint};
 use crate::config::model::{MessageFact, Policy, Thresholds};
 use crate::config::{self, Moment};
 use crate::content::score::{Collector, Inputs, Scored, feed};
-use crate::rules::{Problem, thousandths};
+use crate::rules::Problem;
 use crate::verdict::{Authentication, Envelope, Finding};
 use serde::Serialize;
 use std::collections::BTreeMap;

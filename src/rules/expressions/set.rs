@@ -150,7 +150,15 @@ mod tests {
     #[test]
     #[ignore = "a measurement"]
     fn a_thousand_expressions() {
-        let words: Vec<String> = (0..400_u32).map(|n| format!("w{}x{}", n * 7919 % 9973, n)).collect();
+        let words: Vec<String> = (0..400_u32)
+            .map(|n| {
+                format!(
+                    "{}{}x{n}",
+                    char::from(b"abcdefghijklmnopqrstuvwxyz"[n as usize % 26]),
+                    n * 7919 % 9973
+                )
+            })
+            .collect();
         let word = |n: usize| words[n % words.len()].as_str();
         let items = (0..1000).map(|n| {
             let text = match n % 3 {
