@@ -3,7 +3,7 @@
 use super::collector::Collector;
 use crate::config::model::{Asked, MessageFacts, Method, Place, Score, ScoreRule, Term, TextCondition, Word};
 use crate::mail::{Mailbox, Path};
-use crate::rules::{Candidates, Matcher, Mode, Subject, folded};
+use crate::rules::{Candidates, Matcher, Mode, Subject, fold};
 use crate::verdict::{AuthResult, Authentication, Envelope, Finding, Source, Stage, Verdict};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ struct Piece<'c> {
 impl<'c> Piece<'c> {
     fn new(field: &'c str, text: impl Into<Cow<'c, str>>) -> Self {
         let text = text.into();
-        let folded = folded(&text).into_owned();
+        let folded = fold(&text);
         Self { field, text, folded }
     }
 }

@@ -15,6 +15,9 @@ pub fn folded(text: &str) -> Cow<'_, str> {
 /// The same, always copied, ASCII too.
 #[must_use]
 pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
