@@ -73,7 +73,7 @@ impl Table {
             };
             let [name, client, hello, reverse, sender, recipient] =
                 [0, 1, 2, 3, 4, 5].map(|column: usize| cell(places.get(column)));
-            let text = |text: &str| Some(Box::from(text)).filter(|text: &Box<str>| !text.is_empty());
+            let text = |text: &str| (!text.is_empty()).then(|| Box::from(text));
             let about = About {
                 client: client.parse().ok(),
                 hello: text(hello),

@@ -53,7 +53,7 @@ impl Header {
         of_envelope(envelope, facts);
         header.subject(facts);
         header.who(envelope, facts);
-        header.from_name(facts);
+        header.shown_name(facts);
         header.dates(facts);
         header.trace(envelope, facts);
         header
@@ -131,7 +131,7 @@ impl Header {
     }
 
     /// What the name in From shows.
-    fn from_name(&self, facts: &mut MessageFacts) {
+    fn shown_name(&self, facts: &mut MessageFacts) {
         let Some(person) = self.people.from.first() else { return };
         let mut normal = Normal::new(SUBJECT_OCTETS_MAX);
         normal.push(&person.name);

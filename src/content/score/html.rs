@@ -132,14 +132,10 @@ impl Page {
                 count(MessageFact::Frames);
                 self.refers(attribute(tag, "src").or_else(|| attribute(tag, "data")).unwrap_or_default());
             }
-            "meta" => {
-                if attribute(tag, "http-equiv")
-                    .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("refresh"))
-                {
-                    count(MessageFact::Refreshes);
-                    let content = attribute(tag, "content").unwrap_or_default();
-                    self.refers(content.split_once('=').map_or("", |(_, target)| target).to_owned());
-                }
+            "meta" if refreshes(tag) => {
+                count(MessageFact::Refreshes);
+                let content = attribute(tag, "content").unwrap_or_default();
+                self.refers(content.split_once('=').map_or("", |(_, target)| target).to_owned());
             }
             "base" => {
                 if let Some(target) = attribute(tag, "href") {
@@ -185,6 +181,11 @@ impl Page {
             self.hidden = Some((name.to_owned(), 1));
         }
     }
+}
+
+/// A tag that leads elsewhere by itself.
+fn refreshes(tag: &str) -> bool {
+    attribute(tag, "http-equiv").is_some_and(|kind| kind.trim().eq_ignore_ascii_case("refresh"))
 }
 
 /// A style that shows nothing.

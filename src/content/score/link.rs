@@ -26,6 +26,7 @@ pub enum Target {
 
 /// A page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 pub struct Web {
     /// The address, without blanks and control characters.
     pub text: String,

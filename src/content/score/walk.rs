@@ -14,7 +14,7 @@ pub fn feed(message: &[u8], visitor: &mut dyn Visitor) {
             kinds: vec![part.kind.as_str().into()],
             names: part.name.iter().map(|name| name.as_str().into()).collect(),
             charset: part.charset.as_deref().map(Box::from),
-            attachment: part.attachment && !part.is_text() || part.attachment && part.name.is_some(),
+            attachment: part.attachment && (!part.is_text() || part.name.is_some()),
             range: None,
             body: None,
         };

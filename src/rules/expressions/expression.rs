@@ -138,8 +138,8 @@ fn phrase_in(phrase: &str, folded: &str) -> bool {
     let good = |at: usize, length: usize| {
         let before = folded.get(..at).and_then(|text| text.chars().next_back());
         let behind = folded.get(at + length..).and_then(|text| text.chars().next());
-        !(first && before.is_some_and(char::is_alphanumeric))
-            && !(last && behind.is_some_and(char::is_alphanumeric))
+        let joined = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        !((first && joined(before)) || (last && joined(behind)))
     };
     memmem::find_iter(folded.as_bytes(), phrase).any(|at| good(at, phrase.len()))
 }

@@ -176,7 +176,7 @@ mod tests {
         while text.len() < 100_000 {
             n = n * 1_103_515_245 % 2_147_483_648 + 12_345;
             // Every thousandth word is one of those that rules ask for.
-            let own = n % 1000 == 0;
+            let own = n.is_multiple_of(1000);
             text.push_str(if own {
                 word(n / 1000)
             } else {
