@@ -1,7 +1,7 @@
 //! Golden dialogues: `tests/dialogues/*.smtp`, each a session (or several) through a whole gateway.
 //!
 //! Above `---` stand keys (`top: max_message_size = "1K"`, also `listener`, `downstream`, `relay`,
-//! `timeouts`; and lines of `limits`, `protocol`, `quarantine`, `policies`, `blocks`, `allow`, `dns`), `syntax:` (violations that are taken, with `!` those that are not),
+//! `timeouts`; and lines of `limits`, `protocol`, `quarantine`, `policies`, `attachments`, `content`, `blocks`, `allow`, `dns`), `syntax:` (violations that are taken, with `!` those that are not),
 //! `ehlo:` (what the downstream offers, commas between), `mode: auto|script` (who speaks for
 //! it), `probe: off`, `client: ADDRESS`. Below it one action or expectation a line:
 //!
@@ -79,6 +79,8 @@ impl Dialogue {
                 "dns" => add(&mut dialogue.keys.dns),
                 "quarantine" => add(&mut dialogue.keys.quarantine),
                 "policies" => add(&mut dialogue.keys.policies),
+                "attachments" => add(&mut dialogue.keys.attachments),
+                "content" => add(&mut dialogue.keys.content),
                 "syntax" => add(&mut dialogue.keys.syntax),
                 "ehlo" => dialogue.ehlo = value.to_owned(),
                 "mode" => dialogue.mode = Some(mode(value)),

@@ -269,8 +269,11 @@ pub struct Keys {
     pub syntax: String,
     /// Lines of `quarantine.toml`.
     pub quarantine: String,
-    /// Lines of `policies.toml`.
+    /// Lines of `policies.toml`, `attachments.toml`, and of `content.toml`, where nobody has to prove anything unless a test
+    /// is about it.
     pub policies: String,
+    pub attachments: String,
+    pub content: String,
     /// Scanners in place of the built-in ones.
     pub scanners: Option<Scanners>,
 }
@@ -300,10 +303,20 @@ impl Keys {
             ("protocol.toml", format!("{}{syntax}", self.protocol)),
             ("quarantine.toml", self.quarantine.clone()),
             ("policies.toml", self.policies.clone()),
+            ("attachments.toml", self.attachments.clone()),
+            ("content.toml", format!("{}{}", self.content, self.authentication())),
             ("lists/blocks.list", self.blocks.clone()),
             ("lists/allow.list", self.allow.clone()),
         ] {
             std::fs::write(dir.join(name), text).unwrap();
+        }
+    }
+
+    fn authentication(&self) -> &'static str {
+        if self.content.contains("[authentication]") {
+            ""
+        } else {
+            "[authentication]\nspf = false\ndkim = false\narc = false\ndmarc = \"off\"\nauthor = \"off\"\n"
         }
     }
 

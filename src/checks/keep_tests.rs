@@ -54,8 +54,17 @@ sender = "noise@example.com"
 "#;
 
 #[test]
-fn the_first_recipient_decides_and_others_come_again() {
+fn each_recipient_has_its_own_end() {
     let policy = rules(BOX);
+    let recipients = ["box@example.net", "b@example.net", "box2@example.net"];
+    let judged = judge(&scene("a@example.com", &recipients), &policy);
+    assert_eq!(ends(&judged), ["-> spam", "deliver", "-> spam", "-> spam 250"]);
+}
+
+#[test]
+fn the_first_recipient_decides_and_others_come_again() {
+    let mut policy = rules(BOX);
+    policy.policies.mixed = crate::config::model::Mixed::Defer;
     let plain = |recipients: &[&str]| judge(&scene("a@example.com", recipients), &policy);
     let judged = plain(&["box@example.net", "b@example.net", "box2@example.net"]);
     assert_eq!(ends(&judged), ["-> spam", "deliver 452", "-> spam", "-> spam 250"]);

@@ -105,7 +105,8 @@ impl Session {
         finish_by: Instant,
     ) -> Result<Option<Authentication>, String> {
         let rules = &self.generation.policy.content.authentication;
-        if !rules.is_on() || !authentication::applies(envelope) {
+        // A client of ours that hands on the mail of others: its address proves nothing of them.
+        if !rules.is_on() || self.client.trusted || !authentication::applies(envelope) {
             return Ok(None);
         }
         let (generation, sent) = (Arc::clone(&self.generation), Arc::clone(envelope));

@@ -443,6 +443,7 @@ mod tests {
             own("7F3K9QAC"),
         );
         let want = HeaderSummary {
+            ours: false,
             received: 3,
             own_marks: 2,
             message_id: Some("1@x.example".into()),
