@@ -365,8 +365,7 @@ impl Harness {
     pub fn new(keys: &Keys, downstream: Arc<Downstream>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         keys.write(dir.path());
-        let (policy, problems) =
-            config::load(dir.path(), config::Moment::at(1_790_000_000));
+        let (policy, problems) = config::load(dir.path(), config::Moment::at(1_790_000_000));
         let policy = policy.unwrap_or_else(|| {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", keys.toml(), all.join("\n"))
