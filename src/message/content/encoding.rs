@@ -223,13 +223,11 @@ mod tests {
         /// The main reading is that of the decoder of pieces.
         #[test]
         fn the_main_reading_is_that_of_the_other_decoder(text in "[A-Za-z0-9+/=\\r\\n !-]{0,200}") {
-            for (coding, encoding) in [(Coding::Base64, Encoding::Base64)] {
-                let mut out = Vec::new();
-                let mut decoder = Decoder::new(encoding);
-                decoder.push(text.as_bytes(), &mut out);
-                decoder.finish(&mut out);
-                prop_assert_eq!(decode(coding, text.as_bytes()).main.into_owned(), out);
-            }
+            let mut out = Vec::new();
+            let mut decoder = Decoder::new(Encoding::Base64);
+            decoder.push(text.as_bytes(), &mut out);
+            decoder.finish(&mut out);
+            prop_assert_eq!(decode(Coding::Base64, text.as_bytes()).main.into_owned(), out);
         }
 
         #[test]

@@ -159,6 +159,7 @@ fn honest(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The same file where programs differ.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn ambiguous(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let code = base64(file);
     let b64 = lines(&code, 76);
