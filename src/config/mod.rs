@@ -26,6 +26,8 @@ mod mistakes;
 #[cfg(test)]
 mod several;
 #[cfg(test)]
+mod several_content;
+#[cfg(test)]
 mod several_lists;
 #[cfg(test)]
 mod several_mistakes;
