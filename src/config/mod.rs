@@ -28,6 +28,8 @@ mod several;
 #[cfg(test)]
 mod several_authentication;
 #[cfg(test)]
+mod several_content;
+#[cfg(test)]
 mod several_lists;
 #[cfg(test)]
 mod several_mistakes;

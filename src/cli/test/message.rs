@@ -282,7 +282,7 @@ mod tests {
         let about =
             About { sender: Some(envelopes::path("--from", "a@example.org").unwrap()), ..About::default() };
         let tried = one(&file, about.envelope(&policy).unwrap(), &policy, 0).unwrap();
-        assert_eq!((tried.score, tried.verdict, tried.octets), (5.75, "tag", 35));
+        assert_eq!((tried.score, tried.verdict, tried.octets), (5.75, "tag", 31));
         let json = serde_json::to_value(&tried).unwrap();
         assert_eq!(json["symbols"][0]["id"], "lottery");
         assert_eq!(json["symbols"][0]["reason"], "lots: you have won");
