@@ -5,7 +5,7 @@
 
 use super::attachments::{Carried, Outcome, judge};
 use super::score;
-use crate::config::model::Policy;
+use crate::config::model::{MessageFacts, Policy};
 use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
 use crate::message::edit::{Replace, note};
 use crate::message::files::{Budget, open};
@@ -42,6 +42,8 @@ pub struct Analysis {
     pub malware: Vec<Finding>,
     /// Symbols.
     pub symbols: Vec<Finding>,
+    /// Numbers that rules of content ask about.
+    pub facts: MessageFacts,
     /// What it carries: judged for each group of recipients.
     pub carried: Carried,
     /// What is odd in its structure, by name.
@@ -88,7 +90,7 @@ pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
         odd: &odd,
         now: ask.now,
     });
-    Analysis { malware, symbols: scored.findings, carried, odd, again, places }
+    Analysis { malware, symbols: scored.findings, facts: scored.facts, carried, odd, again, places }
 }
 
 impl Analysis {

@@ -2,13 +2,14 @@
 //! gateway and without a network. Exit codes: 0 every message passes, 2 one would be kept or refused, or cannot be read.
 
 use super::envelopes::{self, About};
+use crate::checks;
 use crate::cli::exit::REFUSED;
 use crate::cli::out::{self, Ink, Paint};
-use crate::config::model::{MessageFact, Policy, Thresholds};
+use crate::config::model::{MailPolicy, MessageFact, Policy};
 use crate::config::{self, Moment};
-use crate::content::score::{Collector, Inputs, Scored, feed};
+use crate::content::analyse::{Ask, analyse};
 use crate::rules::Problem;
-use crate::verdict::{Authentication, Envelope, Finding};
+use crate::verdict::{Authentication, Client, Envelope, Fact, Facts, Finding, merge};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -16,8 +17,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
 /// Largest message in octets.
 const OCTETS_MAX: u64 = 100 << 20;
@@ -145,6 +146,8 @@ struct Tried {
     verdict: &'static str,
     octets: usize,
     symbols: Vec<Symbol>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    odd: Vec<&'static str>,
     facts: BTreeMap<&'static str, u32>,
 }
 
@@ -161,23 +164,72 @@ struct Symbol {
 
 fn one(file: &Path, envelope: Envelope, policy: &Policy, now: i64) -> Result<Tried, String> {
     let message = contents(file)?;
-    let scored = score(&message, &envelope, policy, now);
-    let facts = MessageFact::EACH.iter().map(|fact| (fact.name(), scored.facts.get(*fact)));
+    let began = Instant::now();
+    let analysis = analyse(
+        &message,
+        &Ask {
+            policy,
+            envelope: &envelope,
+            authentication: &Authentication::default(),
+            findings: &[],
+            now,
+            elapsed: &|| began.elapsed(),
+        },
+    );
+    let mail = mail_policy(policy, &envelope, now);
+    let (files, _) = analysis.attachments(policy, &envelope, now);
+    let mut findings: Vec<Finding> = Vec::new();
+    findings.extend(analysis.malware.iter().filter(|_| mail.malware).cloned());
+    findings.extend(files.into_iter().filter(|_| mail.attachments));
+    findings.extend(analysis.symbols.iter().filter(|_| mail.score).cloned());
+    let counted = findings.iter().filter(|finding| finding.enforced);
+    let score_milli = counted.fold(0_i32, |sum, finding| sum.saturating_add(finding.score_milli));
+    let facts = MessageFact::EACH.iter().map(|fact| (fact.name(), analysis.facts.get(*fact)));
     Ok(Tried {
         file: file.display().to_string(),
-        score: points(scored.score_milli),
-        verdict: Thresholds::default().word(scored.score_milli),
+        score: points(score_milli),
+        verdict: verdict(&findings, score_milli, &mail),
         octets: message.len(),
-        symbols: scored.findings.iter().map(symbol).collect(),
+        symbols: findings.iter().map(symbol).collect(),
+        odd: analysis.odd.clone(),
         facts: facts.filter(|(_, value)| *value > 0).collect(),
     })
 }
 
-fn score(message: &[u8], envelope: &Envelope, policy: &Policy, now: i64) -> Scored {
-    let mut collector = Collector::new(&policy.content.score, message, envelope);
-    feed(message, &mut collector);
-    let authentication = Authentication::default();
-    collector.finish(&Inputs { envelope, authentication: &authentication, findings: &[], odd: &[], now })
+/// The policy of the first recipient.
+fn mail_policy(policy: &Policy, envelope: &Envelope, now: i64) -> Arc<MailPolicy> {
+    let client = Client {
+        ip: envelope.client,
+        port: 0,
+        name: Fact::Absent,
+        trusted: false,
+        may_relay: envelope.may_relay,
+        balancer: false,
+    };
+    let facts = Facts {
+        sender: Some(&envelope.sender),
+        recipient: envelope.recipients.first(),
+        user: envelope.user.as_deref(),
+        authenticated: envelope.authenticated,
+        now,
+        ..Facts::of(&client, &envelope.listener, envelope.direction)
+    };
+    Arc::clone(checks::mail_policy(&policy.policies, &facts))
+}
+
+/// What becomes of it: the strongest finding, or what its score leads to.
+fn verdict(findings: &[Finding], score_milli: i32, mail: &MailPolicy) -> &'static str {
+    const ORDER: [&str; 8] =
+        ["pass", "tag", "discard", "tempfail", "hold", "quarantine", "reject", "disconnect"];
+    let rank = |word: &str| ORDER.iter().position(|w| *w == word).unwrap_or_default();
+    let by_score = match score_milli {
+        score if !mail.score || score < mail.tag_milli => "pass",
+        score if score >= mail.reject_milli => "reject",
+        score if score >= mail.quarantine_milli => "quarantine",
+        _ => "tag",
+    };
+    let found = merge(findings).map_or("pass", |finding| finding.verdict.name());
+    if rank(found) > rank(by_score) { found } else { by_score }
 }
 
 fn symbol(finding: &Finding) -> Symbol {

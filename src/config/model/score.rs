@@ -209,33 +209,3 @@ pub struct ScoreExpect {
     /// The score is below this, in thousandths.
     pub score_below: Option<i32>,
 }
-
-/// From which score on what is done with a message, in thousandths. The defaults of `policies.toml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thresholds {
-    /// Delivered, and marked.
-    pub tag: i32,
-    /// Kept in the folder `spam`.
-    pub quarantine: i32,
-    /// Refused.
-    pub reject: i32,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self { tag: 5_000, quarantine: 8_000, reject: 15_000 }
-    }
-}
-
-impl Thresholds {
-    /// What a score leads to.
-    #[must_use]
-    pub fn word(self, score_milli: i32) -> &'static str {
-        match score_milli {
-            score if score >= self.reject => "reject",
-            score if score >= self.quarantine => "quarantine",
-            score if score >= self.tag => "tag",
-            _ => "pass",
-        }
-    }
-}
