@@ -112,11 +112,27 @@ def test_copy_of_a_refusal(env):
     proc.wait_for(lambda: [m.fields("Subject")[0] for m in down.accepted] == ["pay now"], "released all the same")
 
 
+def test_mixed_recipients_have_their_own_ends(env):
+    """One message to a real server: delivered to the one, in quarantine for the other."""
+    postfix = env.postfix()
+    rule = '[[rule]]\nid = "box"\naction = "quarantine"\nfolder = "policy"\nrecipient = "bob@example.net"\n'
+    gate = gateway(env, postfix, rule)
+    with gate.client() as c:
+        c.ehlo()
+        assert c.mail(rcpt=["bob@example.net", "alice@example.net"], subject="both").code == 250
+        c.quit()
+    assert postfix.message("both").recipient() == "alice@example.net"
+    proc.wait_for(lambda: [i["to"] for i in items(gate)] == [["bob@example.net"]], "and the other in quarantine")
+    assert len(postfix.messages()) == 1
+
+
 def test_mixed_recipients_come_in_two_messages(env):
     """A queueing client sends the message again for those that heard 452: both get theirs, by their own way."""
     postfix = env.postfix()
     rule = '[[rule]]\nid = "box"\naction = "quarantine"\nfolder = "policy"\nrecipient = "bob@example.net"\n'
     gate = gateway(env, postfix, rule)
+    gate.put("policies.toml", 'mixed = "defer"\n')
+    assert gate.command("reload").returncode == 0
     with gate.client() as c:
         c.ehlo()
         c.envelope(["alice@example.net"])

@@ -34,7 +34,8 @@ pub(super) fn dress(
         fields.push_str(&authentication_results(&authserv_id(policy), told, envelope));
     }
     if mail.headers && examined.analysis.is_some() {
-        ours(&mut fields, judged, envelope);
+        let scored = !policy.content.score.rules.is_empty() || !examined.contents.symbols.is_empty();
+        ours(&mut fields, judged, envelope, scored && mail.score);
     }
     Dress {
         fields,
@@ -60,11 +61,11 @@ pub(super) fn put_on(dress: &Dress, message: &[u8], authserv_id: &str) -> Option
     apply(message, &edits).map(|edited| edited.message)
 }
 
-fn ours(out: &mut String, judged: &Judged, envelope: &Envelope) {
+fn ours(out: &mut String, judged: &Judged, envelope: &Envelope, scored: bool) {
     let policy = &judged.party.policy;
     let _ = write!(out, "X-Portcullis-Id: {}\r\nX-Portcullis-Policy: {}\r\n", envelope.id, policy.name);
     let counts = |finding: &&Finding| finding.enforced && finding.score_milli != 0;
-    if policy.score {
+    if scored {
         let word = if judged.spam { "Yes" } else { "No" };
         if judged.spam {
             out.push_str("X-Spam-Flag: YES\r\n");

@@ -36,6 +36,8 @@ const FINDINGS_MAX: usize = 200;
 struct Bodies<'b> {
     came: &'b Body,
     goes: &'b Body,
+    /// A part was taken out.
+    stripped: bool,
 }
 
 impl Session {
@@ -182,7 +184,8 @@ impl Session {
         match dressed {
             Err(entry) => entry.refusal(self.reference()),
             Ok(dressed) => {
-                let bodies = Bodies { came: body, goes: dressed.as_ref().unwrap_or(body) };
+                let stripped = !judged.dress.replace.is_empty();
+                let bodies = Bodies { came: body, goes: dressed.as_ref().unwrap_or(body), stripped };
                 Box::pin(self.dispose(bodies, decision, queued, finish_by)).await
             }
         }
@@ -253,17 +256,27 @@ impl Session {
     /// What the findings came to is done.
     async fn dispose(
         &mut self,
-        Bodies { came, goes: body }: Bodies<'_>,
+        Bodies { came, goes: body, stripped }: Bodies<'_>,
         decision: Decision<'_>,
         queued: bool,
         finish_by: Instant,
     ) -> Reply {
         let Decision { disposition, decided, copy } = decision;
         let copying = copy.as_ref();
-        let pending = match copying {
+        let mut pending = match copying {
             Some(folder) => Box::pin(self.copy(came, folder, decided, finish_by)).await,
             None => None,
         };
+        if stripped && let Some(folder) = copying {
+            // What is taken out is kept for certain, before anybody gets the rest.
+            let kept = match pending.take() {
+                Some(copied) => Box::pin(self.commit_copy(copied, folder)).await,
+                None => false,
+            };
+            if !kept {
+                return catalogue::NO_SPACE.refusal(self.reference());
+            }
+        }
         let (reply, copied) = match disposition {
             Disposition::Deliver if queued => {
                 (Box::pin(self.keep(body, Purpose::Outage, None, finish_by)).await, None)

@@ -170,17 +170,19 @@ impl Session {
         pending.ok()
     }
 
-    /// Makes a copy durable.
-    pub(super) async fn commit_copy(&mut self, pending: Pending, folder: &Folder) {
+    /// Makes a copy durable; false where it could not be.
+    pub(super) async fn commit_copy(&mut self, pending: Pending, folder: &Folder) -> bool {
         match pending.commit().await {
             Ok(_) => {
                 if let Some(transaction) = self.transaction.as_deref_mut() {
                     transaction.kept = Some(Kept { folder: (&*folder.0).into(), copy: true });
                 }
+                true
             }
             Err(error) => {
                 tracing::warn!(session = %self.id, message = %self.reference(), %folder, %error, "no copy was kept");
                 self.note(format!("no copy in {folder}"));
+                false
             }
         }
     }

@@ -25,6 +25,8 @@ enum Way {
     Downstream,
     /// Into a folder.
     Folder(Box<str>),
+    /// A copy into a folder, beside what becomes of the message.
+    Copy(Box<str>),
     Hold,
     /// Into the spool, for the downstream is away.
     Later,
@@ -91,7 +93,8 @@ impl Session {
             }
             return reply.with_reference(self.reference());
         }
-        let legs = legs(judged, &dispositions, queued);
+        let mut legs = legs(judged, &dispositions, queued);
+        legs.extend(judged.iter().filter_map(copy_of));
         match self.go(body, &legs, finish_by).await {
             Ok(reply) | Err(reply) => reply,
         }
@@ -103,6 +106,7 @@ impl Session {
             let purpose = match &leg.way {
                 Way::Hold => Purpose::Hold,
                 Way::Folder(folder) => Purpose::Folder(folder),
+                Way::Copy(folder) => Purpose::Copy(folder),
                 Way::Rest => Purpose::Rest,
                 Way::Later | Way::Downstream => Purpose::Outage,
             };
@@ -136,7 +140,7 @@ impl Session {
         let plain = Dress::default();
         let dress = match &leg.way {
             Way::Downstream | Way::Later | Way::Rest => leg.dress,
-            Way::Folder(_) | Way::Hold => &plain,
+            Way::Folder(_) | Way::Copy(_) | Way::Hold => &plain,
         };
         let dressed = Box::pin(self.dressed(body, dress, finish_by)).await;
         dressed.map_err(|entry| entry.refusal(self.reference()))
@@ -154,6 +158,8 @@ impl Session {
             failed = Some(self.not_kept(&error));
         }
         self.set_in_doubt(false);
+        // Whatever follows from the spool follows now.
+        self.gateway.desk.nudge();
         let Some(entry) = failed else { return Ok(()) };
         if delivered && let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.note = Some("may be delivered twice".into());
@@ -164,7 +170,7 @@ impl Session {
     fn note_kept(&mut self, leg: &Leg<'_>, delivered: bool) {
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
         let folder: &str = match &leg.way {
-            Way::Folder(folder) => folder,
+            Way::Folder(folder) | Way::Copy(folder) => folder,
             Way::Hold => QuarantineFolder::HELD,
             Way::Later | Way::Rest | Way::Downstream => QuarantineFolder::SPOOL,
         };
@@ -224,6 +230,14 @@ impl Session {
     }
 }
 
+/// The copy that a party's findings ask for.
+fn copy_of(judged: &Judged) -> Option<Leg<'_>> {
+    let decision = judged.decision();
+    let way = Way::Copy((&*decision.copy?.0).into());
+    let members = judged.party.members.clone();
+    Some(Leg { way, decided: decision.decided, members, dress: &judged.dress })
+}
+
 /// The legs: parties that go the same way in the same dress are one. In this session the downstream gets one of them; what
 /// is dressed otherwise follows from the spool.
 fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) -> Vec<Leg<'j>> {
@@ -236,7 +250,7 @@ fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) ->
             Way::Downstream if legs.iter().any(other) => Way::Rest,
             way => way,
         };
-        let kept = matches!(way, Way::Folder(_));
+        let kept = matches!(way, Way::Folder(_) | Way::Copy(_));
         match legs.iter_mut().find(|leg| leg.way == way && (kept || *leg.dress == judged.dress)) {
             Some(leg) => leg.members.extend_from_slice(&judged.party.members),
             None => {

@@ -170,6 +170,10 @@ fn finding(rule: &AttachmentRule, hit: &Hit<'_>, odd: &[&str]) -> Finding {
     if rule.action == AttachmentAction::Reject {
         finding = finding.with(Effect::Count(Event::Refused));
     }
+    if rule.action == AttachmentAction::Strip && rule.mode == Mode::On {
+        // What is taken out is not lost.
+        finding.copy = Some(Folder(QuarantineFolder::POLICY.into()));
+    }
     if rule.mode == Mode::On { finding } else { finding.only_told() }
 }
 

@@ -1,0 +1,220 @@
+"""The message itself: attachments, signatures, score, sender authentication, policies; what goes out and what is kept."""
+import base64
+import io
+import zipfile
+
+from cases.kept import QUICK
+from cases.quarantine import rows
+from lib.client import send
+from lib.engines import EICAR
+
+PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
+EXE = b"MZ" + bytes(58) + b"\x40\x00\x00\x00" + b"PE\x00\x00\x4c\x01" + bytes(200)
+SCORE = """
+[[rule]]
+id = "prize"
+score = 6.0
+text = "you have won"
+
+[[rule]]
+id = "hurry"
+score = 4.0
+text = "act now"
+
+[[rule]]
+id = "known"
+score = -9.0
+subject = "minutes of the meeting"
+"""
+
+
+def shipped(name):
+    """The text of a file of rules as it is shipped."""
+    import os
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "rules", name)) as f:
+        return f.read()
+
+
+def message(subject, words="Hello.", name=None, octets=None, kind="application/octet-stream", extra=""):
+    head = (f"From: Sender <sender@example.com>\r\nTo: alice@example.net\r\nSubject: {subject}\r\n"
+            f"Message-ID: <{subject.replace(' ', '-')}@example.com>\r\nDate: Mon, 20 Nov 2023 10:00:00 +0000\r\n{extra}").encode()
+    if name is None:
+        return head + b"\r\n" + words.encode() + b"\r\n"
+    encoded = base64.encodebytes(octets).replace(b"\n", b"\r\n")
+    return (head + b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+            b"--b\r\nContent-Type: text/plain\r\n\r\n" + words.encode() + b"\r\n--b\r\nContent-Type: " + kind.encode() +
+            b"\r\nContent-Disposition: attachment; filename=\"" + name.encode() +
+            b"\"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded + b"--b--\r\n")
+
+
+def zipped(name, octets):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr(name, octets)
+    return out.getvalue()
+
+
+def ids(line):
+    return {f["id"] for f in line["findings"]}
+
+
+def test_shipped_rules_without_a_daemon(env):
+    """A clean message, EICAR in a zip, a program that calls itself a document: with the shipped rules alone."""
+    down = env.downstream()
+    files = {f: shipped(f) for f in ("attachments.toml", "content.toml", "policies.toml", "signatures/test.yar")}
+    gate = env.gateway(down, files=files)
+    fine = message("report", name="report.pdf", octets=PDF, kind="application/pdf")
+    assert send(gate.address, fine).code == 250
+    assert down.accepted[0].message.endswith(fine), down.accepted[0].message
+    got = send(gate.address, message("bad", name="a.zip", octets=zipped("inside.txt", EICAR.encode())))
+    assert (got.code, got.enhanced) == (550, "5.7.1"), got
+    assert "eicar" not in got.text.lower() and "signature" not in got.text.lower(), got
+    line = gate.wait_audit("message", lambda r: r["verdict"] == "reject")[0]
+    assert "signatures" in ids(line), line
+    assert "test.yar" in gate.command("explain", line["message"]).stdout
+    assert send(gate.address, message("bill", name="bill.pdf", octets=EXE, kind="application/pdf")).code == 250
+    kept = rows(gate)
+    assert [(r["subject"], r["folder"]) for r in kept] == [("bill", "policy")], kept
+    assert "program" in gate.command("quarantine", "show", kept[0]["id"]).stdout
+    assert [m.fields("Subject")[0] for m in down.accepted] == ["report"]
+    told = gate.command("check")
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_every_place_of_a_program_is_seen(env):
+    """Encodings and structures in which mail programs find a file."""
+    down = env.downstream()
+    gate = env.gateway(down, files={"attachments.toml": shipped("attachments.toml"), "signatures/test.yar": shipped("signatures/test.yar")})
+    bad = EICAR.encode()
+    b64 = base64.b64encode(bad).decode()
+    part = "Content-Type: application/octet-stream; name=a.txt\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    inner = f"Subject: inner\r\nMIME-Version: 1.0\r\n{part}{b64}\r\n"
+    qp = "".join(f"={b:02X}" for b in bad)
+
+    def parts(body, boundary="b", end="--b--\r\n", first="--b\r\n"):
+        return f"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary={boundary}\r\n\r\n{first}{body}\r\n{end}"
+
+    shapes = {
+        "base64": parts(part + b64),
+        "padded in the middle": parts(part + base64.b64encode(bad[:31]).decode() + base64.b64encode(bad[31:]).decode()),
+        "foreign octets": parts(part + "!".join(b64[i:i + 7] for i in range(0, len(b64), 7))),
+        "quoted-printable": parts(part.replace("base64", "quoted-printable") + qp),
+        "encoding twice": parts(part.replace("\r\n\r\n", "\r\nContent-Transfer-Encoding: 7bit\r\n\r\n") + b64),
+        "encoding with more": parts(part.replace("base64", "base64;") + b64),
+        "nested": parts("Content-Type: message/rfc822\r\n\r\n" + inner),
+        "nested in base64": parts("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+                                  base64.b64encode(inner.encode()).decode()),
+        "no last delimiter": parts(part + b64, end=""),
+        "behind the last delimiter": parts("\r\nfirst", end="--b--\r\n--b\r\n" + part + b64 + "\r\n--b--\r\n"),
+        "blanks behind the delimiter": parts(part + b64, first="--b  \t\r\n"),
+        "junk behind the delimiter": parts(part + b64, first="--bcd\r\n"),
+        "two boundaries": parts(part + b64, boundary="x; boundary=b"),
+        "preamble": parts("\r\nnothing", first=EICAR + "\r\n--b\r\n"),
+        "no blank line": parts(part.replace("\r\n\r\n", "\r\n") + b64),
+        "partial": "MIME-Version: 1.0\r\nContent-Type: message/partial; number=1; total=2; id=x\r\n\r\n" + inner,
+    }
+    passed = []
+    for name, body in shapes.items():
+        head = f"From: <a@example.com>\r\nTo: <alice@example.net>\r\nSubject: {name}\r\nDate: Mon, 20 Nov 2023 10:00:00 +0000\r\n"
+        got = send(gate.address, (head + body).encode())
+        if got.code == 250 and not any(r["subject"] == name for r in rows(gate)):
+            passed.append((name, got.text))
+    assert not passed and not down.accepted, (passed, [m.fields("Subject") for m in down.accepted])
+    # the same shapes with nothing in them that anybody minds
+    clean = base64.b64encode(b"nothing at all, and some more of it").decode()
+    for name in ("base64", "nested", "nested in base64"):
+        body = shapes[name].replace(b64, clean).replace(base64.b64encode(inner.encode()).decode(),
+                                                         base64.b64encode(inner.replace(b64, clean).encode()).decode())
+        head = f"From: <a@example.com>\r\nSubject: clean {name}\r\nDate: Mon, 20 Nov 2023 10:00:00 +0000\r\n"
+        assert send(gate.address, (head + body).encode()).code == 250
+    assert [m.fields("Subject")[0] for m in down.accepted] == ["clean base64", "clean nested", "clean nested in base64"]
+
+
+def test_score_marks_keeps_and_refuses(env):
+    down = env.downstream()
+    gate = env.gateway(down, files={"content.toml": SCORE, "policies.toml": '[default]\nsubject_tag = "[SPAM]"\n'})
+    forged = "X-Spam-Flag: NO\r\nX-Portcullis-Policy: mine\r\n"
+    assert send(gate.address, message("a", "You have\r\nwon!", extra=forged)).code == 250
+    m = down.accepted[0]
+    assert m.fields("X-Spam-Flag") == ["YES"] and m.fields("X-Spam-Score") == ["6.0"], m.message
+    assert m.fields("Subject") == ["[SPAM] a"] and m.fields("X-Portcullis-Policy") == ["default"], m.message
+    assert "prize=6.0" in m.fields("X-Spam-Status")[0] and "required=5.0" in m.fields("X-Spam-Status")[0]
+    assert send(gate.address, message("b", "You have won, act now")).code == 250
+    assert [(r["subject"], r["folder"]) for r in rows(gate)] == [("b", "spam")]
+    gate.put("policies.toml", "[default]\nreject = 9.5\n")
+    assert gate.command("reload").returncode == 0
+    got = send(gate.address, message("c", "You have won, act now"))
+    assert (got.code, got.enhanced) == (550, "5.7.1"), got
+    line = gate.wait_audit("message", lambda r: r["verdict"] == "reject")[0]
+    assert {"prize", "hurry", "score"} <= ids(line), line
+    assert "policies.toml" in gate.command("explain", line["message"]).stdout
+    assert send(gate.address, message("minutes of the meeting", "You have won, act now")).code == 250
+    assert down.accepted[1].fields("X-Spam-Flag") == [] and down.accepted[1].fields("X-Spam-Score") == ["1.0"]
+
+
+def test_each_recipient_has_its_own_policy(env):
+    """One message: delivered to whoever wants everything, kept for the others; marked for one, and not for the other."""
+    down = env.downstream()
+    rules = ('[[policy]]\nname = "abuse"\nrecipient = "abuse@example.net"\nscore = false\n'
+             '[[policy]]\nname = "brave"\nrecipient = "bob@example.net"\ntag = 5.0\nquarantine = 100.0\nreject = 200.0\nsubject_tag = "[SPAM]"\n')
+    gate = env.gateway(down, files={"content.toml": SCORE, "policies.toml": rules, "quarantine.toml": QUICK})
+    with gate.client() as c:
+        c.ehlo("client.example.com")
+        c.must("MAIL FROM:<sender@example.com>", 250)
+        for rcpt in ("alice", "abuse", "bob", "carol"):
+            c.must(f"RCPT TO:<{rcpt}@example.net>", 250)
+        got = c.data(message("four", "You have won, act now"))
+        assert got.code == 250, got
+    down.wait_messages(2)
+    first, second = down.accepted
+    assert "abuse@" in str(first.rcpt) and len(first.rcpt) == 1 and first.fields("X-Spam-Flag") == [], first.message
+    assert "bob@" in str(second.rcpt) and len(second.rcpt) == 1 and second.fields("Subject") == ["[SPAM] four"], second.message
+    kept = [r for r in rows(gate) if r["folder"] == "spam"]
+    assert len(kept) == 1 and sorted(a.strip("<>") for a in kept[0]["to"]) == ["alice@example.net", "carol@example.net"], kept
+    line = gate.wait_audit("message", lambda r: r["verdict"] == "mixed")[0]
+    assert "spam" in line["note"], line
+
+
+def test_a_part_is_taken_out_and_kept(env):
+    down = env.downstream()
+    rule = '[[rule]]\nid = "no-zip"\naction = "strip"\nextension = "zip"\ntext = "Send it by another way."\n'
+    gate = env.gateway(down, files={"attachments.toml": rule})
+    came = message("list", "See below.", name="list.zip", octets=zipped("list.txt", b"many words"))
+    assert send(gate.address, came).code == 250
+    out = down.accepted[0].message
+    assert b"See below." in out and b"Send it by another way." in out and b"list.zip" in out, out
+    assert base64.encodebytes(zipped("list.txt", b"many words")).split()[0] not in out
+    kept = rows(gate)
+    assert [(r["subject"], r["folder"], r["state"]) for r in kept] == [("list", "policy", "copy")], kept
+    assert gate.command("quarantine", "raw", kept[0]["id"]).stdout.replace("\r\n", "\n").endswith(came.decode().replace("\r\n", "\n"))
+
+
+def test_senders_prove_themselves(env):
+    """SPF and DMARC over real packets; a forged Authentication-Results is taken out."""
+    dns = env.dns({"example.com": {"TXT": "v=spf1 ip4:127.0.0.5 -all"}, "_dmarc.example.com": {"TXT": "v=DMARC1; p=reject"}})
+    down = env.downstream()
+    files = {"content.toml": '[authentication]\ndmarc = "on"\n', "limits.toml": '[greeting]\ndelay = "0s"\n[bans]\nmode = "off"\n'}
+    gate = env.gateway(down, files=files, dns={"servers": [dns.address], "timeout": "1s"}, trusted={"clients": []})
+    forged = "Authentication-Results: mx.example.net; dkim=pass header.d=bank.example\r\n"
+
+    def said(source):
+        with gate.client(source=source) as c:
+            c.ehlo("client.example.com")
+            c.must("MAIL FROM:<sender@example.com>", 250)
+            c.must("RCPT TO:<alice@example.net>", 250)
+            return c.data(message("proof", extra=forged))
+
+    assert said("127.0.0.5").code == 250
+    told = down.accepted[0].fields("Authentication-Results")
+    assert len(told) == 1 and "spf=pass" in told[0] and "dmarc=pass" in told[0] and "bank.example" not in told[0], told
+    got = said("127.0.0.6")
+    assert (got.code, got.enhanced[:4]) == (550, "5.7."), got
+    line = gate.wait_audit("message", lambda r: r["verdict"] == "reject")[0]
+    assert "dmarc" in ids(line), line
+    # no name server: nobody is refused for that
+    dns.stop()
+    gate.stop()
+    gate.start()
+    assert said("127.0.0.6").code == 250
+    assert "temperror" in down.accepted[-1].fields("Authentication-Results")[0]
