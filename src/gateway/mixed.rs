@@ -95,7 +95,7 @@ impl Session {
         }
         let mut legs = legs(judged, &dispositions, queued);
         legs.extend(judged.iter().filter_map(copy_of));
-        match self.go(body, &legs, finish_by).await {
+        match Box::pin(self.go(body, &legs, finish_by)).await {
             Ok(reply) | Err(reply) => reply,
         }
     }

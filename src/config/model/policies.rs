@@ -47,6 +47,7 @@ pub struct PolicyRow {
 }
 
 /// How a recipient's mail is judged and treated.
+#[expect(clippy::struct_excessive_bools, reason = "switches, each a key of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailPolicy {
     /// Its name: in headers and log.
