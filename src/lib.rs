@@ -1,7 +1,7 @@
 //! Portcullis: a transparent SMTP proxy. It stands in front of a mail server (the *downstream*), speaks SMTP
 //! with the world, and hands on what is correct SMTP, for recipients that are ours, from clients that keep to the
-//! limits and rules. What a message says is not looked at. It keeps no queue by default: the client hears 250 to a
-//! message after the downstream said 250, or after the message is durable in the vault (quarantine, holds, spool).
+//! limits and rules, with nothing in it that scanners or rules object to. It keeps no queue by default: the client hears
+//! 250 to a message after the downstream said 250, or after the message is durable in the vault (quarantine, holds, spool).
 //!
 //! This page is the architecture. The README is for those who run it.
 //!
@@ -25,11 +25,12 @@
 //!                      store                   state directory, lock, references, whole-or-nothing files
 //! ------------------------------------------------------------- below: no tokio, socket, clock or log
 //! floor 2   policy     authentication          SPF, DKIM, DMARC, ARC over what is known of DNS
+//!                      content                 one walk through a message: attachments, signatures, score
 //!                      checks                  facts and policy in, findings out
 //!                      config                  rules/*.toml and lists to a typed policy (only `load` reads)
 //!                      query                   the language in which commands pick messages
 //!                      rules                   lists and matchers: networks, domains, patterns
-//! floor 1   protocol   smtp   message          framing, commands, data, two machines; header and trace
+//! floor 1   protocol   smtp   message          framing, commands, data, two machines; every reading of a message
 //! floor 0   words      verdict                 facts, findings, verdicts, dispositions
 //!                      reply                   replies and the catalogue of all our texts
 //!                      mail                    domains, mailboxes, paths, references, dates
@@ -65,13 +66,18 @@
 //!    [`body::BodyWriter`] and past [`message::header::HeaderScan`]. Meanwhile NOOP keeps the downstream session
 //!    alive; if it dies all the same, `gateway::recover` says the envelope again on a fresh one, once, and every
 //!    accepted line must be accepted again.
-//! 8. **Judged**, `gateway::end_of_data`: the checks of stage Message ([`checks::run`]) and the scanners
-//!    ([`scan::scan`], all at once under one deadline; what no answer means says [`config::model::Lane`]) give
-//!    [`verdict::Finding`]s; [`verdict::merge()`] takes the strongest; it becomes the
-//!    [`verdict::Disposition`] of the message (of its one group of recipients).
+//! 8. **Judged**, `gateway::end_of_data`. `gateway::examine` looks at the message: scanners ([`scan::scan`], all at once
+//!    under one deadline; what no answer means says [`config::model::Lane`]) and what the sender can prove
+//!    ([`authentication`], driven by [`lookup`]) at the same time, then one walk ([`content::analyse`]) on the blocking
+//!    pool, where never more messages are loaded than there are cores; what scanners cannot see in the message as a whole
+//!    they get once more. With the checks of stage Message ([`checks::run`]) that gives [`verdict::Finding`]s; for each
+//!    group of recipients (`gateway::party`: by policy, and by what was found at RCPT) those that count for it,
+//!    [`verdict::merge()`] takes the strongest, and it becomes the [`verdict::Disposition`]. Where groups end
+//!    differently, `gateway::mixed` keeps the order of promise P1.
 //!    Where a rule says quarantine or discard, `gateway::keep` makes an item of it ([`vault::Vault::put`]), and 250 is said
 //!    after [`vault::Pending::commit`]: it is durable, and the downstream's session is reset.
-//! 9. **Delivered**, [`downstream::Session::deliver`]: our `Received:` header ([`message::trace`]) and the body, by
+//! 9. **Delivered**, [`downstream::Session::deliver`]: our `Received:` header ([`message::trace`]), the fields of
+//!    `gateway::dress` and the body (as rules of attachments and policies change it, [`message::edit`]), by
 //!    BDAT or DATA, inside the budget `after_data`. Right before the end of data the client must still be there.
 //!    Then the downstream has `downstream_data_reply` for its answer.
 //! 10. **Answered**: the downstream's reply as it came, or ours from [`reply::catalogue`] with its reference. If nothing
@@ -111,7 +117,8 @@
 //! The README names the test of each.
 //!
 //! - P1 250 to a message only after the downstream's 2yz, or when it is durable in the vault.
-//! - P2 What goes down is what came, octet by octet, below our own header.
+//! - P2 What goes down is what came, octet by octet, below our own headers, but for what a rule changes and fields that
+//!   were forged in our name.
 //! - P3 CRLF.CRLF is the end of data and nothing else is; where the input is split does not matter.
 //! - P4 A check or scanner that panics, is late or answers nonsense is an error, never a pass.
 //! - P5 Everything is bounded, and beyond each bound there is a defined answer.
@@ -136,10 +143,9 @@
 //!
 //! # What is deliberately absent
 //!
-//! No queue unless the admin asks for one (`on_outage`), and no bounces to senders that nobody vouches for. No look at
-//! what a message says. No learning, no scores beyond the sum of the DNS lists: a refusal has one check or rule that
-//! decided, and `explain` names it. No limits shared between machines. No rewriting of addresses, headers
-//! or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
+//! No queue unless the admin asks for one (`on_outage`), and no bounces to senders that nobody vouches for. No
+//! learning: a refusal has one check, rule or threshold that decided, and `explain` names it. No limits shared between
+//! machines. No rewriting of addresses or client lines; the edits are `AUTH=<>` for an identity that nobody proved, and SIZE left out where the downstream
 //! does not know it, and the angle brackets of a path that came without, where the policy takes it. No way to a downstream
 //! is looked up in DNS. No parser of somebody else's decides where a line, a message or a
 //! reply ends. No `unsafe`. No milters and no ICAP among the scanners.
