@@ -1,6 +1,7 @@
 """The message itself: attachments, signatures, score, sender authentication, policies; what goes out and what is kept."""
 import base64
 import io
+import os
 import zipfile
 
 from cases.kept import QUICK
@@ -30,7 +31,6 @@ subject = "minutes of the meeting"
 
 def shipped(name):
     """The text of a file of rules as it is shipped."""
-    import os
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     with open(os.path.join(root, "rules", name)) as f:
         return f.read()
@@ -218,3 +218,29 @@ def test_senders_prove_themselves(env):
     gate.start()
     assert said("127.0.0.6").code == 250
     assert "temperror" in down.accepted[-1].fields("Authentication-Results")[0]
+
+
+def test_with_clamd_and_rspamd(env):
+    """A clean message, EICAR in a zip, a program renamed .pdf, one spam, with both engines beside; what the admin sees."""
+    clamd, rspamd = env.once("clamd", lambda home: home.clamd()), env.once("rspamd", lambda home: home.rspamd())
+    down = env.downstream()
+    names = ("attachments.toml", "content.toml", "policies.toml", "protocol.toml", "quarantine.toml")
+    files = {f: shipped(f) for f in names}
+    files["scanners.toml"] = clamd.scanner() + rspamd.scanner(on_error="pass-tagged")
+    files.update({"lists/blocks.list": "", "lists/allow.list": ""})
+    gate = env.gateway(down, files=files)
+    assert send(gate.address, message("minutes", "See you on Tuesday.")).code == 250
+    assert send(gate.address, message("eicar", name="a.zip", octets=zipped("inside.txt", EICAR.encode()))).code == 550
+    assert send(gate.address, message("bill", name="bill.pdf", octets=EXE, kind="application/pdf")).code == 250
+    spam = ("Dear friend, you have won 4,500,000 US dollars in our lottery! Act now and send your bank account number, your "
+            "password and a fee by western union. http://192.0.2.7:8080/login.php CLICK HERE!!! Viagra, casino, no risk.")
+    assert send(gate.address, message("URGENT!!! You WON the LOTTERY", spam)).code in (250, 550)
+    listed = gate.command("quarantine", "list").stdout
+    told = [gate.command("explain", line["message"]).stdout for line in gate.wait_audit("message", lambda r: r["verdict"] != "continue", count=2)]
+    seen = os.path.join(env.folder("seen"), "by-the-admin")
+    with open(seen, "w") as f:
+        f.write(listed + "\n" + "\n".join(told))
+    env.log("what the admin sees", seen)
+    assert "bill" in listed and any("clamav" in text for text in told), (listed, told)
+    assert [m.fields("Subject")[0] for m in down.accepted][0] == "minutes"
+    assert "X-Portcullis-Id" in str(down.accepted[0].message)

@@ -129,7 +129,7 @@ impl Session {
         let now = unix_ms() / 1000;
         let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
         let generation = Arc::clone(&transaction.generation);
-        let general: Vec<Finding> = owed.iter().chain(&found).cloned().collect();
+        let general: Vec<Finding> = owed.iter().chain(&found).chain(&examined.unseen).cloned().collect();
         let sent = self.sent(transaction);
         let mut attachments: Vec<Finding> = Vec::new();
         let judged: Vec<Judged> = transaction
@@ -150,8 +150,10 @@ impl Session {
                 judged
             })
             .collect();
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &attachments);
         let Some(transaction) = self.transaction.as_deref_mut() else { return Vec::new() };
         transaction.findings.extend(found);
+        transaction.findings.extend(examined.unseen.iter().cloned());
         let Contents { malware, symbols, dmarc } = &examined.contents;
         let all = [malware, &attachments, dmarc, symbols].into_iter().flatten().cloned();
         transaction.findings.extend(all.take(FINDINGS_MAX));

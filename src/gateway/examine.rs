@@ -27,6 +27,8 @@ const UNSEEN: &str = "content";
 #[derive(Debug, Default)]
 pub(super) struct Examined {
     pub(super) contents: Contents,
+    /// What could not be looked at: it counts whatever a policy turns off.
+    pub(super) unseen: Vec<Finding>,
     /// `None` where the sender has nothing to prove.
     pub(super) authentication: Option<Authentication>,
     pub(super) analysis: Option<Analysis>,
@@ -61,8 +63,9 @@ impl Session {
         for finding in scan::findings(&results, &scan::own_lane) {
             contents.sort_in(finding);
         }
+        let mut not_seen = Vec::new();
         let authentication = proved.unwrap_or_else(|error| {
-            contents.malware.push(unseen(&error));
+            not_seen.push(unseen(&error));
             None
         });
         if let Some(told) = &authentication {
@@ -76,7 +79,7 @@ impl Session {
             match walk.await {
                 Ok(analysis) => Some(analysis),
                 Err(error) => {
-                    contents.malware.push(unseen(&error));
+                    not_seen.push(unseen(&error));
                     None
                 }
             }
@@ -94,7 +97,7 @@ impl Session {
             }
         }
         self.standing.apply(&self.gateway, &self.generation, &self.client, &contents.malware);
-        Examined { contents, authentication, analysis }
+        Examined { contents, unseen: not_seen, authentication, analysis }
     }
 
     /// What the sender can prove; `None` where there is nothing to be proved.
