@@ -10,7 +10,7 @@ use super::incoming::Incoming;
 use super::item::Purpose;
 use super::keep::Decision;
 use super::live::Doing;
-use super::party::{Contents, Dress, Judged};
+use super::party::{Contents, Dress, Judged, Party};
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
@@ -130,26 +130,30 @@ impl Session {
         let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
         let generation = Arc::clone(&transaction.generation);
         let general: Vec<Finding> = owed.iter().chain(&found).chain(&examined.unseen).cloned().collect();
-        let sent = self.sent(transaction);
+        // Most have nothing that depends on who they are for.
+        let looked = examined.analysis.is_some() || examined.authentication.is_some();
+        let sent = looked.then(|| self.sent(transaction));
         let mut attachments: Vec<Finding> = Vec::new();
-        let judged: Vec<Judged> = transaction
-            .parties()
-            .into_iter()
-            .map(|party| {
-                let recipients = party.members.iter().filter_map(|at| transaction.recipients.get(*at));
-                let envelope =
-                    Envelope { recipients: recipients.map(|r| r.path.clone()).collect(), ..sent.clone() };
-                let carried = examined.analysis.as_ref();
-                let carried = carried.map(|a| a.attachments(&generation.policy, &envelope, now));
-                let (files, replace) = carried.unwrap_or_default();
-                let new = |f: &&Finding| !attachments.iter().any(|known| known.id == f.id);
-                let news: Vec<Finding> = files.iter().filter(new).cloned().collect();
-                attachments.extend(news);
-                let mut judged = Judged::of(party, &general, &examined.contents, &files, allowed);
-                judged.dress = dress(&judged, examined, &envelope, &generation.policy, replace);
-                judged
-            })
-            .collect();
+        let mut judge = |party: Party| {
+            let Some(sent) = &sent else {
+                return Judged::of(party, &general, &examined.contents, &[], allowed);
+            };
+            let recipients = party.members.iter().filter_map(|at| transaction.recipients.get(*at));
+            let envelope =
+                Envelope { recipients: recipients.map(|r| r.path.clone()).collect(), ..sent.clone() };
+            let carried = examined.analysis.as_ref();
+            let carried = carried.map(|a| a.attachments(&generation.policy, &envelope, now));
+            let (files, replace) = carried.unwrap_or_default();
+            for file in &files {
+                if !attachments.iter().any(|known| known.id == file.id) {
+                    attachments.push(file.clone());
+                }
+            }
+            let mut judged = Judged::of(party, &general, &examined.contents, &files, allowed);
+            judged.dress = dress(&judged, examined, &envelope, &generation.policy, replace);
+            judged
+        };
+        let judged: Vec<Judged> = transaction.parties().into_iter().map(&mut judge).collect();
         self.standing.apply(&self.gateway, &self.generation, &self.client, &attachments);
         let Some(transaction) = self.transaction.as_deref_mut() else { return Vec::new() };
         transaction.findings.extend(found);

@@ -53,6 +53,11 @@ impl Session {
     pub(super) async fn examine(&mut self, body: &Body, finish_by: Instant) -> Examined {
         let Some(transaction) = self.transaction.as_deref() else { return Examined::default() };
         let generation = Arc::clone(&transaction.generation);
+        let wanted = wants_octets(&generation.policy)
+            || (generation.policy.content.authentication.is_on() && !self.client.trusted);
+        if !wanted && generation.scanners.all().is_empty() {
+            return Examined::default();
+        }
         let envelope = Arc::new(self.sent(transaction));
         let job = Job { input: Input::Message(body), envelope: Some(&envelope), deadline: finish_by };
         let scanners = generation.scanners.clone();
@@ -214,7 +219,8 @@ fn unseen(why: &str) -> Finding {
 impl Contents {
     /// Puts what a scanner says where it belongs: points are symbols, all else is malware, or that it is not known.
     pub(super) fn sort_in(&mut self, finding: Finding) {
-        let symbol = finding.verdict == Verdict::Continue && finding.score_milli != 0;
+        let unscanned = finding.tags.iter().any(|tag| tag.starts_with("unscanned"));
+        let symbol = finding.verdict == Verdict::Continue && !unscanned;
         let list = if symbol { &mut self.symbols } else { &mut self.malware };
         list.push(finding);
     }

@@ -204,6 +204,10 @@ fn judged(out: &mut String, today: &[Today], paint: Paint) {
         }
         row(out, &one.reference, &words);
     }
+    if today.iter().any(|one| one.outcome == "pass") {
+        let words = "what a message says is not judged again: `portcullis test message FILE` does that";
+        row(out, "", &paint.ink(Ink::Faint, words));
+    }
     let assumed = today.first().map(|one| one.assumed.join(", ")).unwrap_or_default();
     if !assumed.is_empty() {
         let words = format!("not looked up then, taken as harmless: {assumed}");
