@@ -5,6 +5,7 @@
 //! the message again as it will go out; signatures over what is edited do not hold any more, which is why
 //! `Authentication-Results` are written of the message as it came.
 
+use super::results::is_in_our_name;
 use memchr::memchr;
 use std::ops::Range;
 
@@ -173,32 +174,7 @@ fn is_removed(name: &str, value: &[u8], edits: &Edits<'_>) -> bool {
         None => name.eq_ignore_ascii_case(wanted),
     };
     let results = name.eq_ignore_ascii_case("authentication-results");
-    edits.remove.iter().any(named)
-        || results
-            && edits.authserv_id.is_some_and(|id| authserv_id(value).eq_ignore_ascii_case(id.as_bytes()))
-}
-
-/// The authserv-id of an `Authentication-Results` field (RFC 8601 section 2.2): a word or a quoted text behind comments.
-fn authserv_id(value: &[u8]) -> Vec<u8> {
-    let (mut depth, mut out, mut quoted) = (0u32, Vec::new(), false);
-    let mut octets = value.iter().copied();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b'\\' if depth > 0 => drop(octets.next()),
-            b'\\' if quoted => out.extend(octets.next()),
-            b'(' if !quoted => depth += 1,
-            b')' if depth > 0 => depth -= 1,
-            _ if depth > 0 => {}
-            b'"' if quoted => break,
-            b'"' if out.is_empty() => quoted = true,
-            _ if quoted => out.push(octet),
-            b';' => break,
-            _ if octet.is_ascii_whitespace() && out.is_empty() => {}
-            _ if octet.is_ascii_whitespace() => break,
-            _ => out.push(octet),
-        }
-    }
-    out
+    edits.remove.iter().any(named) || results && edits.authserv_id.is_some_and(|id| is_in_our_name(value, id))
 }
 
 /// Writes a `Subject:` field with the word in front; false where it was there.

@@ -91,22 +91,36 @@ impl Results {
 /// reader may take it: those have to go (RFC 8601 section 5). Comments and quotes in front of the name are looked through.
 #[must_use]
 pub fn is_in_our_name(value: &[u8], name: &str) -> bool {
-    let mut depth = 0_u32;
-    let mut token = Vec::new();
-    for byte in value {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\\' if token.is_empty() || depth > 0 => {}
-            _ if depth > 0 => {}
-            b' ' | b'\t' | b'\r' | b'\n' | b'"' | b';' | b'/' => break,
-            byte => token.push(byte.to_ascii_lowercase()),
-        }
-    }
-    let token = token.strip_suffix(b".").unwrap_or(&token);
+    let mut token = authserv_id(value);
+    token.make_ascii_lowercase();
+    let token = token.split(|octet| *octet == b'/').next().unwrap_or_default();
+    let token = token.strip_suffix(b".").unwrap_or(token);
     let name = name.to_ascii_lowercase();
     let rest = token.strip_suffix(name.as_bytes());
     !name.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(b"."))
+}
+
+/// The authserv-id of an `Authentication-Results` field (RFC 8601 section 2.2): a word or a quoted text behind comments.
+fn authserv_id(value: &[u8]) -> Vec<u8> {
+    let (mut depth, mut out, mut quoted) = (0u32, Vec::new(), false);
+    let mut octets = value.iter().copied();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'\\' if depth > 0 => drop(octets.next()),
+            b'\\' if quoted => out.extend(octets.next()),
+            b'(' if !quoted => depth += 1,
+            b')' if depth > 0 => depth -= 1,
+            _ if depth > 0 => {}
+            b'"' if quoted => break,
+            b'"' if out.is_empty() => quoted = true,
+            _ if quoted => out.push(octet),
+            b';' => break,
+            _ if octet.is_ascii_whitespace() && out.is_empty() => {}
+            _ if octet.is_ascii_whitespace() => break,
+            _ => out.push(octet),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
