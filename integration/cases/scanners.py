@@ -116,6 +116,66 @@ def test_trouble_is_never_a_pass(env):
     assert "pass-tagged" in [f["id"] for f in gate.audit("message")[-1]["findings"]], gate.audit("message")[-1]
 
 
+LANES = """
+[[policy]]
+name = "keep"
+recipient = "keep@example.net"
+on_error = "hold"
+[[policy]]
+name = "late"
+recipient = "late@example.net"
+on_error = "tempfail"
+[[policy]]
+name = "aside"
+recipient = "aside@example.net"
+on_error = "quarantine"
+"""
+
+
+def to_each(gate, subject, *names):
+    with gate.client() as c:
+        c.ehlo("client.example.com")
+        c.must("MAIL FROM:<sender@example.com>", 250)
+        codes = [c.cmd(f"RCPT TO:<{name}@example.net>").code for name in names]
+        return codes, c.data(text(subject))
+
+
+def test_lanes_of_policies(env):
+    """One scanner that fails, and recipients with lanes of their own: each its end; where one is put off all are."""
+    down, fake = env.downstream(), env.fake_clamd("error")
+    gate = gateway(env, down, "cache = 0\n" + fake.scanner(on_error="pass-tagged", breaker_failures=1000))
+    gate.put("policies.toml", LANES)
+    assert gate.command("reload").returncode == 0
+
+    def where(subject):
+        return sorted((i["folder"], " ".join(i["to"])) for i in items(gate) + items(gate, "held") if i["subject"] == subject)
+
+    # the scanner's own lane, and each of the others by itself
+    assert to_each(gate, "own", "bob")[1].code == 250
+    assert down.accepted[-1].fields("X-Portcullis-Unscanned") == ["fake"], down.accepted[-1].message
+    assert to_each(gate, "one late", "late")[1].code == 451
+    # hold beside tempfail: all of it comes again, and nothing was done
+    codes, got = to_each(gate, "put off", "keep", "late")
+    assert codes == [250, 250] and got.code == 451, (codes, got)
+    assert where("put off") == [] and len(down.accepted) == 1
+    # hold, quarantine and pass-tagged
+    codes, got = to_each(gate, "three", "keep", "bob", "aside", "carol")
+    assert got.code == 250, got
+    assert sorted(r.split("<")[1].split("@")[0] for r in map(str, down.accepted[-1].rcpt)) == ["bob", "carol"], down.accepted[-1].rcpt
+    proc.wait_for(lambda: len(where("three")) == 2, "two are kept")
+    assert where("three") == [("held", "keep@example.net"), ("unscanned", "aside@example.net")], where("three")
+    # one after the other
+    gate.put("policies.toml", 'mixed = "defer"\n' + LANES)
+    assert gate.command("reload").returncode == 0
+    codes, got = to_each(gate, "deferred", "keep", "late")
+    assert codes == [250, 452] and got.code == 250, (codes, got)
+    assert to_each(gate, "deferred", "late")[1].code == 451
+    fake.mode = "ok"
+    assert to_each(gate, "deferred", "late")[1].code == 250
+    proc.wait_for(lambda: sorted(m.fields("Subject")[0] for m in down.accepted) ==
+                  ["deferred", "deferred", "own", "three", "three"], "what was held is delivered", 60)
+
+
 def test_hung_scanner_is_answered_in_time(env):
     """With the rules as they are: within twenty seconds."""
     down, fake = env.downstream(), env.fake_clamd("hang")

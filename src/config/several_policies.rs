@@ -1,6 +1,6 @@
 //! `policies.toml`: defaults, every key, what is said of each mistake.
 
-use super::model::{MailPolicy, Mixed, Policies};
+use super::model::{Lane, MailPolicy, Mixed, Policies};
 use super::several::read;
 use crate::verdict::{Direction, Folder};
 
@@ -29,6 +29,7 @@ quarantine = 2.5
 reject = 3.5
 folder = "policy"
 malware = true
+on_error = "hold"
 attachments = false
 score = false
 dmarc = false
@@ -45,8 +46,10 @@ authenticated = true
 tag = -1
 score = true
 subject_tag = ""
+on_error = "scanner"
 [[policy]]
 name = "two"
+on_error = "pass-tagged"
 "#;
 
 #[test]
@@ -59,6 +62,7 @@ fn every_key_is_read() {
         quarantine_milli: 2_500,
         reject_milli: 3_500,
         folder: Folder("policy".into()),
+        on_error: Some(Lane::Hold),
         attachments: false,
         score: false,
         dmarc: false,
@@ -70,8 +74,9 @@ fn every_key_is_read() {
     let [one, two] = &policies.table[..] else { panic!("{policies:?}") };
     let want = MailPolicy {
         name: "one".into(),
-        line: 14,
+        line: 15,
         tag_milli: -1_000,
+        on_error: None,
         score: true,
         subject_tag: None,
         ..default.clone()
@@ -79,8 +84,8 @@ fn every_key_is_read() {
     assert_eq!(*one.policy, want);
     assert!(one.recipient.is_some() && one.sender.is_some() && one.client.is_some());
     assert_eq!((one.direction, one.authenticated), (Some(Direction::Outbound), Some(true)));
-    assert_eq!((one.listener.len(), one.line), (1, 14));
-    assert_eq!(*two.policy, MailPolicy { name: "two".into(), line: 25, ..default });
+    assert_eq!((one.listener.len(), one.line), (1, 15));
+    assert_eq!(*two.policy, MailPolicy { name: "two".into(), line: 27, on_error: Some(Lane::PassTagged), ..default });
     assert!(two.recipient.is_none() && two.direction.is_none());
 }
 
@@ -97,6 +102,7 @@ fn mistakes_are_told() {
             "[default]\nsubject_tag = \"gr\u{fc}n\"\n",
             "2:15: error: `subject_tag`: expected at most 40 printable",
         ),
+        ("[default]\non_error = \"pass\"\n", "2:12: error: `on_error`: expected \"scanner\", \"tempfail\""),
         ("[[policy]]\ntag = 1\n", "error: `name` is missing"),
         (
             "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"a\"\n",

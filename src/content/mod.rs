@@ -2,5 +2,10 @@
 
 pub mod analyse;
 pub mod attachments;
+mod dress;
 pub mod score;
 mod signatures;
+mod weigh;
+
+pub use dress::{Dress, Known, authserv_id, dress, put_on};
+pub use weigh::{Contents, Found, Weighed, lane_verdict, points};

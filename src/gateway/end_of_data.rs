@@ -4,19 +4,19 @@
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
 use super::clock::{millis, unix_ms};
-use super::dress::{authserv_id, dress, put_on};
 use super::examine::Examined;
 use super::incoming::Incoming;
 use super::item::Purpose;
 use super::keep::Decision;
 use super::live::Doing;
-use super::party::{Contents, Dress, Judged, Party};
+use super::party::{Judged, Party};
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
 use crate::body::{Body, BodyError, BodyWriter};
 use crate::checks;
-use crate::config::model::QuarantineFolder;
+use crate::config::model::{Lane, QuarantineFolder, ScannerRules};
+use crate::content::{Contents, Dress, Found, Known, authserv_id, dress, put_on};
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
@@ -133,10 +133,11 @@ impl Session {
         // Most have nothing that depends on who they are for.
         let looked = examined.analysis.is_some() || examined.authentication.is_some();
         let sent = looked.then(|| self.sent(transaction));
+        let found_by_all = Found { general: &general, contents: &examined.contents, files: &[], allowed };
         let mut attachments: Vec<Finding> = Vec::new();
         let mut judge = |party: Party| {
             let Some(sent) = &sent else {
-                return Judged::of(party, &general, &examined.contents, &[], allowed);
+                return Judged::of(party, &found_by_all);
             };
             let recipients = party.members.iter().filter_map(|at| transaction.recipients.get(*at));
             let envelope =
@@ -149,8 +150,15 @@ impl Session {
                     attachments.push(file.clone());
                 }
             }
-            let mut judged = Judged::of(party, &general, &examined.contents, &files, allowed);
-            judged.dress = dress(&judged, examined, &envelope, &generation.policy, replace);
+            let mut judged = Judged::of(party, &Found { files: &files, ..found_by_all });
+            let known = Known {
+                policy: &generation.policy,
+                envelope: &envelope,
+                authentication: examined.authentication.as_ref(),
+                contents: &examined.contents,
+                walked: examined.analysis.is_some(),
+            };
+            judged.dress = dress(&judged.weighed, &known, replace);
             judged
         };
         let judged: Vec<Judged> = transaction.parties().into_iter().map(&mut judge).collect();
@@ -158,12 +166,17 @@ impl Session {
         let Some(transaction) = self.transaction.as_deref_mut() else { return Vec::new() };
         transaction.findings.extend(found);
         transaction.findings.extend(examined.unseen.iter().cloned());
-        let Contents { malware, symbols, dmarc } = &examined.contents;
-        let all = [malware, &attachments, dmarc, symbols].into_iter().flatten().cloned();
+        let Contents { malware, unanswered, symbols, dmarc } = &examined.contents;
+        let own_lanes = judged.iter().any(|j| j.party.policy.on_error.is_none());
+        let unanswered: &[Finding] = if own_lanes { unanswered } else { &[] };
+        let all = [malware, unanswered, &attachments, dmarc, symbols].into_iter().flatten().cloned();
         transaction.findings.extend(all.take(FINDINGS_MAX));
-        for threshold in judged.iter().filter_map(Judged::threshold) {
-            if !transaction.findings.contains(threshold) {
-                transaction.findings.push(threshold.clone());
+        for weighed in judged.iter().map(|j| &j.weighed) {
+            let lanes = weighed.in_other_lane(&examined.contents);
+            for finding in lanes.into_iter().chain(weighed.threshold().cloned()) {
+                if !transaction.findings.contains(&finding) {
+                    transaction.findings.push(finding);
+                }
             }
         }
         judged
@@ -217,8 +230,8 @@ impl Session {
         if !forged && dress.subject_tag.is_none() && dress.replace.is_empty() {
             return Ok(None);
         }
-        let (name, dress, strips) =
-            (authserv_id(&self.generation.policy), dress.clone(), !dress.replace.is_empty());
+        let (strips, on_error) = (!dress.replace.is_empty(), dress.on_error);
+        let (name, dress) = (authserv_id(&self.generation.policy), dress.clone());
         let edited = self.with_octets(body, finish_by, move |octets| put_on(&dress, octets, &name)).await;
         let edited = edited.map_err(|error| {
             tracing::warn!(session = %self.id, %error, "the message cannot be edited");
@@ -229,7 +242,7 @@ impl Session {
             tracing::warn!(session = %self.id, %error, "the edited message cannot be kept");
             if matches!(error, BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }
         })?;
-        if strips && let Some(entry) = self.rescanned(&body, finish_by).await {
+        if strips && let Some(entry) = self.rescanned(&body, on_error, finish_by).await {
             return Err(entry);
         }
         Ok(Some(body))
@@ -247,13 +260,22 @@ impl Session {
     }
 
     /// What is not clean after a part was taken out is put off: who took it out sees to the rest.
-    async fn rescanned(&mut self, body: &Body, finish_by: Instant) -> Option<Entry> {
+    async fn rescanned(
+        &mut self,
+        body: &Body,
+        on_error: Option<Lane>,
+        finish_by: Instant,
+    ) -> Option<Entry> {
         let transaction = self.transaction.as_deref()?;
         let envelope = self.sent(transaction);
         let scanners = transaction.generation.scanners.clone();
         let job = Job { input: Input::Message(body), envelope: Some(&envelope), deadline: finish_by };
         let results = Box::pin(scan::scan(&scanners, job)).await;
-        let findings = scan::findings(&results, &scan::own_lane);
+        let lane = |rules: &ScannerRules, too_large: bool| match on_error {
+            Some(lane) if !too_large => lane,
+            Some(_) | None => scan::own_lane(rules, too_large),
+        };
+        let findings = scan::findings(&results, &lane);
         let bad = crate::verdict::merge(&findings).filter(|f| f.verdict != Verdict::Continue)?.clone();
         self.note(format!("without the part that was taken out: {}", bad.reason));
         Some(catalogue::SCANNER_DOWN)

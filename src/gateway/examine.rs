@@ -5,15 +5,15 @@
 //! place in time is a temporary refusal of its own, never a pass (promise P4).
 
 use super::clock::unix_ms;
-use super::party::Contents;
 use super::session::Session;
 use super::transaction::Transaction;
 use crate::authentication::{self, Case};
 use crate::body::{Body, BodyError};
 use crate::config::model::Policy;
+use crate::content::Contents;
 use crate::content::analyse::{Analysis, Ask, analyse};
 use crate::reply::catalogue;
-use crate::scan::{self, Input, Job};
+use crate::scan::{self, Input, Job, Results, Scanned};
 use crate::verdict::{Authentication, Envelope, Finding, Source, Stage, Verdict};
 use std::sync::Arc;
 use std::time::Instant as Clock;
@@ -65,9 +65,7 @@ impl Session {
         let proving = Box::pin(self.authenticate(body, &envelope, finish_by));
         let (results, proved) = tokio::join!(scanning, proving);
         let mut contents = Contents::default();
-        for finding in scan::findings(&results, &scan::own_lane) {
-            contents.sort_in(finding);
-        }
+        sort_in(&mut contents, results);
         let mut not_seen = Vec::new();
         let authentication = proved.unwrap_or_else(|error| {
             not_seen.push(unseen(&error));
@@ -97,8 +95,7 @@ impl Session {
             let again: Vec<&[u8]> = analysis.again.iter().map(Vec::as_slice).collect();
             if !again.is_empty() {
                 let results = Box::pin(scan::scan_parts(&scanners, &again, finish_by)).await;
-                let found = scan::findings(&results, &scan::own_lane);
-                found.into_iter().for_each(|finding| contents.sort_in(finding));
+                sort_in(&mut contents, results);
             }
         }
         self.standing.apply(&self.gateway, &self.generation, &self.client, &contents.malware);
@@ -216,12 +213,14 @@ fn unseen(why: &str) -> Finding {
     Finding::new(UNSEEN, Stage::Message, verdict, Source::built_in(), format!("not looked at: {why}"))
 }
 
-impl Contents {
-    /// Puts what a scanner says where it belongs: points are symbols, all else is malware, or that it is not known.
-    pub(super) fn sort_in(&mut self, finding: Finding) {
+/// Puts what scanners say where it belongs: points are symbols, all else is malware, or that it is not known.
+fn sort_in(contents: &mut Contents, results: Results) {
+    let (silent, answered): (Results, Results) = results.into_iter().partition(Scanned::is_silent);
+    contents.unanswered.extend(scan::findings(&silent, &scan::own_lane));
+    for finding in scan::findings(&answered, &scan::own_lane) {
         let unscanned = finding.tags.iter().any(|tag| tag.starts_with("unscanned"));
         let symbol = finding.verdict == Verdict::Continue && !unscanned;
-        let list = if symbol { &mut self.symbols } else { &mut self.malware };
+        let list = if symbol { &mut contents.symbols } else { &mut contents.malware };
         list.push(finding);
     }
 }

@@ -7,16 +7,18 @@
 //! client hears 451 and some recipients may get the message twice: twice, not never.
 
 use super::item::Purpose;
-use super::party::{Dress, Judged};
+use super::party::Judged;
 use super::session::Session;
 use super::transaction::{Kept, Transaction};
 use crate::body::Body;
-use crate::config::model::QuarantineFolder;
+use crate::config::model::{MailPolicy, QuarantineFolder};
+use crate::content::Dress;
 use crate::downstream::DownstreamError;
 use crate::reply::{Class, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::vault::Pending;
 use crate::verdict::{Disposition, Finding};
+use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 /// Where a party's message goes.
@@ -37,6 +39,7 @@ enum Way {
 /// One end, and for whom.
 struct Leg<'j> {
     way: Way,
+    policy: &'j Arc<MailPolicy>,
     decided: Option<&'j Finding>,
     members: Vec<usize>,
     dress: &'j Dress,
@@ -235,10 +238,12 @@ fn copy_of(judged: &Judged) -> Option<Leg<'_>> {
     let decision = judged.decision();
     let way = Way::Copy((&*decision.copy?.0).into());
     let members = judged.party.members.clone();
-    Some(Leg { way, decided: decision.decided, members, dress: &judged.dress })
+    let policy = &judged.party.policy;
+    Some(Leg { way, policy, decided: decision.decided, members, dress: &judged.dress })
 }
 
-/// The legs: parties that go the same way in the same dress are one. In this session the downstream gets one of them; what
+/// The legs: parties that go the same way in the same dress are one; what is held is one for each policy, for it is judged
+/// again by it. In this session the downstream gets one of them; what
 /// is dressed otherwise follows from the spool.
 fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) -> Vec<Leg<'j>> {
     let mut legs: Vec<Leg<'j>> = Vec::new();
@@ -250,11 +255,17 @@ fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) ->
             Way::Downstream if legs.iter().any(other) => Way::Rest,
             way => way,
         };
-        let kept = matches!(way, Way::Folder(_) | Way::Copy(_));
-        match legs.iter_mut().find(|leg| leg.way == way && (kept || *leg.dress == judged.dress)) {
+        let policy = &judged.party.policy;
+        let alike = |leg: &&mut Leg<'_>| match way {
+            Way::Folder(_) | Way::Copy(_) => true,
+            Way::Hold => Arc::ptr_eq(leg.policy, policy),
+            Way::Downstream | Way::Later | Way::Rest => *leg.dress == judged.dress,
+        };
+        match legs.iter_mut().filter(|leg| leg.way == way).find(alike) {
             Some(leg) => leg.members.extend_from_slice(&judged.party.members),
             None => {
-                legs.push(Leg { way, decided, members: judged.party.members.clone(), dress: &judged.dress })
+                let members = judged.party.members.clone();
+                legs.push(Leg { way, policy, decided, members, dress: &judged.dress });
             }
         }
     }

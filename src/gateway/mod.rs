@@ -11,7 +11,6 @@ mod connection;
 mod data;
 mod deliver;
 mod down;
-mod dress;
 mod end_of_data;
 mod envelope;
 mod examine;

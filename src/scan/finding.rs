@@ -6,9 +6,10 @@
 use super::run::Scanned;
 use super::verdict::{ScanVerdict, Scored, points};
 use crate::config::model::{Lane, OnInfected, ScannerRules};
+use crate::content::lane_verdict;
 use crate::reply::catalogue;
 use crate::rules::Mode;
-use crate::verdict::{Effect, Event, Finding, Folder, Source, Stage, Verdict};
+use crate::verdict::{Effect, Event, Finding, Source, Stage, Verdict};
 use std::sync::Arc;
 
 /// The file that scanners stand in.
@@ -66,15 +67,6 @@ fn infected(rules: &ScannerRules, reason: String) -> Finding {
 fn unscanned(rules: &ScannerRules, verdict: Verdict, reason: String) -> Finding {
     let tags = vec![UNSCANNED.into(), format!("{UNSCANNED}:{}", rules.name).into()];
     Finding { tags, ..finding(rules, verdict, reason) }
-}
-
-fn lane_verdict(lane: Lane) -> Verdict {
-    match lane {
-        Lane::Tempfail => Verdict::TempFail(catalogue::SCANNER_DOWN.reply()),
-        Lane::Hold => Verdict::Hold,
-        Lane::PassTagged => Verdict::Continue,
-        Lane::Quarantine => Verdict::Quarantine(Folder(Lane::UNSCANNED.into())),
-    }
 }
 
 /// Each symbol is a finding of its own, `NAME/SYMBOL`; what the engine counted beyond them, and what the bound takes off,

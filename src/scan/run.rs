@@ -31,6 +31,13 @@ impl Scanned {
     pub fn is_answered(&self) -> bool {
         self.verdict.as_ref().is_none_or(ScanVerdict::is_answer)
     }
+
+    /// Whether it was asked and gave no answer; that a message is too large for it is one of its own kind, with a lane of
+    /// its own.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        !self.is_answered() && self.verdict != Some(ScanVerdict::TooLarge)
+    }
 }
 
 /// What all of them came to, in file order. One that was not done when another found malware is not among them.

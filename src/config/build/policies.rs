@@ -4,7 +4,7 @@ use super::common::{self, Others};
 use super::condition;
 use super::folder;
 use crate::config::file::{Document, Table};
-use crate::config::model::{MailPolicy, Mixed, Policies, PolicyRow};
+use crate::config::model::{Lane, MailPolicy, Mixed, Policies, PolicyRow};
 use crate::config::value::quoted;
 use crate::rules::Kind;
 use crate::verdict::Direction;
@@ -77,6 +77,7 @@ fn treatment(table: &Table<'_>, others: &Others<'_>, base: &MailPolicy) -> MailP
             base.folder.clone()
         },
         malware: flag("malware", base.malware),
+        on_error: if table.has("on_error") { lane(table) } else { base.on_error },
         attachments: flag("attachments", base.attachments),
         score: flag("score", base.score),
         dmarc: flag("dmarc", base.dmarc),
@@ -88,6 +89,12 @@ fn treatment(table: &Table<'_>, others: &Others<'_>, base: &MailPolicy) -> MailP
         table.sink.warning(&span, "`malware`: infected mail is delivered to these recipients");
     }
     policy
+}
+
+/// The lane that is given; `None` is that of each scanner.
+fn lane(table: &Table<'_>) -> Option<Lane> {
+    let word = table.word("on_error").map(|word| word.value);
+    word.filter(|word| *word != "scanner").map(Lane::of)
 }
 
 fn subject_tag(table: &Table<'_>, base: &MailPolicy) -> Option<Box<str>> {

@@ -7,6 +7,8 @@ use super::key::{Key, Section, key};
 /// What a threshold may be, in thousandths: more than any message has turns it off.
 const LEAST: i32 = -1_000_000;
 const MOST: i32 = 1_000_000;
+/// Lanes, and the word for those of scanners.toml.
+const LANES: &[&str] = &["scanner", "tempfail", "hold", "pass-tagged", "quarantine"];
 
 /// Its tables, the top first.
 #[rustfmt::skip]
@@ -25,6 +27,7 @@ static DEFAULT: &[Key] = &[
     key("reject", Decimal(LEAST, MOST), Value("15.0"), "Of at least this: refused (550 5.7.1)."),
     key("folder", Text, Value("\"spam\""), "Folder of the quarantine for `quarantine`."),
     key("malware", Boolean, Value("true"), "Whether scanners count, and have to have answered."),
+    key("on_error", OneOf(LANES), Value("\"scanner\""), "What they get where a scanner gives no answer: \"tempfail\", \"hold\", \"pass-tagged\", \"quarantine\"; \"scanner\": what scanners.toml says for each."),
     key("attachments", Boolean, Value("true"), "Whether attachments.toml counts."),
     key("score", Boolean, Value("true"), "Whether the score counts."),
     key("dmarc", Boolean, Value("true"), "Whether what DMARC asks for counts ([authentication] in content.toml)."),
@@ -46,6 +49,7 @@ static POLICY: &[Key] = &[
     key("reject", Decimal(LEAST, MOST), Unset("as in [default]"), "As in [default]."),
     key("folder", Text, Unset("as in [default]"), "As in [default]."),
     key("malware", Boolean, Unset("as in [default]"), "As in [default]."),
+    key("on_error", OneOf(LANES), Unset("as in [default]"), "As in [default]."),
     key("attachments", Boolean, Unset("as in [default]"), "As in [default]."),
     key("score", Boolean, Unset("as in [default]"), "As in [default]."),
     key("dmarc", Boolean, Unset("as in [default]"), "As in [default]."),

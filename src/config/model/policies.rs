@@ -1,5 +1,6 @@
 //! `policies.toml`. The defaults are those of the table of keys; a test compares the two.
 
+use super::scanners::Lane;
 use crate::rules::Matcher;
 use crate::verdict::{Direction, Folder};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct MailPolicy {
     pub folder: Folder,
     /// Whether what scanners find counts, and whether they must have answered.
     pub malware: bool,
+    /// What follows where a scanner gives no answer; `None` is what `scanners.toml` says for each.
+    pub on_error: Option<Lane>,
     /// Whether the rules of attachments count.
     pub attachments: bool,
     /// Whether the score counts.
@@ -92,6 +95,7 @@ impl Default for MailPolicy {
             reject_milli: 15_000,
             folder: Folder("spam".into()),
             malware: true,
+            on_error: None,
             attachments: true,
             score: true,
             dmarc: true,

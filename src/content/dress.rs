@@ -1,15 +1,12 @@
 //! How a message is dressed when it goes out: fields of ours on top, forged ones out, a word in the subject, parts that a
-//! rule takes out replaced. Pure but for loading the message.
-//!
-//! Failure: a message that cannot be edited is not delivered unedited; it is put off.
+//! rule takes out replaced. Pure; no state. Nothing fails here: whoever cannot load the message does not deliver it unedited.
 
-use super::examine::Examined;
-use super::party::{Dress, Judged, points};
-use crate::config::model::Policy;
+use super::weigh::{Contents, Weighed, points};
+use crate::config::model::{Lane, Policy};
 use crate::mail::escape_at_most;
 use crate::message::edit::{Edits, Replace, apply};
 use crate::message::results::authentication_results;
-use crate::verdict::{Envelope, Finding, Verdict};
+use crate::verdict::{Authentication, Envelope, Finding, Verdict};
 use std::fmt::Write as _;
 
 /// Fields that nobody but us writes.
@@ -19,39 +16,66 @@ const FOLD: usize = 76;
 /// Symbols that are named.
 const TESTS_MAX: usize = 50;
 
-/// For a party. `replace`: what rules of attachments take out.
-pub(super) fn dress(
-    judged: &Judged,
-    examined: &Examined,
-    envelope: &Envelope,
-    policy: &Policy,
-    replace: Vec<Replace>,
-) -> Dress {
-    let mail = &judged.party.policy;
+/// How a message is dressed when it goes out to recipients of one policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dress {
+    /// Fields on top, below our `Received`.
+    pub fields: String,
+    /// In front of the subject.
+    pub subject_tag: Option<Box<str>>,
+    /// Parts to be replaced.
+    pub replace: Vec<Replace>,
+    /// The policy's lane, where parts are replaced: scanners then look at it once more.
+    pub on_error: Option<Lane>,
+}
+
+/// What is known of the message.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'k> {
+    /// The rules.
+    pub policy: &'k Policy,
+    /// The envelope, with the recipients that it is dressed for.
+    pub envelope: &'k Envelope,
+    /// What the sender could prove; `None` where there was nothing to be proved.
+    pub authentication: Option<&'k Authentication>,
+    /// What was found in it.
+    pub contents: &'k Contents,
+    /// It was walked.
+    pub walked: bool,
+}
+
+/// For recipients of one policy. `replace`: what rules of attachments take out.
+#[must_use]
+pub fn dress(weighed: &Weighed, known: &Known<'_>, replace: Vec<Replace>) -> Dress {
+    let (mail, policy) = (&weighed.policy, known.policy);
     let mut fields = String::new();
     let rules = &policy.content.authentication;
-    if let Some(told) = examined.authentication.as_ref().filter(|_| rules.header) {
-        fields.push_str(&authentication_results(&authserv_id(policy), told, envelope));
+    if let Some(told) = known.authentication.filter(|_| rules.header) {
+        fields.push_str(&authentication_results(&authserv_id(policy), told, known.envelope));
     }
-    if mail.headers && examined.analysis.is_some() {
-        let scored = !policy.content.score.rules.is_empty() || !examined.contents.symbols.is_empty();
-        ours(&mut fields, judged, envelope, scored && mail.score);
+    if mail.headers && known.walked {
+        let scored = !policy.content.score.rules.is_empty() || !known.contents.symbols.is_empty();
+        ours(&mut fields, weighed, known.envelope, scored && mail.score);
     }
+    let replace = if mail.attachments { replace } else { Vec::new() };
     Dress {
         fields,
-        subject_tag: mail.subject_tag.clone().filter(|_| judged.spam),
-        replace: if mail.attachments { replace } else { Vec::new() },
+        subject_tag: mail.subject_tag.clone().filter(|_| weighed.spam),
+        on_error: mail.on_error.filter(|_| !replace.is_empty()),
+        replace,
     }
 }
 
 /// Our name in `Authentication-Results`.
-pub(super) fn authserv_id(policy: &Policy) -> String {
+#[must_use]
+pub fn authserv_id(policy: &Policy) -> String {
     let name = policy.content.authentication.name.as_ref();
     name.map_or_else(|| policy.hostname.to_string(), |name| name.as_str().to_owned())
 }
 
 /// The message as it goes out; `None` where it goes as it came.
-pub(super) fn put_on(dress: &Dress, message: &[u8], authserv_id: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn put_on(dress: &Dress, message: &[u8], authserv_id: &str) -> Option<Vec<u8>> {
     let edits = Edits {
         remove: OURS.to_vec(),
         authserv_id: Some(authserv_id),
@@ -61,22 +85,22 @@ pub(super) fn put_on(dress: &Dress, message: &[u8], authserv_id: &str) -> Option
     apply(message, &edits).map(|edited| edited.message)
 }
 
-fn ours(out: &mut String, judged: &Judged, envelope: &Envelope, scored: bool) {
-    let policy = &judged.party.policy;
+fn ours(out: &mut String, weighed: &Weighed, envelope: &Envelope, scored: bool) {
+    let policy = &weighed.policy;
     let _ = write!(out, "X-Portcullis-Id: {}\r\nX-Portcullis-Policy: {}\r\n", envelope.id, policy.name);
     let counts = |finding: &&Finding| finding.enforced && finding.score_milli != 0;
     if scored {
-        let word = if judged.spam { "Yes" } else { "No" };
-        if judged.spam {
+        let word = if weighed.spam { "Yes" } else { "No" };
+        if weighed.spam {
             out.push_str("X-Spam-Flag: YES\r\n");
         }
-        let _ = write!(out, "X-Spam-Score: {}\r\n", points(judged.score_milli));
+        let _ = write!(out, "X-Spam-Score: {}\r\n", points(weighed.score_milli));
         let start = format!(
             "X-Spam-Status: {word}, score={} required={} tests=",
-            points(judged.score_milli),
+            points(weighed.score_milli),
             points(policy.tag_milli)
         );
-        let tests: Vec<String> = judged
+        let tests: Vec<String> = weighed
             .findings
             .iter()
             .filter(counts)
@@ -85,7 +109,7 @@ fn ours(out: &mut String, judged: &Judged, envelope: &Envelope, scored: bool) {
             .collect();
         folded(out, &start, &tests);
     }
-    let unscanned: Vec<String> = judged
+    let unscanned: Vec<String> = weighed
         .findings
         .iter()
         .filter(|f| f.enforced && f.verdict == Verdict::Continue)
