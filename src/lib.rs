@@ -15,7 +15,8 @@
 //! floor 5   commands   cli                     one file a command
 //!                      control                 the local socket between commands and the running gateway
 //! floor 4b  gateway    gateway                 listeners, sessions, transactions, reload, watch, drain, audit
-//! floor 4a  operations desk                    release, delete, retention, scanning again, delivering what waits
+//! floor 4a  operations desk                    release, delete, retention, judging again, delivering what waits
+//!                      inspect                 a message looked at as a whole: scanners, its sender, the walk
 //! floor 3b  services   scan   downstream       each owns one kind of I/O, none imports the other
 //!                      lookup                  names in DNS, DNS lists, the country database
 //!                      records                 what sessions and messages were: for explain, top, loops
@@ -66,7 +67,7 @@
 //!    [`body::BodyWriter`] and past [`message::header::HeaderScan`]. Meanwhile NOOP keeps the downstream session
 //!    alive; if it dies all the same, `gateway::recover` says the envelope again on a fresh one, once, and every
 //!    accepted line must be accepted again.
-//! 8. **Judged**, `gateway::end_of_data`. `gateway::examine` looks at the message: scanners ([`scan::scan`], all at once
+//! 8. **Judged**, `gateway::end_of_data`. [`inspect`] looks at the message: scanners ([`scan::scan`], all at once
 //!    under one deadline; what no answer means says [`config::model::Lane`]) and what the sender can prove
 //!    ([`authentication`], driven by [`lookup`]) at the same time, then one walk ([`content::analyse`]) on the blocking
 //!    pool, where never more messages are loaded than there are cores; what scanners cannot see in the message as a whole
@@ -77,7 +78,7 @@
 //!    Where a rule says quarantine or discard, `gateway::keep` makes an item of it ([`vault::Vault::put`]), and 250 is said
 //!    after [`vault::Pending::commit`]: it is durable, and the downstream's session is reset.
 //! 9. **Delivered**, [`downstream::Session::deliver`]: our `Received:` header ([`message::trace`]), the fields of
-//!    `gateway::dress` and the body (as rules of attachments and policies change it, [`message::edit`]), by
+//!    [`content::dress()`] and the body (as rules of attachments and policies change it, [`message::edit`]), by
 //!    BDAT or DATA, inside the budget `after_data`. Right before the end of data the client must still be there.
 //!    Then the downstream has `downstream_data_reply` for its answer.
 //! 10. **Answered**: the downstream's reply as it came, or ours from [`reply::catalogue`] with its reference. If nothing
@@ -173,6 +174,8 @@ pub mod lookup;
 pub mod records;
 pub mod scan;
 pub mod vault;
+
+pub mod inspect;
 
 pub mod desk;
 pub mod gateway;

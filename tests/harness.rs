@@ -419,7 +419,6 @@ impl Harness {
             desk,
             world,
             accepted: downstream::Accepted::open(&policy.state_dir),
-            walks: gateway::walk_places(),
             space: gateway::Space::default(),
             audit,
             records,

@@ -1,6 +1,7 @@
 """The message itself: attachments, signatures, score, sender authentication, policies; what goes out and what is kept."""
 import base64
 import io
+import json
 import os
 import zipfile
 
@@ -95,6 +96,12 @@ def test_every_place_of_a_program_is_seen(env):
     def parts(body, boundary="b", end="--b--\r\n", first="--b\r\n"):
         return f"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary={boundary}\r\n\r\n{first}{body}\r\n{end}"
 
+    def as_zip(inside):
+        return parts(part.replace("a.txt", "a.zip") + base64.b64encode(zipped("m.eml", inside.encode())).decode())
+
+    def as_file(inside):
+        return parts(part.replace("a.txt", "m.eml") + base64.b64encode(inside.encode()).decode())
+
     shapes = {
         "base64": parts(part + b64),
         "padded in the middle": parts(part + base64.b64encode(bad[:31]).decode() + base64.b64encode(bad[31:]).decode()),
@@ -105,6 +112,8 @@ def test_every_place_of_a_program_is_seen(env):
         "nested": parts("Content-Type: message/rfc822\r\n\r\n" + inner),
         "nested in base64": parts("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
                                   base64.b64encode(inner.encode()).decode()),
+        "message in a zip": as_zip(inner),
+        "message as a file": as_file(inner),
         "no last delimiter": parts(part + b64, end=""),
         "behind the last delimiter": parts("\r\nfirst", end="--b--\r\n--b\r\n" + part + b64 + "\r\n--b--\r\n"),
         "blanks behind the delimiter": parts(part + b64, first="--b  \t\r\n"),
@@ -128,7 +137,11 @@ def test_every_place_of_a_program_is_seen(env):
                                                          base64.b64encode(inner.replace(b64, clean).encode()).decode())
         head = f"From: <a@example.com>\r\nSubject: clean {name}\r\nDate: Mon, 20 Nov 2023 10:00:00 +0000\r\n"
         assert send(gate.address, (head + body).encode()).code == 250
-    assert [m.fields("Subject")[0] for m in down.accepted] == ["clean base64", "clean nested", "clean nested in base64"]
+    for name, shape in (("in a zip", as_zip), ("as a file", as_file)):
+        head = f"From: <a@example.com>\r\nSubject: clean {name}\r\nDate: Mon, 20 Nov 2023 10:00:00 +0000\r\n"
+        assert send(gate.address, (head + shape(inner.replace(b64, clean))).encode()).code == 250
+    passed = [m.fields("Subject")[0] for m in down.accepted]
+    assert passed == ["clean base64", "clean nested", "clean nested in base64", "clean in a zip", "clean as a file"], passed
 
 
 def test_score_marks_keeps_and_refuses(env):
@@ -218,6 +231,42 @@ def test_senders_prove_themselves(env):
     gate.start()
     assert said("127.0.0.6").code == 250
     assert "temperror" in down.accepted[-1].fields("Authentication-Results")[0]
+
+
+def test_files_are_tried_with_engines_and_names(env):
+    """`test message`: engines and name servers are asked, but for --no-network; one that is away is named and decides nothing."""
+    dns = env.dns({"example.com": {"TXT": "v=spf1 ip4:192.0.2.5 -all"}, "_dmarc.example.com": {"TXT": "v=DMARC1; p=reject"}})
+    fake, dead = env.fake_clamd("found"), env.fake_clamd()
+    dead.stop()
+    scanners = fake.scanner() + dead.scanner(name="away", timeout="2s")
+    gate = env.gateway(env.downstream(), files={"content.toml": SCORE + '[authentication]\ndmarc = "on"\n', "scanners.toml": scanners},
+                       dns={"servers": [dns.address], "timeout": "1s"})
+    folder = env.folder("mail")
+    for n in range(20):
+        with open(os.path.join(folder, f"{n:02}.eml"), "wb") as f:
+            f.write(message(f"m{n}", "You have won"))
+
+    def tried(*options):
+        got = gate.command("test", "message", "--json", "--from", "sender@example.com", *options, folder)
+        lines = [json.loads(line) for line in got.stdout.splitlines()]
+        assert [os.path.basename(line["file"]) for line in lines] == [f"{n:02}.eml" for n in range(20)], got
+        assert all(line == {**lines[0], "file": line["file"]} for line in lines), lines
+        return got.returncode, lines[0]
+
+    asked, scans = len(dns.transcript()), fake.scans
+    code, line = tried("--ip", "192.0.2.5", "--no-network")
+    assert (code, line["verdict"], line["score"]) == (0, "tag", 6.0) and "scanners" not in line and "authentication" not in line, line
+    assert (len(dns.transcript()), fake.scans) == (asked, scans)
+    code, line = tried("--ip", "192.0.2.5")
+    assert {s["name"]: s["result"] for s in line["scanners"]} == {"fake": "infected", "away": "unavailable"}, line
+    assert (code, line["verdict"]) == (2, "reject") and line["authentication"]["spf"] == line["authentication"]["dmarc"] == "pass", line
+    fake.mode = "ok"
+    code, line = tried("--ip", "192.0.2.5")
+    assert (code, line["verdict"]) == (0, "tag"), "who is away decides nothing"
+    code, line = tried("--ip", "192.0.2.6")
+    assert (code, line["verdict"], line["authentication"]["dmarc"]) == (2, "reject", "fail"), line
+    code, line = tried()
+    assert (code, line["verdict"]) == (0, "tag") and "authentication" not in line, "nobody knows who sent it"
 
 
 def test_with_clamd_and_rspamd(env):

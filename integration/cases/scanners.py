@@ -258,6 +258,32 @@ def test_hold_is_scanned_again_by_itself(env):
     assert status(gate)["vault"]["held"] == 0
 
 
+def test_held_mail_is_judged_as_a_whole(env):
+    """Taken while the scanner fails; when it answers, attachments, score and policies of then decide, and dress what goes on."""
+    down, fake = env.downstream(), env.fake_clamd("error")
+    gate = gateway(env, down, fake.scanner(on_error="hold", breaker_failures=1000))
+    assert send(gate.address, words("plain", "hello\r\n")).code == 250
+    assert send(gate.address, words("prize", "You have won\r\n")).code == 250
+    assert send(gate.address, attached("list", "a.zip", zipped(b"words"))).code == 250
+    assert send(gate.address, attached("tool", "a.js", b"harmless")).code == 250
+    proc.wait_for(lambda: status(gate)["vault"]["held"] == 4, "four are held")
+    gate.put("content.toml", '[[rule]]\nid = "prize"\nscore = 9.0\ntext = "you have won"\n')
+    gate.put("attachments.toml", '[[rule]]\nid = "no-zip"\naction = "strip"\nextension = "zip"\n'
+                                 '[[rule]]\nid = "no-js"\naction = "reject"\nextension = "js"\n')
+    assert gate.command("reload").returncode == 0
+    fake.mode = "ok"
+    proc.wait_for(lambda: status(gate)["vault"]["held"] == 0, "none is held", 60)
+    proc.wait_for(lambda: sorted(m.fields("Subject")[0] for m in down.accepted) == ["list", "plain"], "two are delivered", 60)
+    out = {m.fields("Subject")[0]: m for m in down.accepted}
+    assert b"no-zip" in out["list"].message and b"UEsDB" not in out["list"].message, out["list"].message
+    assert out["plain"].fields("X-Spam-Score") == ["0.0"], out["plain"].message
+    kept = sorted((i["subject"], i["folder"], i["rule"]) for i in items(gate))
+    assert kept == [("list", "policy", kept[0][2]), ("prize", "spam", "score"), ("tool", "policy", "no-js")], kept
+    # what is kept is looked at in the same way, and stays where it is
+    done = gate.command("quarantine", "rescan", "subject:prize")
+    assert "the rules of now: score" in done.stdout + done.stderr, done
+
+
 def test_clamd_that_hangs_and_dies(env):
     """The real one, stopped in the middle, then killed: tempfail each time, and mail flows by itself when it is back."""
     engine, down = env.clamd(), env.downstream()

@@ -12,10 +12,11 @@ use crate::verdict::{Finding, Folder, Source, Stage, Verdict, Wish};
 const REASON_CHARS_MAX: usize = 200;
 
 /// Whether the sender of a message has something to prove: mail from outside, of a client that neither
-/// authenticated nor may relay.
+/// authenticated nor may relay, nor hands on the mail of others for us.
 #[must_use]
 pub fn applies(envelope: &Envelope) -> bool {
-    envelope.direction == Direction::Inbound && !envelope.authenticated && !envelope.may_relay
+    let ours = envelope.authenticated || envelope.may_relay || envelope.trusted;
+    envelope.direction == Direction::Inbound && !ours
 }
 
 /// What follows. A result is always told; a decision only where there is one.

@@ -16,6 +16,7 @@ fn envelope(sender: &str) -> Envelope {
         user: None,
         authenticated: false,
         may_relay: false,
+        trusted: false,
         tls: None,
         sender: Path::parse(sender.as_bytes()).unwrap().0,
         recipients: Vec::new(),

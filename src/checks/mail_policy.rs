@@ -2,8 +2,9 @@
 
 use super::lists::subject;
 use crate::config::model::{MailPolicy, Policies, PolicyRow};
+use crate::mail::Path as MailPath;
 use crate::rules::{Matcher, Subject};
-use crate::verdict::Facts;
+use crate::verdict::{Client, Envelope, Fact, Facts};
 use std::sync::Arc;
 
 /// The first row whose conditions all hold for the client, the sender and the recipient of `facts`, else the default. A
@@ -12,6 +13,33 @@ use std::sync::Arc;
 pub fn mail_policy<'p>(policies: &'p Policies, facts: &Facts<'_>) -> &'p Arc<MailPolicy> {
     let row = policies.table.iter().find(|row| holds(row, facts));
     row.map_or(&policies.default, |row| &row.policy)
+}
+
+/// The same for a recipient of an envelope; without one no condition over recipients holds.
+#[must_use]
+pub fn mail_policy_for<'p>(
+    policies: &'p Policies,
+    envelope: &Envelope,
+    recipient: Option<&MailPath>,
+    now: i64,
+) -> &'p Arc<MailPolicy> {
+    let client = Client {
+        ip: envelope.client,
+        port: 0,
+        name: Fact::Absent,
+        trusted: envelope.trusted,
+        may_relay: envelope.may_relay,
+        balancer: false,
+    };
+    let facts = Facts {
+        sender: Some(&envelope.sender),
+        recipient,
+        user: envelope.user.as_deref(),
+        authenticated: envelope.authenticated,
+        now,
+        ..Facts::of(&client, &envelope.listener, envelope.direction)
+    };
+    mail_policy(policies, &facts)
 }
 
 fn holds(row: &PolicyRow, facts: &Facts<'_>) -> bool {
@@ -31,8 +59,7 @@ fn holds(row: &PolicyRow, facts: &Facts<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::config::{Moment, Sources, parse_files};
-    use crate::mail::Path as MailPath;
-    use crate::verdict::{Client, Direction, Fact};
+    use crate::verdict::Direction;
     use std::path::Path;
 
     const GATEWAY: &str = "hostname = \"mx.example.net\"\nstate_dir = \"/s\"\n\

@@ -42,7 +42,7 @@ pub use check::Check;
 pub use exempt::{is_exempt, is_spared};
 pub use expect::{place, run_all as run_expects, stage_word, word as outcome_word};
 pub use greylist::concerns as greylist_concerns;
-pub use mail_policy::mail_policy;
+pub use mail_policy::{mail_policy, mail_policy_for};
 pub use scene::Scene;
 pub use table::{CHECKS, needs, run};
 pub use walk::{Judgement, Step, judge};

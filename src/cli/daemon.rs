@@ -103,7 +103,6 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
         desk,
         world,
         accepted: Accepted::open(&policy.state_dir),
-        walks: gateway::walk_places(),
         space: Space::default(),
         audit,
         records,

@@ -85,7 +85,10 @@ fn every_key_is_read() {
     assert!(one.recipient.is_some() && one.sender.is_some() && one.client.is_some());
     assert_eq!((one.direction, one.authenticated), (Some(Direction::Outbound), Some(true)));
     assert_eq!((one.listener.len(), one.line), (1, 15));
-    assert_eq!(*two.policy, MailPolicy { name: "two".into(), line: 27, on_error: Some(Lane::PassTagged), ..default });
+    assert_eq!(
+        *two.policy,
+        MailPolicy { name: "two".into(), line: 27, on_error: Some(Lane::PassTagged), ..default }
+    );
     assert!(two.recipient.is_none() && two.direction.is_none());
 }
 

@@ -136,9 +136,7 @@ impl Visitor for Looker<'_> {
     }
 
     fn octets(&mut self, part: &PartInfo, reading: Reading, octets: &[u8]) {
-        if reading == Reading::Main {
-            self.score.octets(part, reading, octets);
-        }
+        self.score.octets(part, reading, octets);
         if !self.opens {
             return;
         }

@@ -1,7 +1,7 @@
 //! What was found in a message comes to, for recipients of one policy: what counts, the score, the threshold that it reaches,
 //! and the lane where a scanner gave no answer. Pure: values in, values out. No state; nothing fails.
 
-use crate::config::model::{Lane, MailPolicy};
+use crate::config::model::{Lane, MailPolicy, QuarantineFolder};
 use crate::reply::catalogue;
 use crate::verdict::{Finding, Folder, Source, Stage, Verdict};
 use std::sync::Arc;
@@ -79,6 +79,16 @@ impl Weighed {
     #[must_use]
     pub fn decided(&self) -> Option<&Finding> {
         crate::verdict::merge(&self.findings)
+    }
+
+    /// Where a message is kept that would be refused by `decided`, had its client not heard 250 already or others of its
+    /// recipients not taken it.
+    #[must_use]
+    pub fn folder_of_refusal(&self, decided: Option<&Finding>) -> Folder {
+        match decided {
+            Some(finding) if &*finding.id == SCORE => self.policy.folder.clone(),
+            Some(_) | None => Folder(QuarantineFolder::POLICY.into()),
+        }
     }
 
     /// The finding of the threshold, where one was reached.
@@ -198,7 +208,8 @@ mod tests {
 
     #[test]
     fn the_lane_of_a_policy_beats_that_of_the_scanner() {
-        let late = Finding::new("clamd", Stage::Message, lane_verdict(Lane::Tempfail), Source::built_in(), "");
+        let late =
+            Finding::new("clamd", Stage::Message, lane_verdict(Lane::Tempfail), Source::built_in(), "");
         let told = Finding { enforced: false, ..late.clone() };
         for (lane, enforced, malware, want) in [
             (None, true, true, Some("tempfail")),

@@ -72,6 +72,13 @@ impl Desk {
             Ok(body) => body,
             Err(error) => return self.unreadable(&item, &error.to_string()).await,
         };
+        let body = match Box::pin(self.dressed(&item, body)).await {
+            Ok(body) => body,
+            Err(why) => {
+                let said = format!("the message cannot be edited: {why}");
+                return self.record(&item, Attempted::all(&rcpts, &Fate::Later(said)), &name).await;
+            }
+        };
         let attempted = Box::pin(self.transact(&pool, &item, &body, &rcpts)).await?;
         drop(body);
         self.record(&item, attempted, &name).await

@@ -1,45 +1,51 @@
-//! Mail that waits for a scanner: scanned again by itself. Clean: delivered at once. Infected: folder `virus`, and the
-//! admin hears of it; never a bounce. No answer: tried again, and told once when it takes too long.
+//! Mail that waits for a scanner: judged again by itself, as a whole and by the rules of now. Clean: delivered at once, as its
+//! policy dresses it. Infected: folder `virus`, and the admin hears of it. What the rules object to: kept where they say, or
+//! in `policy` where they would refuse it; never a bounce. No answer: tried again, and told once when it takes too long.
 
 use super::edit::Decision;
+use super::envelope::envelope;
+use super::judge::{Judgement, Objection, Scanned};
 use super::notices::Happening;
 use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::{OURSELVES, SPOOL, VIRUS, deliveries, downstream_of, millis, spool};
-use crate::config::model::{Lane, Policy};
-use crate::mail::{Id, escape_at_most};
-use crate::rules::Mode;
-use crate::scan::{Input, Job, Results, ScanVerdict, scan};
-use crate::vault::{Attempt, FindingView, Item, SpoolCause};
+use crate::config::model::Policy;
+use crate::inspect::{Request, inspect};
+use crate::mail::Id;
+use crate::vault::{Attempt, FindingView, Item, Line, SpoolCause};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Characters of a scanner's words that are kept.
-const SAID_CHARS: usize = 300;
-
-/// What a scan came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Scanned {
-    /// Nothing found, by every scanner.
-    Clean,
-    /// Found, and what.
-    Infected(String),
-    /// Some scanner gave no answer, and none found anything.
-    Unknown(String),
-}
+/// Findings that an item keeps.
+const FINDINGS_MAX: usize = 250;
+/// Files whose rules are asked again.
+const ASKED_AGAIN: [&str; 4] = ["scanners.toml", "attachments.toml", "content.toml", "policies.toml"];
 
 impl Desk {
-    /// Scans a message with every scanner.
-    pub(super) async fn scan(&self, item: &Item) -> Scanned {
+    /// Looks at a message with everything there is.
+    pub(super) async fn scan(&self, item: &Item) -> Judgement {
         let body = match Box::pin(self.vault.body(item, &self.budget)).await {
             Ok(body) => body,
-            Err(error) => return Scanned::Unknown(format!("the message cannot be read: {error}")),
+            Err(error) => return Judgement::unknown(format!("the message cannot be read: {error}")),
         };
-        let deadline = Instant::now() + self.world.policy().timeouts.after_data;
-        let job = Job { input: Input::Message(&body), envelope: None, deadline };
-        let scanners = self.world.scanners();
-        let results = Box::pin(scan(&scanners, job)).await;
-        outcome(&results, item.hold.is_some())
+        let (policy, scanners, lookup) = (self.world.policy(), self.world.scanners(), self.world.lookup());
+        let sent = Arc::new(envelope(item, &policy));
+        let request = Request {
+            body: &body,
+            envelope: &sent,
+            policy: &policy,
+            scanners: &scanners,
+            lookup: lookup.as_deref(),
+            places: &self.places,
+            now: self.now_ms() / 1000,
+            finish_by: Instant::now() + policy.timeouts.after_data,
+        };
+        let found = Box::pin(inspect(&request)).await;
+        let judged = Judgement::of(item, &found, &policy, request.now);
+        if item.hold.is_none() || judged.scanned != Scanned::Clean {
+            return judged;
+        }
+        Box::pin(self.without_parts(item, judged, &request)).await
     }
 
     /// Scans a held message if it is due. Returns what is to be said.
@@ -53,12 +59,15 @@ impl Desk {
         if !due || item.trash.is_some() {
             return "not due".to_owned();
         }
-        let scanned = Box::pin(self.scan(&item)).await;
-        let done = self.after_scan(id, &scanned, OURSELVES).await;
+        let judged = Box::pin(self.scan(&item)).await;
+        let done = self.after_scan(id, &judged, OURSELVES).await;
         drop(claim);
-        match (done, scanned) {
+        match (done, judged.scanned) {
             (Err(refusal), _) => refusal.text,
             (Ok(_), Scanned::Infected(what)) => format!("infected: {what}: moved to {VIRUS}"),
+            (Ok(_), Scanned::Objected(Objection { folder, finding })) => {
+                format!("{}: {}: moved to {folder}", finding.id, finding.text)
+            }
             (Ok(_), Scanned::Unknown(what)) => format!("not scanned, still held: {what}"),
             (Ok(false), Scanned::Clean) => "clean".to_owned(),
             (Ok(true), Scanned::Clean) => {
@@ -70,97 +79,143 @@ impl Desk {
     }
 
     /// Enters what a scan came to. True: it is to be delivered now.
-    pub(super) async fn after_scan(&self, id: Id, scanned: &Scanned, by: &str) -> Result<bool, Refusal> {
+    pub(super) async fn after_scan(&self, id: Id, judged: &Judgement, by: &str) -> Result<bool, Refusal> {
         let (now, policy) = (self.now_ms(), self.world.policy());
         let mut news = None;
         let (item, _) = self
             .edit(id, |item| {
-                news = enter(item, scanned, by, now, &policy);
+                news = enter(item, judged, by, now, &policy);
                 Decision::Write
             })
             .await?;
         if let Some(what) = news {
-            let said = match scanned {
+            let said = match &judged.scanned {
                 Scanned::Clean => "clean",
+                Scanned::Objected(objection) => &objection.finding.text,
                 Scanned::Infected(what) | Scanned::Unknown(what) => what,
             };
             self.notices.note(Happening::of(what, &item, said, now));
         }
-        Ok(item.folder == SPOOL && item.waiting() > 0)
+        Ok(judged.scanned == Scanned::Clean && item.waiting() > 0)
     }
-}
-
-/// What all results together say: what was found beats what is not known. A scanner that is only told of, or that was
-/// switched off, is not waited for. Held mail goes on where the lane of a silent scanner lets mail pass; mail that an admin
-/// releases has to be looked at by all that find malware, whatever the lane of new mail is.
-fn outcome(results: &Results, held: bool) -> Scanned {
-    let mut unknown = None;
-    for result in results.iter().filter(|r| r.rules.mode == Mode::On) {
-        let Some(verdict) = &result.verdict else { continue };
-        let said =
-            || escape_at_most(format!("{}: {}", result.rules.name, verdict.words()).as_bytes(), SAID_CHARS);
-        if matches!(verdict, ScanVerdict::Infected(_)) {
-            return Scanned::Infected(said());
-        }
-        let too_large = matches!(verdict, ScanVerdict::TooLarge);
-        let lane = if too_large { result.rules.on_too_large } else { result.rules.on_error };
-        let needed = lane != Lane::PassTagged || (!held && result.rules.finds_malware());
-        if !verdict.is_answer() && needed {
-            unknown.get_or_insert_with(said);
-        }
-    }
-    unknown.map_or(Scanned::Clean, Scanned::Unknown)
 }
 
 /// Changes a message by a scan. Returns what the admin has to hear of.
-fn enter(item: &mut Item, scanned: &Scanned, by: &str, now_ms: i64, policy: &Policy) -> Option<&'static str> {
-    match scanned {
+fn enter(
+    item: &mut Item,
+    judged: &Judgement,
+    by: &str,
+    now_ms: i64,
+    policy: &Policy,
+) -> Option<&'static str> {
+    match &judged.scanned {
         Scanned::Infected(what) => {
             let held = item.hold.take().is_some();
             item.happened(now_ms, by, format!("scanned again, infected: {what}"));
             let (id, text) = what.split_once(": ").unwrap_or(("", what));
-            item.findings.push(FindingView {
+            let verdict = "quarantine".to_owned();
+            let finding = judged.findings.iter().find(|f| f.id == id).cloned();
+            let finding = finding.unwrap_or_else(|| FindingView {
                 id: id.to_owned(),
-                verdict: "quarantine".to_owned(),
                 text: text.to_owned(),
                 ..FindingView::default()
             });
-            if item.folder != VIRUS {
-                item.happened(now_ms, by, format!("moved from {} to {VIRUS}", item.folder));
-                VIRUS.clone_into(&mut item.folder);
-                id.clone_into(&mut item.rule);
-                text.clone_into(&mut item.reason);
-            }
+            remember(item, judged);
+            item.findings.push(FindingView { verdict, ..finding.clone() });
+            put_into(item, VIRUS, &finding, by, now_ms);
             held.then_some("infected, found after a hold")
+        }
+        Scanned::Objected(Objection { folder, finding }) => {
+            if item.hold.take().is_none() {
+                let text = format!(
+                    "scanned again, no malware; the rules of now: {}: {} ({folder})",
+                    finding.id, finding.text
+                );
+                item.happened(now_ms, by, text);
+                return None;
+            }
+            item.happened(now_ms, by, format!("scanned again: {}: {}", finding.id, finding.text));
+            remember(item, judged);
+            put_into(item, folder, finding, by, now_ms);
+            None
         }
         Scanned::Clean => {
             item.happened(now_ms, by, "scanned again, clean");
             if item.hold.take().is_some() {
-                let deliveries = deliveries(&item.recipients);
-                let to = downstream_of(item, policy);
-                let rules = &policy.quarantine.spool;
-                item.spool = Some(spool(SpoolCause::Rescanned, deliveries, to, now_ms, rules));
-                SPOOL.clone_into(&mut item.folder);
+                remember(item, judged);
+                go_on(item, judged, now_ms, policy);
             }
             None
         }
-        Scanned::Unknown(what) => {
-            let Some(hold) = &mut item.hold else {
-                item.happened(now_ms, by, format!("could not be scanned again: {what}"));
-                return None;
-            };
-            hold.scans = hold.scans.saturating_add(1);
-            hold.next_ms = now_ms.saturating_add(millis(policy.quarantine.hold.retry));
-            let before = hold.last.replace(Attempt { at_ms: now_ms, said: what.clone() });
-            let late = hold.told_ms != 0 && hold.told_ms <= now_ms;
-            if late {
-                hold.told_ms = 0;
-            }
-            // The same words every minute would push everything else out of the history.
-            if before.is_none_or(|b| b.said != *what) {
-                item.happened(now_ms, by, format!("could not be scanned: {what}"));
-            }
-            late.then_some("held for too long")
-        }
+        Scanned::Unknown(what) => still_unknown(item, what, by, now_ms, policy),
     }
+}
+
+fn put_into(item: &mut Item, folder: &str, finding: &FindingView, by: &str, now_ms: i64) {
+    if item.folder == folder {
+        return;
+    }
+    item.happened(now_ms, by, format!("moved from {} to {folder}", item.folder));
+    folder.clone_into(&mut item.folder);
+    finding.id.clone_into(&mut item.rule);
+    finding.text.clone_into(&mut item.reason);
+    item.source = match (finding.file.as_str(), finding.line) {
+        (file, 0) => file.to_owned(),
+        (file, line) => format!("{file}:{line}"),
+    };
+}
+
+/// What was found now stands in the place of what was found before of the content.
+fn remember(item: &mut Item, judged: &Judgement) {
+    item.findings.retain(|old| {
+        !ASKED_AGAIN.contains(&old.file.as_str()) && judged.findings.iter().all(|new| new.id != old.id)
+    });
+    let room = FINDINGS_MAX.saturating_sub(item.findings.len());
+    item.findings.extend(judged.findings.iter().take(room).cloned());
+    item.score_milli = judged.score_milli;
+    item.tags.clone_from(&judged.tags);
+}
+
+/// To be delivered now. Where a copy is kept of what goes out, the message stays there as it came.
+fn go_on(item: &mut Item, judged: &Judgement, now_ms: i64, policy: &Policy) {
+    let deliveries = deliveries(&item.recipients);
+    let to = downstream_of(item, policy);
+    let rules = &policy.quarantine.spool;
+    item.spool = Some(spool(SpoolCause::Rescanned, deliveries, to, now_ms, rules));
+    judged.copy.as_deref().unwrap_or(SPOOL).clone_into(&mut item.folder);
+    let mut trace = first_field(&item.trace.0).to_vec();
+    trace.extend_from_slice(judged.dress.fields.as_bytes());
+    item.trace = Line(trace);
+}
+
+/// Our `Received:`; behind it stand fields of the look before.
+fn first_field(trace: &[u8]) -> &[u8] {
+    let ends = memchr::memchr_iter(b'\n', trace).map(|at| at + 1);
+    let mut ends = ends.filter(|end| !matches!(trace.get(*end), Some(b' ' | b'\t')));
+    ends.next().and_then(|end| trace.get(..end)).unwrap_or(trace)
+}
+
+fn still_unknown(
+    item: &mut Item,
+    what: &str,
+    by: &str,
+    now_ms: i64,
+    policy: &Policy,
+) -> Option<&'static str> {
+    let Some(hold) = &mut item.hold else {
+        item.happened(now_ms, by, format!("could not be scanned again: {what}"));
+        return None;
+    };
+    hold.scans = hold.scans.saturating_add(1);
+    hold.next_ms = now_ms.saturating_add(millis(policy.quarantine.hold.retry));
+    let before = hold.last.replace(Attempt { at_ms: now_ms, said: what.to_owned() });
+    let late = hold.told_ms != 0 && hold.told_ms <= now_ms;
+    if late {
+        hold.told_ms = 0;
+    }
+    // The same words every minute would push everything else out of the history.
+    if before.is_none_or(|b| b.said != *what) {
+        item.happened(now_ms, by, format!("could not be scanned: {what}"));
+    }
+    late.then_some("held for too long")
 }

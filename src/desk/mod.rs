@@ -1,7 +1,7 @@
 //! The desk: everything that people and the clock do with messages that we own. Release, delete, move, expire, scan
 //! again, deliver what waits.
 //!
-//! The only place that combines services (vault, downstream, scanners). It runs inside the gateway, and in a command
+//! The only place that combines services (vault, downstream, and with [`crate::inspect`] scanners and DNS). It runs inside the gateway, and in a command
 //! while the gateway is stopped. Failure: each message by itself; what failed is named in the outcome and in the item.
 
 mod access;
@@ -10,12 +10,15 @@ mod attempt;
 mod away;
 mod bulk;
 mod digest;
+mod dressing;
 mod edit;
+mod envelope;
 mod find;
 mod grant;
 mod hold;
 mod import;
 mod jobs;
+mod judge;
 mod mbox;
 mod notices;
 mod outcome;
@@ -35,13 +38,17 @@ mod terms;
 mod transaction;
 mod under_way;
 mod verbs;
+mod views;
 mod worker;
 
 pub use request::{Answer, Grant, Job, Outcome, PartView, Pick, Request, Shown, Summary};
 pub use service::{Desk, World};
+pub use views::finding_view;
 
 #[cfg(test)]
 mod delivery_tests;
+#[cfg(test)]
+mod judge_tests;
 #[cfg(test)]
 mod release_tests;
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use super::access::may_release;
 use super::bulk::Run;
 use super::edit::Decision;
-use super::hold::Scanned;
+use super::judge::Scanned;
 use super::refusal::Refusal;
 use super::request::{Answer, Pick};
 use super::service::Desk;
@@ -108,8 +108,9 @@ impl Desk {
                 break;
             }
             run.tell();
-            match Box::pin(self.scan(&item)).await {
-                Scanned::Clean => ready.push(item),
+            match Box::pin(self.scan(&item)).await.scanned {
+                // What rules have against it the admin knows.
+                Scanned::Clean | Scanned::Objected(_) => ready.push(item),
                 Scanned::Infected(what) => {
                     let said = format!("not released: scanned again and infected: {what}");
                     self.remember(run, item.id, by, &said, "infected, not released").await;

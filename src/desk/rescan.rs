@@ -1,6 +1,7 @@
-//! Scanning on request. What is held and clean is delivered; what is kept and infected goes to `virus`.
+//! Judging again on request, with everything there is. What is held goes its way; of what is kept only malware moves, to
+//! `virus`: what else the rules of now have against it is told.
 
-use super::hold::Scanned;
+use super::judge::{Objection, Scanned};
 use super::refusal::Refusal;
 use super::request::{Answer, Pick};
 use super::service::Desk;
@@ -55,12 +56,18 @@ impl Desk {
         if item.trash.is_some() {
             return Err(Refusal::new("in the trash: undelete it first"));
         }
-        let scanned = Box::pin(self.scan(&item)).await;
+        let judged = Box::pin(self.scan(&item)).await;
         let held = item.hold.is_some();
-        let deliver = self.after_scan(id, &scanned, by).await? && held;
+        let deliver = self.after_scan(id, &judged, by).await? && held;
         drop(claim);
-        let mut said = match scanned {
+        let mut said = match judged.scanned {
             Scanned::Clean => "clean".to_owned(),
+            Scanned::Objected(Objection { folder, finding }) if held => {
+                format!("{}: {}: moved to {folder}", finding.id, finding.text)
+            }
+            Scanned::Objected(Objection { folder, finding }) => {
+                format!("no malware; the rules of now: {}: {} ({folder})", finding.id, finding.text)
+            }
             Scanned::Infected(what) => format!("infected: {what}"),
             Scanned::Unknown(what) => format!("could not be scanned: {what}"),
         };

@@ -10,6 +10,8 @@ use super::under_way::UnderWay;
 use crate::body::Budget;
 use crate::config::model::Policy;
 use crate::downstream::Pool;
+use crate::inspect::places;
+use crate::lookup::Lookup;
 use crate::message::trace::TraceKey;
 use crate::scan::Scanners;
 use crate::store::Ids;
@@ -17,7 +19,7 @@ use crate::vault::Vault;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// How long an answer waits for files and index.
 const CATCH_UP_MAX: Duration = Duration::from_secs(2);
@@ -39,6 +41,11 @@ pub trait World: Send + Sync {
     /// The scanners that a message has to pass.
     fn scanners(&self) -> Scanners {
         Scanners::of(Vec::new())
+    }
+
+    /// DNS, for what senders can prove; `None`: they have nothing to prove.
+    fn lookup(&self) -> Option<Arc<Lookup>> {
+        None
     }
 
     /// A list was edited: a gateway that does not watch its rules reads them again.
@@ -70,6 +77,8 @@ pub struct Desk {
     pub trace_key: TraceKey,
     /// The rules directory, for entries of lists that go with a release.
     pub rules_dir: PathBuf,
+    /// Places for messages that are looked at, each loaded whole: as many as there are cores.
+    pub places: Arc<Semaphore>,
     pub(super) jobs: Arc<Jobs>,
     pub(super) under_way: Arc<UnderWay>,
     pub(super) notices: Notices,
@@ -96,6 +105,7 @@ impl Desk {
             ids,
             trace_key,
             rules_dir,
+            places: places(),
             jobs: Arc::default(),
             under_way: Arc::default(),
             notices: Notices::default(),

@@ -247,6 +247,16 @@ impl Stage {
         change(Arc::get_mut(&mut policy).expect("nobody reads the rules meanwhile"));
     }
 
+    /// Other rules: files beside `gateway.toml`.
+    pub fn files(&self, files: &[(&str, &str)]) {
+        let all: Vec<_> = std::iter::once(("gateway.toml", RULES)).chain(files.iter().copied()).collect();
+        let sources = crate::config::Sources::of(&all);
+        let (policy, problems) =
+            crate::config::parse_files(&sources, self.dir.path(), crate::config::Moment::at(0));
+        let policy = policy.unwrap_or_else(|| panic!("{problems:?}"));
+        *self.world.policy.lock().unwrap() = Arc::new(policy);
+    }
+
     pub fn forward(&self, ms: i64) {
         self.world.now.fetch_add(ms, Ordering::SeqCst);
     }

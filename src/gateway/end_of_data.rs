@@ -4,7 +4,6 @@
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
 use super::clock::{millis, unix_ms};
-use super::examine::Examined;
 use super::incoming::Incoming;
 use super::item::Purpose;
 use super::keep::Decision;
@@ -17,6 +16,7 @@ use crate::body::{Body, BodyError, BodyWriter};
 use crate::checks;
 use crate::config::model::{Lane, QuarantineFolder, ScannerRules};
 use crate::content::{Contents, Dress, Found, Known, authserv_id, dress, put_on};
+use crate::inspect::Inspected;
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
@@ -123,7 +123,7 @@ impl Session {
     }
 
     /// What the message comes to for each group of recipients; everything that was found is noted.
-    fn judge_message(&mut self, owed: &[Finding], found: Vec<Finding>, examined: &Examined) -> Vec<Judged> {
+    fn judge_message(&mut self, owed: &[Finding], found: Vec<Finding>, examined: &Inspected) -> Vec<Judged> {
         let accepted = |f: &Finding| f.enforced && f.verdict == Verdict::Accept;
         let allowed = self.is_allowed() || found.iter().any(accepted);
         let now = unix_ms() / 1000;
@@ -135,6 +135,7 @@ impl Session {
         let sent = looked.then(|| self.sent(transaction));
         let found_by_all = Found { general: &general, contents: &examined.contents, files: &[], allowed };
         let mut attachments: Vec<Finding> = Vec::new();
+        let mut counted: Vec<Finding> = Vec::new();
         let mut judge = |party: Party| {
             let Some(sent) = &sent else {
                 return Judged::of(party, &found_by_all);
@@ -149,6 +150,9 @@ impl Session {
                 if !attachments.iter().any(|known| known.id == file.id) {
                     attachments.push(file.clone());
                 }
+                if party.policy.attachments && !counted.iter().any(|known| known.id == file.id) {
+                    counted.push(file.clone());
+                }
             }
             let mut judged = Judged::of(party, &Found { files: &files, ..found_by_all });
             let known = Known {
@@ -162,7 +166,11 @@ impl Session {
             judged
         };
         let judged: Vec<Judged> = transaction.parties().into_iter().map(&mut judge).collect();
-        self.standing.apply(&self.gateway, &self.generation, &self.client, &attachments);
+        // What is turned off for all recipients says nothing of the client.
+        if judged.iter().any(|j| j.party.policy.malware) {
+            counted.extend(examined.contents.malware.iter().cloned());
+        }
+        self.standing.apply(&self.gateway, &self.generation, &self.client, &counted);
         let Some(transaction) = self.transaction.as_deref_mut() else { return Vec::new() };
         transaction.findings.extend(found);
         transaction.findings.extend(examined.unseen.iter().cloned());
@@ -260,21 +268,13 @@ impl Session {
     }
 
     /// What is not clean after a part was taken out is put off: who took it out sees to the rest.
-    async fn rescanned(
-        &mut self,
-        body: &Body,
-        on_error: Option<Lane>,
-        finish_by: Instant,
-    ) -> Option<Entry> {
+    async fn rescanned(&mut self, body: &Body, on_error: Option<Lane>, finish_by: Instant) -> Option<Entry> {
         let transaction = self.transaction.as_deref()?;
         let envelope = self.sent(transaction);
         let scanners = transaction.generation.scanners.clone();
         let job = Job { input: Input::Message(body), envelope: Some(&envelope), deadline: finish_by };
         let results = Box::pin(scan::scan(&scanners, job)).await;
-        let lane = |rules: &ScannerRules, too_large: bool| match on_error {
-            Some(lane) if !too_large => lane,
-            Some(_) | None => scan::own_lane(rules, too_large),
-        };
+        let lane = |rules: &ScannerRules, too_large: bool| scan::lane(rules, too_large, on_error);
         let findings = scan::findings(&results, &lane);
         let bad = crate::verdict::merge(&findings).filter(|f| f.verdict != Verdict::Continue)?.clone();
         self.note(format!("without the part that was taken out: {}", bad.reason));

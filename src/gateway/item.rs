@@ -4,13 +4,14 @@
 //! for nothing: time and texts are passed in. Nothing fails; what is not known is left empty.
 
 use crate::config::model::{Listener, Policy, QuarantineFolder};
+use crate::desk::finding_view;
 use crate::mail::{Id, escape};
 use crate::message::header::HeaderSummary;
 use crate::smtp::command::{Command, Mail, Rcpt};
 use crate::smtp::param::{Body as Encoding, Parameters};
 use crate::vault::{
-    BodyKind, ClientView, Delivery, EnvelopeView, FindingView, HeaderView, Hold, Item, Line, Priority,
-    Progress, RecipientView, Spool, SpoolCause,
+    BodyKind, ClientView, Delivery, EnvelopeView, HeaderView, Hold, Item, Line, Priority, Progress,
+    RecipientView, Spool, SpoolCause,
 };
 use crate::verdict::{Client, Finding, Tls};
 use std::time::Duration;
@@ -95,7 +96,7 @@ pub(super) fn item(seen: &Seen<'_>, purpose: Purpose<'_>) -> Item {
         envelope: envelope(seen),
         recipients: seen.recipients.iter().map(|(line, path)| recipient(line, path)).collect(),
         header: header(seen.header),
-        findings: seen.findings.iter().take(FINDINGS_MAX).map(|f| finding(f)).collect(),
+        findings: seen.findings.iter().take(FINDINGS_MAX).map(|f| finding_view(f)).collect(),
         score_milli: seen.findings.iter().fold(0, |sum: i32, f| sum.saturating_add(f.score_milli)),
         tags: tags(&seen.findings),
         likeness: [0; 3],
@@ -186,17 +187,6 @@ fn header(summary: Option<&HeaderSummary>) -> HeaderView {
     })
 }
 
-fn finding(finding: &Finding) -> FindingView {
-    FindingView {
-        id: finding.id.to_string(),
-        verdict: finding.verdict.name().to_owned(),
-        file: finding.source.file.to_string(),
-        line: finding.source.line,
-        text: cut(&finding.reason),
-        told_only: !finding.enforced,
-    }
-}
-
 /// `protocol.toml:12`, `limits.toml`; nothing of what is built in.
 fn place(finding: &Finding) -> String {
     crate::checks::place(finding).unwrap_or_default()
@@ -262,6 +252,7 @@ fn after(now_ms: i64, pause: Duration) -> i64 {
 mod tests {
     use super::*;
     use crate::config::{Moment, Sources, parse_files};
+    use crate::vault::FindingView;
     use crate::verdict::{Direction, Fact, Folder, Source, Stage, Verdict};
     use std::path::Path as FilePath;
 

@@ -70,12 +70,7 @@ fn way(judged: &Judged, disposition: &Disposition, decided: Option<&Finding>) ->
         Disposition::Quarantine(folder) => Way::Folder((&*folder.0).into()),
         Disposition::Discard => Way::Folder(QuarantineFolder::DISCARDED.into()),
         Disposition::Refuse(_) | Disposition::Disconnect(_) => {
-            let by_score = decided.is_some_and(|finding| &*finding.id == "score");
-            Way::Folder(if by_score {
-                (&*judged.party.policy.folder.0).into()
-            } else {
-                QuarantineFolder::POLICY.into()
-            })
+            Way::Folder((&*judged.weighed.folder_of_refusal(decided).0).into())
         }
     }
 }

@@ -52,7 +52,6 @@ mod transaction;
 mod watch;
 mod world;
 
-pub use examine::walk_places;
 pub use fold::Fold;
 pub use generation::{Generation, GenerationError, make_pool};
 pub use history::History;

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// The gateway: made once at start, shared by everything.
 pub struct Gateway {
@@ -42,8 +42,6 @@ pub struct Gateway {
     pub world: Arc<Surroundings>,
     /// Recipients that downstreams accepted before.
     pub accepted: Accepted,
-    /// Places for messages that are looked at, each loaded whole: as many as there are cores.
-    pub walks: Arc<Semaphore>,
     /// Free space, and folders that fill up.
     pub space: Space,
     /// The audit log.

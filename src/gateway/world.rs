@@ -5,6 +5,7 @@ use super::generation::Generation;
 use crate::config::model::Policy;
 use crate::desk::World;
 use crate::downstream::Pool;
+use crate::lookup::Lookup;
 use crate::scan::Scanners;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -42,6 +43,10 @@ impl World for Surroundings {
 
     fn scanners(&self) -> Scanners {
         self.current.load().scanners.clone()
+    }
+
+    fn lookup(&self) -> Option<Arc<Lookup>> {
+        Some(Arc::clone(&self.current.load().lookup))
     }
 
     fn rules_changed(&self) {

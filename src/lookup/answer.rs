@@ -5,41 +5,7 @@ use crate::verdict::{Cause, Fact};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Which records are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// IPv4 addresses.
-    A,
-    /// IPv6 addresses.
-    Aaaa,
-    /// Mail exchangers.
-    Mx,
-    /// Names of an address.
-    Ptr,
-    /// Texts: policies and keys.
-    Txt,
-}
-
-/// One question.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Question {
-    /// The whole name: lower case, A-labels, no final dot, no search list.
-    pub name: Box<str>,
-    /// Which of its records.
-    pub kind: Kind,
-}
-
-/// What one record says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Data {
-    /// Of A and AAAA.
-    Address(IpAddr),
-    /// Of PTR, and the exchange of MX: lower case, no final dot; empty is the root, which in an MX says that the
-    /// domain takes no mail (RFC 7505).
-    Name(Box<str>),
-    /// Of TXT: its strings, one behind the other.
-    Text(Box<[u8]>),
-}
+pub use crate::authentication::{Data, Kind, Question};
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]

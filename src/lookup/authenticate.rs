@@ -4,7 +4,7 @@
 
 use super::answer;
 use super::service::Lookup;
-use crate::authentication::{Answer, Case, Data, Kind, Question, Step};
+use crate::authentication::{Answer, Case, Question, Step};
 use crate::verdict::Authentication;
 use tokio::time::Instant;
 
@@ -36,38 +36,20 @@ impl Lookup {
         let each = self.deadline().min(deadline);
         let flights: Vec<_> = questions
             .into_iter()
-            .map(|question| (self.start(&question.name, kind(question.kind)), question))
+            .map(|question| (self.start(&question.name, question.kind), question))
             .collect();
         for (flight, question) in flights {
-            let answer = translated(&flight.by(each).await);
+            let answer = translated(flight.by(each).await);
             case.add(question, answer);
         }
     }
 }
 
-fn kind(kind: Kind) -> answer::Kind {
-    match kind {
-        Kind::Txt => answer::Kind::Txt,
-        Kind::A => answer::Kind::A,
-        Kind::Aaaa => answer::Kind::Aaaa,
-        Kind::Mx => answer::Kind::Mx,
-        Kind::Ptr => answer::Kind::Ptr,
-    }
-}
-
-fn translated(answer: &answer::Answer) -> Answer {
+fn translated(answer: answer::Answer) -> Answer {
     match answer {
-        answer::Answer::Records(records) => Answer::Records(records.iter().map(data).collect()),
+        answer::Answer::Records(records) => Answer::Records(records),
         answer::Answer::NoRecords => Answer::NoRecords,
         answer::Answer::NoName => Answer::NoName,
         answer::Answer::Unknown(_) => Answer::Trouble,
-    }
-}
-
-fn data(data: &answer::Data) -> Data {
-    match data {
-        answer::Data::Address(ip) => Data::Address(*ip),
-        answer::Data::Name(name) => Data::Name(name.strip_suffix('.').unwrap_or(name).into()),
-        answer::Data::Text(text) => Data::Text(text.clone()),
     }
 }

@@ -331,6 +331,7 @@ fn case(message: &str) -> crate::authentication::Case {
         user: None,
         authenticated: false,
         may_relay: false,
+        trusted: false,
         tls: None,
         sender: crate::mail::Path::parse(b"<a@example.org>").unwrap().0,
         recipients: Vec::new(),

@@ -138,6 +138,7 @@ mod tests {
             user: None,
             authenticated: false,
             may_relay: false,
+            trusted: false,
             tls: None,
             sender: Path::parse(sender.as_bytes()).unwrap().0,
             recipients: Vec::new(),

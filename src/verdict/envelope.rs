@@ -22,6 +22,8 @@ pub struct Envelope {
     pub authenticated: bool,
     /// In `[relay] from`.
     pub may_relay: bool,
+    /// In `[trusted] clients`: it hands on mail of others, and its address proves nothing of them.
+    pub trusted: bool,
     /// TLS of the client leg.
     pub tls: Option<Tls>,
     /// Reverse-path.

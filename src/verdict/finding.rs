@@ -210,6 +210,12 @@ impl Finding {
         self.enforced && self.verdict.refusal().is_some()
     }
 
+    /// Whether it refuses for good, in force.
+    #[must_use]
+    pub fn refuses_for_good(&self) -> bool {
+        self.enforced && matches!(self.verdict, Verdict::Reject(_) | Verdict::Disconnect(_))
+    }
+
     /// Whether it takes the message elsewhere, in force.
     #[must_use]
     pub fn keeps(&self) -> bool {

@@ -4,7 +4,7 @@ use super::code::{File, closing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The floors, lowest first; those of one row do not import each other.
-const FLOORS: [&[&str]; 15] = [
+const FLOORS: [&[&str]; 16] = [
     &["mail"],
     &["reply"],
     &["verdict"],
@@ -16,6 +16,7 @@ const FLOORS: [&[&str]; 15] = [
     &["store"],
     &["body"],
     &["scan", "lookup", "vault", "limits", "downstream", "records"],
+    &["inspect"],
     &["desk"],
     &["gateway"],
     &["control"],

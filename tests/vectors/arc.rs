@@ -19,6 +19,7 @@ pub fn envelope() -> Envelope {
         user: None,
         authenticated: false,
         may_relay: false,
+        trusted: false,
         tls: None,
         sender: Path::parse(b"<someone@example.org>").unwrap().0,
         recipients: Vec::new(),

@@ -66,6 +66,7 @@ pub fn authentication(input: &[u8]) {
         user: None,
         authenticated: false,
         may_relay: false,
+        trusted: false,
         tls: None,
         sender: Path::parse(b"<a@example.org>").expect("a path").0,
         recipients: Vec::new(),

@@ -9,6 +9,7 @@ use crate::desk::{Answer, Desk, Request, World};
 use crate::downstream::{Dial, Pool, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
 use crate::gateway::{Generation, load_rules};
+use crate::lookup::Lookup;
 use crate::message::trace::TraceKey;
 use crate::scan::Scanners;
 use crate::store::{LockError, StateDir, StateLock};
@@ -57,6 +58,10 @@ impl World for Rules {
 
     fn scanners(&self) -> Scanners {
         self.generation.scanners.clone()
+    }
+
+    fn lookup(&self) -> Option<Arc<Lookup>> {
+        Some(Arc::clone(&self.generation.lookup))
     }
 
     fn serves_others(&self) -> bool {

@@ -35,6 +35,8 @@ impl About {
             user: None,
             authenticated: false,
             may_relay: false,
+            // Of whom nobody knows the address, nobody has to prove anything.
+            trusted: self.client.is_none(),
             tls: None,
             sender: self.sender.clone().unwrap_or(MailPath::Null),
             recipients: self.recipients.clone(),

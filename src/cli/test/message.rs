@@ -1,24 +1,21 @@
 //! `portcullis test message`: the rules of content as they are in the files, and messages from files. Works without the
-//! gateway and without a network. Exit codes: 0 every message passes, 2 one would be kept or refused, or cannot be read.
+//! gateway, and with `--no-network` without name servers and engines. Exit codes: 0 every message passes, 2 one would be
+//! kept or refused, or cannot be read.
 
 use super::envelopes::{self, About};
-use crate::checks;
+use super::tried::{Tried, World};
 use crate::cli::exit::REFUSED;
 use crate::cli::out::{self, Ink, Paint};
-use crate::config::model::{MailPolicy, MessageFact, Policy};
 use crate::config::{self, Moment};
-use crate::content::analyse::{Ask, analyse};
 use crate::rules::Problem;
-use crate::verdict::{Authentication, Client, Envelope, Fact, Facts, Finding, merge};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// Largest message in octets.
 const OCTETS_MAX: u64 = 100 << 20;
@@ -36,7 +33,7 @@ pub(super) struct Options {
     /// Messages; of a folder all files in it, "-" is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Address of the client
+    /// Address of the client; without it nobody has anything to prove by SPF, DKIM and DMARC
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
     /// HELO or EHLO name
@@ -72,7 +69,14 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
         eprintln!("portcullis: the rules have errors, see above");
         return REFUSED.into();
     };
-    match all(options, &policy, now) {
+    let world = match World::of(policy, !options.no_network, now) {
+        Ok(world) => world,
+        Err(error) => {
+            eprintln!("portcullis: {error}");
+            return REFUSED.into();
+        }
+    };
+    match all(options, &world) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => REFUSED.into(),
         Err(error) => {
@@ -83,7 +87,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
 }
 
 /// Whether all of them pass.
-fn all(options: &Options, policy: &Policy, now: i64) -> Result<bool, String> {
+fn all(options: &Options, world: &World) -> Result<bool, String> {
     let common = About {
         client: options.ip,
         hello: options.helo.as_deref().map(Box::from),
@@ -97,7 +101,7 @@ fn all(options: &Options, policy: &Policy, now: i64) -> Result<bool, String> {
     for batch in files.chunks(BATCH) {
         for tried in in_parallel(batch, |file| {
             let about = table.as_ref().and_then(|table| table.of(file)).unwrap_or(&common);
-            one(file, about.envelope(policy)?, policy, now)
+            world.tried(file, about.envelope(&world.policy)?, &contents(file)?)
         }) {
             match tried {
                 Ok(tried) => {
@@ -138,118 +142,16 @@ fn in_parallel<T: Send>(files: &[PathBuf], each: impl Fn(&Path) -> T + Sync) -> 
     done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-/// What became of one message.
-#[derive(Debug, Serialize)]
-struct Tried {
-    file: String,
-    score: f64,
-    verdict: &'static str,
-    octets: usize,
-    symbols: Vec<Symbol>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    odd: Vec<&'static str>,
-    facts: BTreeMap<&'static str, u32>,
-}
-
-#[derive(Debug, Serialize)]
-struct Symbol {
-    id: String,
-    score: f64,
-    enforced: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<Box<str>>,
-    reason: Box<str>,
-    place: String,
-}
-
-fn one(file: &Path, envelope: Envelope, policy: &Policy, now: i64) -> Result<Tried, String> {
-    let message = contents(file)?;
-    let began = Instant::now();
-    let analysis = analyse(
-        &message,
-        &Ask {
-            policy,
-            envelope: &envelope,
-            authentication: &Authentication::default(),
-            findings: &[],
-            now,
-            elapsed: &|| began.elapsed(),
-        },
-    );
-    let mail = mail_policy(policy, &envelope, now);
-    let (files, _) = analysis.attachments(policy, &envelope, now);
-    let mut findings: Vec<Finding> = Vec::new();
-    findings.extend(analysis.malware.iter().filter(|_| mail.malware).cloned());
-    findings.extend(files.into_iter().filter(|_| mail.attachments));
-    findings.extend(analysis.symbols.iter().filter(|_| mail.score).cloned());
-    let counted = findings.iter().filter(|finding| finding.enforced);
-    let score_milli = counted.fold(0_i32, |sum, finding| sum.saturating_add(finding.score_milli));
-    let facts = MessageFact::EACH.iter().map(|fact| (fact.name(), analysis.facts.get(*fact)));
-    Ok(Tried {
-        file: file.display().to_string(),
-        score: points(score_milli),
-        verdict: verdict(&findings, score_milli, &mail),
-        octets: message.len(),
-        symbols: findings.iter().map(symbol).collect(),
-        odd: analysis.odd.clone(),
-        facts: facts.filter(|(_, value)| *value > 0).collect(),
-    })
-}
-
-/// The policy of the first recipient.
-fn mail_policy(policy: &Policy, envelope: &Envelope, now: i64) -> Arc<MailPolicy> {
-    let client = Client {
-        ip: envelope.client,
-        port: 0,
-        name: Fact::Absent,
-        trusted: false,
-        may_relay: envelope.may_relay,
-        balancer: false,
-    };
-    let facts = Facts {
-        sender: Some(&envelope.sender),
-        recipient: envelope.recipients.first(),
-        user: envelope.user.as_deref(),
-        authenticated: envelope.authenticated,
-        now,
-        ..Facts::of(&client, &envelope.listener, envelope.direction)
-    };
-    Arc::clone(checks::mail_policy(&policy.policies, &facts))
-}
-
-/// What becomes of it: the strongest finding, or what its score leads to.
-fn verdict(findings: &[Finding], score_milli: i32, mail: &MailPolicy) -> &'static str {
-    const ORDER: [&str; 8] =
-        ["pass", "tag", "discard", "tempfail", "hold", "quarantine", "reject", "disconnect"];
-    let rank = |word: &str| ORDER.iter().position(|w| *w == word).unwrap_or_default();
-    let by_score = match score_milli {
-        score if !mail.score || score < mail.tag_milli => "pass",
-        score if score >= mail.reject_milli => "reject",
-        score if score >= mail.quarantine_milli => "quarantine",
-        _ => "tag",
-    };
-    let found = merge(findings).map_or("pass", |finding| finding.verdict.name());
-    if rank(found) > rank(by_score) { found } else { by_score }
-}
-
-fn symbol(finding: &Finding) -> Symbol {
-    Symbol {
-        id: finding.id.to_string(),
-        score: points(finding.score_milli),
-        enforced: finding.enforced,
-        tags: finding.tags.clone(),
-        reason: finding.reason.clone(),
-        place: format!("{}:{}", finding.source.file, finding.source.line),
-    }
-}
-
-fn points(milli: i32) -> f64 {
-    f64::from(milli) / 1000.0
-}
-
 fn words(tried: &Tried, paint: Paint) -> String {
     let ink = if matches!(tried.verdict, "pass") { Ink::Good } else { Ink::Bad };
     let mut text = format!("{}: {} {}\n", tried.file, tried.score, paint.ink(ink, tried.verdict));
+    for scanner in &tried.scanners {
+        text.push_str(&format!("         {}: {}\n", scanner.name, scanner.said));
+    }
+    if let Some(proved) = &tried.authentication {
+        let words: Vec<String> = proved.iter().map(|(method, result)| format!("{method}={result}")).collect();
+        text.push_str(&format!("         {}\n", words.join(" ")));
+    }
     for symbol in &tried.symbols {
         let told = if symbol.enforced { "" } else { " (mode log)" };
         text.push_str(&format!(
@@ -312,6 +214,7 @@ fn as_sent(octets: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Policy;
 
     fn policy() -> Policy {
         let gateway = "hostname = \"mx.example.net\"\nstate_dir = \"state\"\n\
@@ -333,18 +236,21 @@ mod tests {
         let policy = policy();
         let about =
             About { sender: Some(envelopes::path("--from", "a@example.org").unwrap()), ..About::default() };
-        let tried = one(&file, about.envelope(&policy).unwrap(), &policy, 0).unwrap();
+        let world = World::of(policy, false, 0).unwrap();
+        let envelope = about.envelope(&world.policy).unwrap();
+        let tried = world.tried(&file, envelope, &contents(&file).unwrap()).unwrap();
         assert_eq!((tried.score, tried.verdict, tried.octets), (5.75, "tag", 31));
         let json = serde_json::to_value(&tried).unwrap();
         assert_eq!(json["symbols"][0]["id"], "lottery");
         assert_eq!(json["symbols"][0]["reason"], "lots: you have won");
         assert_eq!(json["symbols"][0]["place"], "content.toml:1");
         assert_eq!(json["facts"]["plain"], 1);
+        assert!(json.get("scanners").is_none() && json.get("authentication").is_none(), "nobody was asked");
         let text = words(&tried, Paint::none());
         assert!(text.contains("tag\n     5.5 lottery (content.toml:1) lots: you have won\n"), "{text}");
         let both = files(&[folder.path().to_owned()]).unwrap();
         assert_eq!(in_parallel(&both, |file| file.file_name().unwrap().to_owned()), ["a.eml", "b.eml"]);
-        assert!(one(Path::new("/nowhere"), about.envelope(&policy).unwrap(), &policy, 0).is_err());
+        assert!(contents(Path::new("/nowhere")).is_err());
     }
 
     #[test]

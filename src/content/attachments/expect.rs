@@ -75,6 +75,7 @@ fn envelope(expect: &AttachmentExpect) -> Option<Envelope> {
         user: expect.user.clone(),
         authenticated: expect.user.is_some(),
         may_relay: false,
+        trusted: false,
         tls: None,
         sender: path(&expect.sender).unwrap_or(Path::Null),
         recipients: vec![path(expect.recipient.as_deref().unwrap_or("<somebody@recipient.invalid>"))?],

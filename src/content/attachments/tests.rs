@@ -51,6 +51,7 @@ fn envelope() -> Envelope {
         user: None,
         authenticated: false,
         may_relay: false,
+        trusted: false,
         tls: None,
         sender: path("<anna@example.com>"),
         recipients: vec![path("<bob@example.net>"), path("<eve@example.net>")],

@@ -122,7 +122,10 @@ impl Visitor for Collector<'_> {
         }
     }
 
-    fn octets(&mut self, part: &PartInfo, _: Reading, octets: &[u8]) {
+    fn octets(&mut self, part: &PartInfo, reading: Reading, octets: &[u8]) {
+        if reading != Reading::Main {
+            return;
+        }
         let kind = part.kinds.first().map_or("", |kind| &**kind);
         let html_file = is_html(kind) || part.names.iter().any(|name| is_html_name(name));
         if !html_file && (!kind.starts_with("text/") || is_attachment(part, kind)) {

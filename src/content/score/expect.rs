@@ -2,9 +2,9 @@
 
 use super::collector::Collector;
 use super::evaluate::{Inputs, Scored};
-use super::walk::feed;
 use crate::config::model::{Method, Policy, Score, ScoreExpect};
 use crate::mail::{Id, Path};
+use crate::message::content::{Limits, visit};
 use crate::rules::{Position, Problem, thousandths};
 use crate::verdict::{Authentication, Direction, Envelope, Signature};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub fn run_all(policy: &Policy, now: i64) -> Vec<Problem> {
 fn run(expect: &ScoreExpect, score: &Score, now: i64) -> Option<String> {
     let envelope = envelope(expect)?;
     let mut collector = Collector::new(score, &expect.message, &envelope);
-    feed(&expect.message, &mut collector);
+    let _ = visit(&expect.message, &Limits::default(), &mut collector);
     let authentication = authentication(expect);
     let scored = collector.finish(&Inputs {
         envelope: &envelope,
@@ -76,6 +76,7 @@ fn envelope(expect: &ScoreExpect) -> Option<Envelope> {
         user: None,
         authenticated: false,
         may_relay: false,
+        trusted: false,
         tls: None,
         sender: path(&expect.sender).unwrap_or(Path::Null),
         recipients: path(&expect.recipient).into_iter().collect(),

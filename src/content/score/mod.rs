@@ -18,9 +18,7 @@ mod html;
 mod link;
 mod links;
 mod normal;
-mod walk;
 
 pub use collector::Collector;
 pub use evaluate::{Inputs, Scored};
 pub use expect::run_all as run_expects;
-pub use walk::feed;

@@ -1,7 +1,7 @@
 //! Files: what they are by their content, and what is in those that hold others.
 //!
 //! Purpose: rules and signatures see every file that a person could take out of an attachment: members of archives, objects
-//! in documents, attachments in messages of Outlook. State: none beyond a [`Budget`] that the parts of one message share.
+//! in documents, attachments in messages of Outlook and in messages that are files. State: none beyond a [`Budget`] that the parts of one message share.
 //! Nothing fails: what is encrypted, damaged, over a bound or packed in a way that we do not unpack is a [`Mark`], and
 //! names are told as far as they can be read. Readers are our own (but for 7z), loose where programs are loose, linear in
 //! their input, and unpacking ends at the bounds.
@@ -13,6 +13,7 @@ mod entry;
 mod expand;
 mod file;
 mod magic;
+mod mail;
 mod names;
 mod office;
 mod ooxml;

@@ -7,7 +7,7 @@ use super::magic::type_of;
 use super::names::marks_of;
 use super::ooxml;
 use super::types::Type;
-use super::{disk, office, pdf, rar, rtf, seven, tar, tnef, zip};
+use super::{disk, mail, office, pdf, rar, rtf, seven, tar, tnef, zip};
 use std::borrow::Cow;
 
 /// Archives in archives that are ever opened, whatever the limits say: each costs a frame of the stack.
@@ -69,6 +69,9 @@ impl Opener<'_> {
     fn inside(&mut self, file: &mut File, octets: &[u8]) {
         if file.kind == Type::SevenZ {
             return self.seven(file, octets);
+        }
+        if mail::is_message(file) {
+            self.mail(file, octets);
         }
         let Some(listing) = self.list(file, octets) else { return };
         // A file of another type may be a zip file too: programs look for the directory at its end. But the last of several
@@ -165,6 +168,32 @@ impl Opener<'_> {
         let marks = self.file(Some(parent.number), parent.depth + 1, entry, Some(octets));
         self.budget.held = self.budget.held.saturating_add(held);
         marks
+    }
+
+    /// A message that is a file.
+    fn mail(&mut self, file: &mut File, octets: &[u8]) {
+        if file.depth >= self.budget.limits.depth.min(DEPTH_MAX) {
+            file.marks.add(Mark::TooDeep);
+            return;
+        }
+        let parent = Parent { number: file.number, depth: file.depth, kind: file.kind };
+        let mut up = Marks::NONE;
+        let marks = mail::read(octets, &mut |names, content| {
+            let entry = Entry { names: names.to_vec(), octets: content.len() as u64, ..Entry::default() };
+            let Some(left) = self.budget.members.checked_sub(1) else {
+                up.add(Mark::TooMany);
+                return;
+            };
+            self.budget.members = left;
+            let too_large = content.len() as u64 > self.budget.room();
+            up.add_if(too_large, Mark::TooLarge);
+            up.join(match too_large {
+                true => self.file(Some(parent.number), parent.depth + 1, entry, None),
+                false => self.held(parent, entry, content, true),
+            });
+        });
+        file.marks.join(marks);
+        file.marks.join(up);
     }
 
     /// Members of 7z come one behind the other out of one stream.

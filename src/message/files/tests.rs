@@ -448,3 +448,104 @@ proptest! {
         prop_assert!(seen.iter().all(|s| s.depth <= limits.depth));
     }
 }
+
+/// A message with a file in base64.
+fn mail(name: &str, octets: &[u8]) -> Vec<u8> {
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(octets);
+    format!(
+        "From: a@example.com\r\nDate: today\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+         --b\r\n\r\nlook\r\n--b\r\nContent-Type: application/octet-stream; name=\"{name}\"\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n--b--\r\n"
+    )
+    .into_bytes()
+}
+
+/// Messages that are files: what is attached to them comes out, whatever they are in; a clean one of the same shape says
+/// nothing.
+#[test]
+fn what_is_attached_to_a_message_in_an_archive_comes_out() {
+    let eicar = ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat();
+    for (inside, kind, marks) in [
+        (PROGRAM, Type::Exe, "wrong-type"),
+        (eicar.as_bytes(), Type::Plain, ""),
+        (b"harmless", Type::Plain, ""),
+    ] {
+        let name = if marks.is_empty() { "note.txt" } else { "bill.pdf" };
+        let message = mail(name, inside);
+        let boxed =
+            [b"From a@example.com Sat Nov 21 20:00:00 2026\r\nReceived: x\r\n", &message[..]].concat();
+        // No field that is known: its name says what it is.
+        let plain = message.strip_prefix(b"From: a@example.com\r\nDate: today\r\n").unwrap();
+        let page = [b"Snapshot: x\r\n", plain].concat();
+        for (outer, octets) in [
+            ("a.zip", zipped(&[("mail.eml", &message)])),
+            ("a.zip", zipped(&[("noname", &message)])),
+            ("a.zip", zipped(&[("saved.mht", &page)])),
+            ("a.zip", zipped(&[("old.mbox", &boxed)])),
+            ("a.tgz", gzip(&tar(&[("mail.eml", &message)]))),
+            ("a.zip", zipped(&[("in.zip", &zipped(&[("mail.eml", &message)]))])),
+            ("a.zip", zipped(&[("out.eml", &mail("in.eml", &message))])),
+            ("mail.eml", message.clone()),
+            ("mail.eml", mail("a.zip", &zipped(&[("mail.eml", &message)]))),
+        ] {
+            let seen = opened(outer, &octets);
+            let found = seen.iter().find(|s| s.octets.as_deref() == Some(inside));
+            let found = found.unwrap_or_else(|| panic!("{outer}: {:?}", shown(&seen)));
+            assert_eq!(
+                (&*found.names, found.kind, found.marks.join(",")),
+                (&[name.to_owned()][..], kind, marks.to_owned())
+            );
+            let odd: Vec<&Seen> =
+                seen.iter().filter(|s| !s.marks.is_empty() && s.names != found.names).collect();
+            assert!(odd.is_empty(), "{outer}: {odd:?}");
+        }
+    }
+}
+
+#[test]
+fn messages_in_files_count_as_archives_do() {
+    // Depth is one for archives and messages together.
+    let mut octets = mail("bill.pdf", PROGRAM);
+    for n in 0..5 {
+        octets = if n % 2 == 0 { zipped(&[("m.eml", &octets)]) } else { mail("a.zip", &octets) };
+    }
+    let found = |seen: &[Seen]| seen.iter().any(|s| s.octets.as_deref() == Some(PROGRAM));
+    let (seen, budget) = open_with("a.zip", &octets, Limits { depth: 6, ..Limits::default() });
+    assert!(found(&seen) && budget.seen() >= 6, "{:?}", shown(&seen));
+    let (seen, _) = open_with("a.zip", &octets, Limits { depth: 5, ..Limits::default() });
+    assert!(!found(&seen) && seen.iter().any(|s| s.marks.contains(&"too-deep")), "{:?}", shown(&seen));
+    // Members and octets too.
+    let message = mail("bill.pdf", PROGRAM);
+    let octets = zipped(&[("m.eml", &message)]);
+    let (seen, _) = open_with("a.zip", &octets, Limits { members: 2, ..Limits::default() });
+    assert!(!found(&seen) && seen.iter().any(|s| s.marks.contains(&"too-many")), "{:?}", shown(&seen));
+    let (seen, _) =
+        open_with("a.zip", &octets, Limits { octets: message.len() as u64 + 10, ..Limits::default() });
+    assert!(seen.iter().any(|s| s.marks.contains(&"too-large")), "{:?}", shown(&seen));
+    // One that can be read in several ways is like an archive that says two things.
+    let text = String::from_utf8(mail("bill.pdf", PROGRAM)).unwrap();
+    let odd = text.replace("Encoding: base64", "Encoding: 7bit\r\nContent-Transfer-Encoding: base64");
+    let seen = opened("a.zip", &zipped(&[("m.eml", odd.as_bytes())]));
+    assert!(found(&seen) && seen.iter().any(|s| s.marks.contains(&"ambiguous")), "{:?}", shown(&seen));
+    // Text that begins as a message does is text where nobody calls it one.
+    assert_eq!(opened("", &mail("bill.pdf", PROGRAM)).len(), 1);
+}
+
+/// Both are stored as they are, so that the outer one has two ends of a directory in it.
+#[test]
+fn a_zip_in_a_zip_says_one_thing() {
+    let stored = |name: &str, octets: &[u8]| {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(::zip::CompressionMethod::Stored);
+        writer.start_file(name, options).unwrap();
+        writer.write_all(octets).unwrap();
+        writer.finish().unwrap().into_inner()
+    };
+    let inner = stored("bill.exe", PROGRAM);
+    let seen = opened("a.zip", &stored("in.zip", &inner));
+    assert_eq!(shown(&seen), ["bill.exe exe ", "in.zip zip ", "a.zip zip "]);
+    // One behind the other are two.
+    let two = [inner.clone(), stored("note.txt", b"x")].concat();
+    assert!(opened("a.zip", &two).iter().any(|s| s.marks.contains(&"ambiguous")));
+}

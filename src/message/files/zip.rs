@@ -18,6 +18,8 @@ const CENTRAL_OCTETS: usize = 46;
 const END_OCTETS: usize = 22;
 /// The end record and the longest comment.
 const END_REACH: usize = END_OCTETS + 65_535;
+/// End records of other directories that are looked at.
+const OTHERS_MAX: usize = 16;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 const AES: u16 = 99;
@@ -42,8 +44,13 @@ struct Header<'o> {
 pub(super) fn list(octets: &[u8], most: usize) -> Listing {
     let mut listing = Listing::default();
     let mut reader = Reader { octets, most, seen: HashMap::new(), ranges: Vec::new() };
-    match directory(octets, &mut listing.marks) {
-        Some((place, base, count)) => reader.by_directory(&mut listing, place, base, count),
+    match directory(octets) {
+        Some(((place, base, count), others)) => {
+            reader.by_directory(&mut listing, place, base, count);
+            // One in the data of a member is that of an archive in this one, stored as it is.
+            let inside = |other: &usize| reader.ranges.iter().any(|range| range.contains(other));
+            listing.marks.add_if(others.len() > OTHERS_MAX || !others.iter().all(inside), Mark::Ambiguous);
+        }
         None => listing.marks.add(Mark::Damaged),
     }
     if !listing.marks.has(Mark::TooMany) {
@@ -58,30 +65,24 @@ pub(super) fn list(octets: &[u8], most: usize) -> Listing {
 
 /// Whether a file of another type ends with the directory of a zip file, so that it is one too.
 pub(super) fn is_behind(octets: &[u8]) -> bool {
-    directory(octets, &mut Marks::default())
-        .is_some_and(|(place, _, count)| count > 0 && at(octets, place, CENTRAL))
+    directory(octets).is_some_and(|((place, _, count), _)| count > 0 && at(octets, place, CENTRAL))
 }
 
 /// Where the directory is, where the file begins that it counts from, and how many entries it claims.
-fn directory(octets: &[u8], marks: &mut Marks) -> Option<(usize, usize, u64)> {
+type Directory = (usize, usize, u64);
+
+/// The last directory, and where end records of others are: one more than [`OTHERS_MAX`] at most.
+fn directory(octets: &[u8]) -> Option<(Directory, Vec<usize>)> {
     let start = octets.len().saturating_sub(END_REACH);
     let tail = octets.get(start..)?;
-    let mut found = None;
-    for place in memmem::rfind_iter(tail, END).map(|place| start + place) {
-        let Some(one) = end_record(octets, place) else { continue };
-        match found {
-            None => found = Some(one),
-            Some(first) if first.0 != one.0 => {
-                marks.add(Mark::Ambiguous);
-                break;
-            }
-            Some(_) => {}
-        }
-    }
-    found
+    let ends = memmem::rfind_iter(tail, END).map(|place| start + place);
+    let mut known = ends.filter_map(|place| Some((place, end_record(octets, place)?)));
+    let (_, last) = known.next()?;
+    let others = known.filter(|(_, other)| other.0 != last.0).map(|(place, _)| place);
+    Some((last, others.take(OTHERS_MAX + 1).collect()))
 }
 
-fn end_record(octets: &[u8], place: usize) -> Option<(usize, usize, u64)> {
+fn end_record(octets: &[u8], place: usize) -> Option<Directory> {
     piece(octets, place, END_OCTETS)?;
     let (count, size, offset) =
         (u16_le(octets, place + 10)?, u32_le(octets, place + 12)?, u32_le(octets, place + 16)?);
@@ -102,7 +103,7 @@ fn end_record(octets: &[u8], place: usize) -> Option<(usize, usize, u64)> {
 }
 
 /// Zip64: the locator is in front of the end record.
-fn end_record_64(octets: &[u8], place: usize) -> Option<(usize, usize, u64)> {
+fn end_record_64(octets: &[u8], place: usize) -> Option<Directory> {
     let locator = place.checked_sub(20).filter(|place| at(octets, *place, b"PK\x06\x07"))?;
     let claimed = usize::try_from(u64_le(octets, locator + 8)?).ok()?;
     let record =

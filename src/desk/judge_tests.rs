@@ -1,0 +1,164 @@
+//! What is held is judged again as a whole: by rules of attachments, score and policies of now, and delivered as they say.
+
+use super::envelope::envelope;
+use super::request::Request;
+use super::stage::{Stage, one};
+use crate::mail::Id;
+use crate::scan::ScanVerdict;
+use crate::vault::{FindingView, Line};
+use crate::verdict::Direction;
+
+const MESSAGE: &[u8] =
+    b"Subject: bill\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+    --b\r\n\r\nyou have won\r\n--b\r\nContent-Type: application/zip; name=list.zip\r\n\r\nPK\r\n--b--\r\n";
+const LOTTERY: &str = "[[rule]]\nid = \"lottery\"\nscore = 9\ntext = \"you have won\"\n";
+const NO_ZIP: &str = "[[rule]]\nid = \"no-zip\"\naction = \"reject\"\nextension = \"zip\"\n";
+const STRIP: &str = "[[rule]]\nid = \"no-zip\"\naction = \"strip\"\nextension = \"zip\"\n";
+
+fn held(stage: &Stage) -> Id {
+    let mut item = stage.held(&["a@example.org"]);
+    item.trace = Line(b"Received: from x\r\n\tby y\r\nX-Spam-Score: 99\r\n".to_vec());
+    stage.put_octets(item, MESSAGE)
+}
+
+#[tokio::test]
+async fn what_rules_object_to_is_kept_where_they_say() {
+    for (files, folder, rule, source) in [
+        (&[("attachments.toml", NO_ZIP)][..], "policy", "no-zip", "attachments.toml:1"),
+        (&[("content.toml", LOTTERY)][..], "spam", "score", "policies.toml"),
+        (
+            &[("content.toml", LOTTERY), ("policies.toml", "[default]\nreject = 9\nfolder = \"policy\"\n")][..],
+            "policy",
+            "score",
+            "policies.toml",
+        ),
+    ] {
+        let stage = Stage::new();
+        stage.files(files);
+        let id = held(&stage);
+        let said = stage.desk.look_again(id, false).await;
+        assert!(said.ends_with(&format!("moved to {folder}")), "{said}");
+        let item = stage.get(id).unwrap();
+        assert_eq!((&*item.folder, &*item.rule, &*item.source), (folder, rule, source));
+        assert!(item.hold.is_none() && item.spool.is_none() && !item.copy);
+        assert!(item.findings.iter().any(|f| f.id == rule), "{:?}", item.findings);
+        assert!(stage.script(|s| s.messages.is_empty()));
+        assert_eq!(stage.desk.look_again(id, true).await, "not due");
+    }
+}
+
+#[tokio::test]
+async fn policies_of_now_hold_for_what_is_held() {
+    let off =
+        "[[policy]]\nname = \"abuse\"\nrecipient = \"a@example.org\"\nscore = false\nattachments = false\n";
+    for (policies, allowed) in [(off, false), ("", true)] {
+        let stage = Stage::new();
+        let attachments = if allowed { "" } else { NO_ZIP };
+        stage.files(&[
+            ("content.toml", LOTTERY),
+            ("attachments.toml", attachments),
+            ("policies.toml", policies),
+        ]);
+        let mut item = stage.held(&["a@example.org"]);
+        let accept = FindingView { id: "allow".into(), verdict: "accept".into(), ..FindingView::default() };
+        item.findings = if allowed { vec![accept] } else { Vec::new() };
+        let id = stage.put_octets(item, MESSAGE);
+        assert!(stage.desk.look_again(id, false).await.starts_with("clean; delivered"));
+        assert!(stage.get(id).is_none());
+    }
+}
+
+#[tokio::test]
+async fn lanes_of_policies_hold_for_what_is_held() {
+    for (lane, delivered) in [("pass-tagged", true), ("hold", false), ("tempfail", false)] {
+        let stage = Stage::new();
+        let policies = format!("[default]\non_error = \"{lane}\"\n");
+        stage.files(&[("content.toml", LOTTERY), ("policies.toml", &format!("{policies}quarantine = 50\n"))]);
+        stage.says(ScanVerdict::Unavailable("refused".into()));
+        let id = held(&stage);
+        let said = stage.desk.look_again(id, false).await;
+        assert_eq!(said.starts_with("clean; delivered"), delivered, "{lane}: {said}");
+        assert_eq!(stage.get(id).is_none(), delivered);
+        let message = stage.script(|s| s.messages.pop().unwrap_or_default());
+        assert_eq!(message.contains("X-Portcullis-Unscanned: told\r\n"), delivered, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn it_goes_out_as_its_policy_dresses_it() {
+    let stage = Stage::new();
+    let tag = "[default]\nsubject_tag = \"[SPAM]\"\nquarantine = 50\n";
+    stage.files(&[("content.toml", LOTTERY), ("policies.toml", tag)]);
+    let id = held(&stage);
+    assert!(stage.desk.look_again(id, false).await.starts_with("clean; delivered"));
+    assert!(stage.get(id).is_none(), "it was only ever to be delivered");
+    let message = stage.script(|s| s.messages.pop().unwrap());
+    assert!(message.contains("Subject: [SPAM] bill\r\n"), "{message}");
+    assert!(message.starts_with("Received: from x\r\n\tby y\r\nX-Portcullis-Id: "), "{message}");
+    assert!(message.contains("X-Spam-Score: 9.0\r\n") && !message.contains("X-Spam-Score: 99"), "{message}");
+}
+
+#[tokio::test]
+async fn a_part_is_taken_out_of_what_was_held() {
+    let stage = Stage::new();
+    stage.files(&[("attachments.toml", STRIP)]);
+    let id = held(&stage);
+    // The downstream puts it off: each attempt dresses it anew.
+    stage.script(|s| s.dot.push_back("451 4.3.0 later".to_owned()));
+    stage.desk.look_again(id, false).await;
+    assert_eq!(stage.get(id).unwrap().waiting(), 1);
+    assert!(stage.desk.attempt(id, true).await.said.starts_with("delivered"));
+    for message in stage.script(|s| std::mem::take(&mut s.messages)) {
+        assert!(message.contains("you have won") && message.contains("no-zip"), "{message}");
+        assert!(!message.contains("PK\r\n"), "{message}");
+    }
+    let item = stage.get(id).expect("the message as it came is kept");
+    assert_eq!((&*item.folder, item.waiting(), item.hold.is_none()), ("policy", 0, true));
+    let body = stage.desk.vault.body(&item, &stage.desk.budget).await.unwrap();
+    assert_eq!(body.len(), MESSAGE.len() as u64);
+}
+
+#[tokio::test]
+async fn a_look_on_request_tells_what_the_rules_of_now_say() {
+    let stage = Stage::new();
+    stage.files(&[("content.toml", LOTTERY)]);
+    let id = stage.put_octets(stage.item("policy", &["a@example.org"]), MESSAGE);
+    let done = stage.done(Request::Rescan { pick: one(id) }).await;
+    assert!(done.messages[0].1.starts_with("no malware; the rules of now: score: score 9.0"), "{done:?}");
+    let item = stage.get(id).unwrap();
+    assert_eq!((&*item.folder, &*item.rule), ("policy", "r1"));
+    assert!(item.history.iter().any(|e| e.what.contains("(spam)")), "{:?}", item.history);
+    // Malware is malware, whatever the policy.
+    stage.files(&[("policies.toml", "[default]\nmalware = false\n")]);
+    stage.says(ScanVerdict::Infected("Eicar".into()));
+    stage.done(Request::Rescan { pick: one(id) }).await;
+    assert_eq!(stage.get(id).unwrap().folder, "virus");
+}
+
+#[tokio::test]
+async fn the_envelope_is_that_of_the_item() {
+    let stage = Stage::new();
+    let mut item = stage.item("held", &["a@example.org", "b@example.org"]);
+    item.client.name = Some("mx.example.com".into());
+    item.client.helo = Some("hello".into());
+    item.client.tls = Some("TLSv1.3 AES".into());
+    item.client.listener = "in".into();
+    item.client.direction = Some(Direction::Outbound);
+    item.client.user = Some("anna".into());
+    item.client.answerable = true;
+    let policy = stage.world.policy.lock().unwrap().clone();
+    let sent = envelope(&item, &policy);
+    assert_eq!((sent.id, sent.client.to_string(), sent.trusted), (item.id, "192.0.2.7".into(), false));
+    assert_eq!((sent.client_name.as_deref(), sent.hello.as_deref()), (Some("mx.example.com"), Some("hello")));
+    assert_eq!((sent.user.as_deref(), sent.authenticated, sent.may_relay), (Some("anna"), true, true));
+    let tls = sent.tls.unwrap();
+    assert_eq!((tls.version, &*tls.cipher), ("TLSv1.3", "AES"));
+    assert_eq!((&*sent.listener, sent.direction), ("in", Direction::Outbound));
+    let to: Vec<String> = sent.recipients.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (sent.sender.to_string(), to),
+        ("sender@example.com".into(), vec!["a@example.org".into(), "b@example.org".into()])
+    );
+    item.client.ip = None;
+    assert!(envelope(&item, &policy).trusted, "nobody knows who brought it");
+}

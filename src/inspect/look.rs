@@ -1,0 +1,168 @@
+//! The look: who is asked in which order, and what comes of it.
+
+use super::octets::with_octets;
+use crate::authentication::{self, Case};
+use crate::body::Body;
+use crate::config::model::Policy;
+use crate::content::Contents;
+use crate::content::analyse::{Analysis, Ask, analyse};
+use crate::lookup::Lookup;
+use crate::reply::catalogue;
+use crate::scan::{self, Input, Job, Results, Scanned, Scanners};
+use crate::verdict::{Authentication, Envelope, Finding, Source, Stage, Verdict};
+use std::sync::Arc;
+use std::time::Instant as Clock;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Id of the finding where the message could not be looked at.
+const UNSEEN: &str = "content";
+
+/// A message, and by whom it is looked at.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The message.
+    pub body: &'a Body,
+    /// Its envelope.
+    pub envelope: &'a Arc<Envelope>,
+    /// The rules.
+    pub policy: &'a Arc<Policy>,
+    /// Engines.
+    pub scanners: &'a Scanners,
+    /// DNS; without it nobody has anything to prove.
+    pub lookup: Option<&'a Lookup>,
+    /// Places for messages that are loaded whole.
+    pub places: &'a Arc<Semaphore>,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// What is not known by then is not known.
+    pub finish_by: Instant,
+}
+
+/// What was found in a message.
+#[derive(Debug, Default)]
+pub struct Inspected {
+    /// By what it is about.
+    pub contents: Contents,
+    /// What could not be looked at: it counts whatever a policy turns off.
+    pub unseen: Vec<Finding>,
+    /// `None` where the sender has nothing to prove.
+    pub authentication: Option<Authentication>,
+    /// `None` where no rule wants to see the octets, or they could not be seen.
+    pub analysis: Option<Analysis>,
+    /// What each scanner said, also of parts.
+    pub results: Results,
+}
+
+/// Whether anybody wants to look.
+#[must_use]
+pub fn wants(policy: &Policy, scanners: &Scanners, envelope: &Envelope) -> bool {
+    wants_octets(policy) || proves(policy, envelope) || !scanners.all().is_empty()
+}
+
+/// Whether any rule wants to see the octets.
+fn wants_octets(policy: &Policy) -> bool {
+    !policy.attachments.rules.is_empty()
+        || !policy.signatures.is_empty()
+        || !policy.content.score.rules.is_empty()
+        || !policy.scanning.scanners.is_empty()
+}
+
+/// Whether the sender has something to prove.
+fn proves(policy: &Policy, envelope: &Envelope) -> bool {
+    policy.content.authentication.is_on() && authentication::applies(envelope)
+}
+
+/// Looks at a message.
+pub async fn inspect(request: &Request<'_>) -> Inspected {
+    let Request { body, envelope, policy, scanners, finish_by, .. } = *request;
+    if !wants(policy, scanners, envelope) {
+        return Inspected::default();
+    }
+    let job = Job { input: Input::Message(body), envelope: Some(envelope), deadline: finish_by };
+    let scanning = Box::pin(scan::scan(scanners, job));
+    let proving = Box::pin(authenticate(request));
+    let (results, proved) = tokio::join!(scanning, proving);
+    let mut found = Inspected::default();
+    found.take(results);
+    match proved {
+        Ok(proved) => found.authentication = proved,
+        Err(error) => found.unseen.push(unseen(&error)),
+    }
+    if let Some(told) = &found.authentication {
+        found.contents.dmarc = authentication::findings(told, &policy.content.authentication);
+    }
+    if !wants_octets(policy) {
+        return found;
+    }
+    match Box::pin(walk(request, &found)).await {
+        Err(error) => found.unseen.push(unseen(&error)),
+        Ok(analysis) => {
+            found.contents.malware.extend(analysis.malware.iter().cloned());
+            found.contents.symbols.extend(analysis.symbols.iter().cloned());
+            let again: Vec<&[u8]> = analysis.again.iter().map(Vec::as_slice).collect();
+            // Where a signature refuses it, scanners have nothing to add: policies turn both off together.
+            let refused = analysis.malware.iter().any(Finding::refuses_for_good);
+            if !again.is_empty() && !refused {
+                let results = Box::pin(scan::scan_parts(scanners, &again, finish_by)).await;
+                found.take(results);
+            }
+            found.analysis = Some(analysis);
+        }
+    }
+    found
+}
+
+/// What the sender can prove; `None` where there is nothing to be proved.
+async fn authenticate(request: &Request<'_>) -> Result<Option<Authentication>, String> {
+    let Request { body, policy, finish_by, .. } = *request;
+    let Some(lookup) = request.lookup.filter(|_| proves(policy, request.envelope)) else { return Ok(None) };
+    let (rules, envelope) = (Arc::clone(policy), Arc::clone(request.envelope));
+    let now = u64::try_from(request.now).unwrap_or_default();
+    let read = move |octets: &[u8]| Case::of(octets, &envelope, &rules.content.authentication, now);
+    let case = with_octets(request.places, body, finish_by, read).await?;
+    let deadline = finish_by.min(Instant::now() + policy.content.authentication.deadline);
+    Ok(Some(Box::pin(lookup.authenticate(case, deadline)).await))
+}
+
+async fn walk(request: &Request<'_>, found: &Inspected) -> Result<Analysis, String> {
+    let (policy, envelope) = (Arc::clone(request.policy), Arc::clone(request.envelope));
+    let authentication = found.authentication.clone().unwrap_or_default();
+    let (findings, now) = (found.contents.symbols.clone(), request.now);
+    with_octets(request.places, request.body, request.finish_by, move |octets| {
+        let began = Clock::now();
+        let ask = Ask {
+            policy: &policy,
+            envelope: &envelope,
+            authentication: &authentication,
+            findings: &findings,
+            now,
+            elapsed: &|| began.elapsed(),
+        };
+        analyse(octets, &ask)
+    })
+    .await
+}
+
+impl Inspected {
+    /// Puts what scanners say where it belongs: points are symbols, all else is malware, or that it is not known.
+    fn take(&mut self, results: Results) {
+        let (silent, answered): (Results, Results) = results.into_iter().partition(Scanned::is_silent);
+        let contents = &mut self.contents;
+        contents.unanswered.extend(scan::findings(&silent, &scan::own_lane));
+        for finding in scan::findings(&answered, &scan::own_lane) {
+            let unscanned = finding.tags.iter().any(|tag| tag.starts_with("unscanned"));
+            let symbol = finding.verdict == Verdict::Continue && !unscanned;
+            let list = if symbol { &mut contents.symbols } else { &mut contents.malware };
+            list.push(finding);
+        }
+        self.results.extend(answered);
+        self.results.extend(silent);
+    }
+}
+
+/// It could not be looked at: the client tries again.
+fn unseen(why: &str) -> Finding {
+    let verdict = Verdict::TempFail(catalogue::SCANNER_DOWN.reply());
+    Finding::new(UNSEEN, Stage::Message, verdict, Source::built_in(), format!("not looked at: {why}"))
+}
