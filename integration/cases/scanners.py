@@ -148,7 +148,7 @@ def test_lanes_of_policies(env):
     assert gate.command("reload").returncode == 0
 
     def where(subject):
-        return sorted((i["folder"], " ".join(i["to"])) for i in items(gate) + items(gate, "held") if i["subject"] == subject)
+        return sorted({(i["folder"], " ".join(i["to"])) for i in items(gate) + items(gate, "held") if i["subject"] == subject})
 
     # the scanner's own lane, and each of the others by itself
     assert to_each(gate, "own", "bob")[1].code == 250

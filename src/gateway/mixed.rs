@@ -45,6 +45,14 @@ struct Leg<'j> {
     dress: &'j Dress,
 }
 
+impl Leg<'_> {
+    /// Whether the message is kept in the folder of that copy, for the same recipients.
+    fn keeps_for(&self, copy: &Self) -> bool {
+        let same = matches!((&self.way, &copy.way), (Way::Folder(own), Way::Copy(other)) if own == other);
+        same && copy.members.iter().all(|member| self.members.contains(member))
+    }
+}
+
 /// The refusal that the whole message gets, where there is one: one for now of any party (nothing was done yet), one
 /// that ends the session, or those of all parties.
 fn refusal_of_all(dispositions: &[Disposition]) -> Option<Reply> {
@@ -92,7 +100,11 @@ impl Session {
             return reply.with_reference(self.reference());
         }
         let mut legs = legs(judged, &dispositions, queued);
-        legs.extend(judged.iter().filter_map(copy_of));
+        let copies: Vec<Leg<'_>> = judged.iter().filter_map(copy_of).collect();
+        // What is kept there anyway needs no copy.
+        let kept = |copy: &Leg<'_>| legs.iter().any(|leg| leg.keeps_for(copy));
+        let copies: Vec<Leg<'_>> = copies.into_iter().filter(|copy| !kept(copy)).collect();
+        legs.extend(copies);
         match Box::pin(self.go(body, &legs, finish_by)).await {
             Ok(reply) | Err(reply) => reply,
         }
