@@ -189,6 +189,27 @@ def test_each_recipient_has_its_own_policy(env):
     assert "spam" in line["note"], line
 
 
+def test_what_a_policy_turns_off_counts_against_nobody(env):
+    """Points of a refusal by attachment: none from mail to those whose policy has no such rules."""
+    files = {"attachments.toml": '[[rule]]\nid = "no-zip"\naction = "reject"\nextension = "zip"\n',
+             "policies.toml": '[[policy]]\nname = "all"\nrecipient = "bob@example.net"\nattachments = false\n',
+             "limits.toml": '[greeting]\ndelay = "0s"\n[bans]\nlimit = 20\n[ban_points]\nrefused = 10\n'}
+    gate = env.gateway(env.downstream(), files=files, trusted={"clients": []})
+    carries = message("zip", name="a.zip", octets=zipped("a.txt", b"words"))
+
+    def banned(source, rcpt):
+        for _ in range(3):
+            try:
+                send(gate.address, carries, rcpt=[rcpt], source=source)
+            except (OSError, AssertionError):
+                break
+        listed = gate.command("bans", "list", "--json").stdout
+        return source in listed
+
+    assert not banned("127.0.8.1", "bob@example.net")
+    assert banned("127.0.8.2", "alice@example.net")
+
+
 def test_a_part_is_taken_out_and_kept(env):
     down = env.downstream()
     rule = '[[rule]]\nid = "no-zip"\naction = "strip"\nextension = "zip"\ntext = "Send it by another way."\n'

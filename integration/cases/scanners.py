@@ -122,6 +122,10 @@ name = "keep"
 recipient = "keep@example.net"
 on_error = "hold"
 [[policy]]
+name = "keep too"
+recipient = "two@example.net"
+on_error = "hold"
+[[policy]]
 name = "late"
 recipient = "late@example.net"
 on_error = "tempfail"
@@ -164,6 +168,10 @@ def test_lanes_of_policies(env):
     assert sorted(r.split("<")[1].split("@")[0] for r in map(str, down.accepted[-1].rcpt)) == ["bob", "carol"], down.accepted[-1].rcpt
     proc.wait_for(lambda: len(where("three")) == 2, "two are kept")
     assert where("three") == [("held", "keep@example.net"), ("unscanned", "aside@example.net")], where("three")
+    # what is held is judged again by its policy: one item for each
+    assert to_each(gate, "held", "keep", "two")[1].code == 250
+    proc.wait_for(lambda: len(where("held")) == 2, "two are held")
+    assert where("held") == [("held", "keep@example.net"), ("held", "two@example.net")], where("held")
     # one after the other
     gate.put("policies.toml", 'mixed = "defer"\n' + LANES)
     assert gate.command("reload").returncode == 0
@@ -173,7 +181,7 @@ def test_lanes_of_policies(env):
     fake.mode = "ok"
     assert to_each(gate, "deferred", "late")[1].code == 250
     proc.wait_for(lambda: sorted(m.fields("Subject")[0] for m in down.accepted) ==
-                  ["deferred", "deferred", "own", "three", "three"], "what was held is delivered", 60)
+                  ["deferred", "deferred", "held", "held", "own", "three", "three"], "what was held is delivered", 60)
 
 
 def test_hung_scanner_is_answered_in_time(env):

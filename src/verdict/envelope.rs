@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Who sent a message, how, and to whom.
+#[expect(clippy::struct_excessive_bools, reason = "facts, each by itself")]
 #[derive(Debug, Clone)]
 pub struct Envelope {
     /// The message's id: the same in log, reply, header and quarantine.

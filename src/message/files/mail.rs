@@ -9,22 +9,23 @@ use crate::message::content::{Limits, Overview, PartInfo, Reading, Visitor, visi
 /// Extensions by which programs take a file for a message.
 const EXTENSIONS: [&str; 3] = ["eml", "mht", "mhtml"];
 
+/// Gets the names of a part, and its octets.
+type See<'s> = dyn FnMut(&[Box<str>], &[u8]) + 's;
+
 /// Whether a program would open it as a message. The text of a part may well begin as one does: it is one where it is
 /// called so, or lies in an archive.
 pub(super) fn is_message(file: &File) -> bool {
     let text = file.kind == Type::Unknown || matches!(file.kind.class(), Some(Class::Text | Class::Mail));
-    let called = || {
-        let named = |name: &Box<str>| {
-            readings(name).iter().filter_map(|name| extension(name)).any(|own| EXTENSIONS.contains(&own))
-        };
-        file.names.iter().any(named)
+    let named = |name: &str| {
+        readings(name).iter().filter_map(|name| extension(name)).any(|own| EXTENSIONS.contains(&own))
     };
+    let called = || file.names.iter().any(|name| named(name));
     (file.kind == Type::Eml && file.depth > 0) || (text && called())
 }
 
 /// Gives each reading of each part, with the names of the part, to `see`; what is to be said of the message because of its
 /// structure.
-pub(super) fn read(octets: &[u8], see: &mut dyn FnMut(&[Box<str>], &[u8])) -> Marks {
+pub(super) fn read(octets: &[u8], see: &mut See<'_>) -> Marks {
     let octets = without_envelope(octets);
     let overview = visit(octets, &Limits::default(), &mut Parts { see });
     marks_of(&overview)
@@ -45,7 +46,7 @@ fn marks_of(overview: &Overview) -> Marks {
 }
 
 struct Parts<'s> {
-    see: &'s mut dyn FnMut(&[Box<str>], &[u8]),
+    see: &'s mut See<'s>,
 }
 
 impl Visitor for Parts<'_> {
