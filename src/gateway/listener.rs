@@ -196,6 +196,9 @@ fn turn_away(
         let mut line = Vec::with_capacity(128);
         reply.clone().with_reference(id).write_to(&mut line);
         let _ = send(stream.as_raw_fd(), &line, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
+    } else {
+        // Nothing is on its way that could be lost: a reset leaves no connection behind that waits for its end.
+        let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
     let listener = Arc::clone(&entrance.listener.name);
     if let Some(refusals) = gateway.fold.count(client, Why { id, listener, reply, finding }) {

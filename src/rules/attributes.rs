@@ -177,7 +177,11 @@ fn reply_text(value: &str) -> Result<Box<str>, Mistake> {
 fn date(name: &str, value: &str, end: bool) -> Result<i64, Mistake> {
     let wrong = || {
         let at = "2026-12-31 (UTC) or 2026-12-31T18:00Z";
-        Mistake::new("date", format!("`{name}`: expected a date such as {at}, found \"{value}\""))
+        let period = match super::units::parse_duration(value) {
+            Ok(_) => format!("; so long from now is `--for {value}` of the command line"),
+            Err(_) => String::new(),
+        };
+        Mistake::new("date", format!("`{name}`: expected a date such as {at}, found \"{value}\"{period}"))
     };
     if value.contains(['T', 't', ' ']) {
         return value.parse::<Timestamp>().map(Timestamp::as_second).map_err(|_| wrong());
@@ -380,6 +384,7 @@ mod tests {
             (" untl=2026-12-31", 1, "unknown attribute `untl`; did you mean `until`?"),
             ("xyz=1", 0, "there are until, created, note"),
             ("until=tomorrow", 0, "expected a date such as 2026-12-31 (UTC)"),
+            ("until=30d", 0, "found \"30d\"; so long from now is `--for 30d` of the command line"),
             ("until=2026-02-30", 0, "expected a date"),
             ("until=2026-12-31T18:00", 0, "expected a date"),
             ("dir=inn", 0, "expected in, out, both, found \"inn\"; did you mean in?"),

@@ -28,6 +28,7 @@ pub struct Expression {
     written: Box<str>,
     form: Form,
     literals: Vec<String>,
+    foreign: bool,
 }
 
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Expression {
             return error("expected a phrase or a \"/regex/\", found nothing".to_owned());
         }
         let literals = vec![phrase.clone()];
-        Ok(Self { written: text.into(), form: Form::Phrase(phrase.into()), literals })
+        Ok(Self { written: text.into(), form: Form::Phrase(phrase.into()), literals, foreign: false })
     }
 
     fn regex(written: &str, pattern: &str) -> Result<Self, ExpressionError> {
@@ -90,7 +91,8 @@ impl Expression {
             let _ = compiled.set(Some(Box::new(regex)));
         }
         let form = Form::Regex { pattern: pattern.into(), compiled };
-        Ok(Self { written: written.into(), form, literals: required(&plain) })
+        let foreign = is_foreign(&caseless);
+        Ok(Self { written: written.into(), form, literals: required(&plain), foreign })
     }
 
     /// As it was written.
@@ -103,6 +105,12 @@ impl Expression {
     #[must_use]
     pub fn literals(&self) -> &[String] {
         &self.literals
+    }
+
+    /// Whether whatever it matches has a character beyond ASCII.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// Whether it is found in a text. `folded` is the same text through [`super::fold`].
@@ -159,6 +167,20 @@ fn weight(hir: &Hir) -> usize {
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
             parts.iter().map(weight).fold(1, usize::saturating_add)
         }
+    }
+}
+
+/// Whether no text of ASCII alone is matched.
+fn is_foreign(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => !literal.0.is_ascii(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().iter().all(|range| !range.start().is_ascii()),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().iter().all(|range| !range.start().is_ascii()),
+        HirKind::Capture(capture) => is_foreign(&capture.sub),
+        HirKind::Repetition(repetition) => repetition.min > 0 && is_foreign(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().any(is_foreign),
+        HirKind::Alternation(parts) => parts.iter().all(is_foreign),
     }
 }
 

@@ -7,23 +7,29 @@ use super::fold::fold;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Most literals of one expression.
-const LITERALS_MAX: usize = 48;
+const LITERALS_MAX: usize = 256;
 /// Longest literal, in octets; a longer one is as good cut.
 const OCTETS_MAX: usize = 24;
-/// A shorter one stands in every text.
-const OCTETS_MIN: usize = 3;
+/// A weaker one stands in every text.
+const STRENGTH_MIN: usize = 3;
+/// Few texts have these at all: one is worth as much as three letters.
+const RARE: &[char] = &['$', '%', '#', '{', '}', '[', ']', '|', '^', '~', '\\', '&', '€', '£'];
 /// Most characters of a class that are written out.
 const CLASS_MAX: usize = 8;
 
 /// The literals, in small letters; none where nothing is sure.
 pub fn required(hir: &Hir) -> Vec<String> {
-    best(hir).filter(|set| quality(set).0 >= OCTETS_MIN).unwrap_or_default()
+    best(hir).filter(|set| quality(set).0 >= STRENGTH_MIN).unwrap_or_default()
 }
 
 /// The better of two sets has longer literals, then fewer.
 fn quality(set: &[String]) -> (usize, usize) {
-    let shortest = set.iter().map(String::len).min().unwrap_or_default().min(10);
-    (shortest, LITERALS_MAX.saturating_sub(set.len()))
+    let weakest = set.iter().map(|text| strength(text)).min().unwrap_or_default().min(10);
+    (weakest, LITERALS_MAX.saturating_sub(set.len()))
+}
+
+fn strength(text: &str) -> usize {
+    if text.contains(RARE) { text.len().max(STRENGTH_MIN) } else { text.len() }
 }
 
 fn better(one: Option<Vec<String>>, two: Option<Vec<String>>) -> Option<Vec<String>> {
@@ -196,6 +202,8 @@ mod tests {
             (r"\w+", &[]),
             (r"(?:abc)?", &[]),
             ("ab", &[]),
+            (r"\$ ?\d+|free", &["$", "$ ", "free"]),
+            (r"\{\{\w+\}\}", &["{{"]),
             ("", &[]),
         ] {
             assert_eq!(of(pattern), want, "{pattern}");

@@ -14,8 +14,9 @@ pub struct Expressions {
     automaton: Option<AhoCorasick>,
     /// Whose literal each one is.
     owners: Vec<u32>,
-    /// Those without literals: always tried.
+    /// Those without literals: always tried, and tried where a text is more than ASCII.
     always: Vec<u32>,
+    foreign: Vec<u32>,
 }
 
 /// Those that are worth a try, by number.
@@ -48,10 +49,11 @@ impl Expressions {
     /// # Errors
     /// There are too many for an automaton: more than fit some gigabytes.
     pub fn new(items: Vec<Expression>) -> Result<Self, String> {
-        let (mut literals, mut owners, mut always) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut literals, mut owners) = (Vec::new(), Vec::new());
+        let (mut always, mut foreign) = (Vec::new(), Vec::new());
         for (item, number) in items.iter().zip(0_u32..) {
             if item.literals().is_empty() {
-                always.push(number);
+                if item.is_foreign() { foreign.push(number) } else { always.push(number) }
             }
             for literal in item.literals() {
                 literals.push(literal.as_str());
@@ -71,7 +73,7 @@ impl Expressions {
                 .build(&literals)
         });
         let automaton = automaton.transpose().map_err(|error| error.to_string())?;
-        Ok(Self { items, automaton, owners, always })
+        Ok(Self { items, automaton, owners, always, foreign })
     }
 
     /// How many.
@@ -96,9 +98,10 @@ impl Expressions {
     #[must_use]
     pub fn candidates<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Candidates {
         let mut found = Candidates(vec![0; self.items.len().div_ceil(64)]);
-        let mut any = false;
+        let (mut any, mut foreign) = (false, false);
         for text in texts {
             any = true;
+            foreign |= !self.foreign.is_empty() && !text.is_ascii();
             let Some(automaton) = &self.automaton else { continue };
             let folded = folded(text);
             for hit in automaton.find_overlapping_iter(folded.as_ref()) {
@@ -110,6 +113,9 @@ impl Expressions {
         if any {
             self.always.iter().for_each(|number| found.add(*number));
         }
+        if foreign {
+            self.foreign.iter().for_each(|number| found.add(*number));
+        }
         found
     }
 }
@@ -120,7 +126,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ITEMS: [&str; 9] = [
+    const ITEMS: [&str; 11] = [
         "act now",
         "/ver[iy]f(y|ied)/",
         r"/\d{3}/",
@@ -130,6 +136,8 @@ mod tests {
         "/a.c d/",
         "/[kK]elvin so/",
         "/(foo|bar){2}baz?/",
+        r"/[ä-ü]{2,}|[\x{4E00}-\x{9FFF}]/",
+        r"/\$ ?\d/",
     ];
 
     fn set() -> Expressions {
@@ -139,9 +147,10 @@ mod tests {
     #[test]
     fn only_what_may_be_there_is_tried() {
         let set = set();
-        let tried = |text| (0..9).filter(|n| set.candidates([text]).has(*n)).collect::<Vec<u32>>();
+        let tried = |text| (0..11).filter(|n| set.candidates([text]).has(*n)).collect::<Vec<u32>>();
         assert_eq!(tried("nothing"), [2, 4]);
-        assert_eq!(tried("ACT NOW in Grey ÄPFEL"), [0, 2, 3, 4, 5]);
+        assert_eq!(tried("ACT NOW in Grey ÄPFEL"), [0, 2, 3, 4, 5, 9]);
+        assert_eq!(tried("only $ 5"), [2, 4, 10]);
         assert_eq!(set.candidates([]), Candidates(vec![0]));
         assert!(Expressions::new(Vec::new()).unwrap().candidates(["a"]) == Candidates(Vec::new()));
     }
@@ -205,12 +214,12 @@ mod tests {
         fn nothing_is_missed(words in proptest::collection::vec(prop_oneof![
             Just("act"), Just(" "), Just("NOW"), Just("verif"), Just("y"), Just("123"), Just("colo"), Just("r"), Just("GRÄY"),
             Just("ab"), Just("CD"), Just("x"), Just("yz"), Just("ÄPFEL"), Just("aXc d"), Just("\u{212a}elvin \u{17f}o"),
-            Just("foo"), Just("BAR"), Just("ba"), Just("z"), Just("ü"),
+            Just("foo"), Just("BAR"), Just("ba"), Just("z"), Just("ü"), Just("é"), Just("中"), Just("$"),
         ], 0..12)) {
             let set = set();
             let text = words.concat();
             let candidates = set.candidates([text.as_str()]);
-            for number in 0..9 {
+            for number in 0..11 {
                 if set.get(number).unwrap().is_in(&text, &fold(&text)) {
                     prop_assert!(candidates.has(number), "{} in {text}", ITEMS[number as usize]);
                 }
