@@ -76,7 +76,8 @@
 //!    [`verdict::merge()`] takes the strongest, and it becomes the [`verdict::Disposition`]. Where groups end
 //!    differently, `gateway::mixed` keeps the order of promise P1.
 //!    Where a rule says quarantine or discard, `gateway::keep` makes an item of it ([`vault::Vault::put`]), and 250 is said
-//!    after [`vault::Pending::commit`]: it is durable, and the downstream's session is reset.
+//!    after [`vault::Pending::commit`]: it is durable, and the downstream's session is reset. What is held [`desk`] judges
+//!    again in the same way, when its time has come.
 //! 9. **Delivered**, [`downstream::Session::deliver`]: our `Received:` header ([`message::trace`]), the fields of
 //!    [`content::dress()`] and the body (as rules of attachments and policies change it, [`message::edit`]), by
 //!    BDAT or DATA, inside the budget `after_data`. Right before the end of data the client must still be there.

@@ -122,7 +122,7 @@ name = "keep"
 recipient = "keep@example.net"
 on_error = "hold"
 [[policy]]
-name = "keep too"
+name = "keep-too"
 recipient = "two@example.net"
 on_error = "hold"
 [[policy]]

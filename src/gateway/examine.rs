@@ -16,10 +16,10 @@ impl Session {
     pub(super) async fn examine(&mut self, body: &Body, finish_by: Instant) -> Inspected {
         let Some(transaction) = self.transaction.as_deref() else { return Inspected::default() };
         let generation = Arc::clone(&transaction.generation);
-        let envelope = Arc::new(self.sent(transaction));
-        if !wants(&generation.policy, &generation.scanners, &envelope) {
+        if !wants(&generation.policy, &generation.scanners) {
             return Inspected::default();
         }
+        let envelope = Arc::new(self.sent(transaction));
         let request = Request {
             body,
             envelope: &envelope,

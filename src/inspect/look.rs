@@ -54,10 +54,10 @@ pub struct Inspected {
     pub results: Results,
 }
 
-/// Whether anybody wants to look.
+/// Whether anybody may want to look.
 #[must_use]
-pub fn wants(policy: &Policy, scanners: &Scanners, envelope: &Envelope) -> bool {
-    wants_octets(policy) || proves(policy, envelope) || !scanners.all().is_empty()
+pub fn wants(policy: &Policy, scanners: &Scanners) -> bool {
+    wants_octets(policy) || policy.content.authentication.is_on() || !scanners.all().is_empty()
 }
 
 /// Whether any rule wants to see the octets.
@@ -76,7 +76,7 @@ fn proves(policy: &Policy, envelope: &Envelope) -> bool {
 /// Looks at a message.
 pub async fn inspect(request: &Request<'_>) -> Inspected {
     let Request { body, envelope, policy, scanners, finish_by, .. } = *request;
-    if !wants(policy, scanners, envelope) {
+    if !wants(policy, scanners) {
         return Inspected::default();
     }
     let job = Job { input: Input::Message(body), envelope: Some(envelope), deadline: finish_by };

@@ -47,3 +47,30 @@ async fn load(body: &Body) -> Result<Vec<u8>, BodyError> {
     }
     Ok(octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::{BodyWriter, Budget};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn work_that_cannot_be_done_is_an_error_and_gives_its_place_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = BodyWriter::new(Budget::new(1 << 20, 0, folder.path().to_owned()));
+        writer.push(b"Subject: x\r\n\r\nbody\r\n").unwrap();
+        let body = writer.finish().await.unwrap();
+        let places = Arc::new(Semaphore::new(1));
+        let soon = || Instant::now() + Duration::from_millis(100);
+        let length = |octets: &[u8]| octets.len();
+        assert_eq!(with_octets(&places, &body, soon(), length).await, Ok(20));
+        let panics = |_: &[u8]| -> usize { panic!("as it is told to") };
+        assert!(with_octets(&places, &body, soon(), panics).await.unwrap_err().contains("panicked"));
+        let late = |_: &[u8]| std::thread::sleep(Duration::from_millis(300));
+        assert!(with_octets(&places, &body, soon(), late).await.unwrap_err().contains("too long"));
+        // It still works, and has its place.
+        assert!(with_octets(&places, &body, soon(), length).await.unwrap_err().contains("no place"));
+        let patient = Instant::now() + Duration::from_secs(5);
+        assert_eq!(with_octets(&places, &body, patient, length).await, Ok(20));
+    }
+}

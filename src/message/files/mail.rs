@@ -9,6 +9,11 @@ use crate::message::content::{Limits, Overview, PartInfo, Reading, Visitor, visi
 /// Extensions by which programs take a file for a message.
 const EXTENSIONS: [&str; 3] = ["eml", "mht", "mhtml"];
 
+/// How each message of a mailbox begins.
+const FROM: &[u8] = b"From ";
+/// Messages of one file that are looked at.
+const MESSAGES_MAX: usize = 10_000;
+
 /// Gets the names of a part, and its octets.
 type See<'s> = dyn FnMut(&[Box<str>], &[u8]) + 's;
 
@@ -26,16 +31,35 @@ pub(super) fn is_message(file: &File) -> bool {
 /// Gives each reading of each part, with the names of the part, to `see`; what is to be said of the message because of its
 /// structure.
 pub(super) fn read(octets: &[u8], see: &mut See<'_>) -> Marks {
-    let octets = without_envelope(octets);
-    let overview = visit(octets, &Limits::default(), &mut Parts { see });
-    marks_of(&overview)
+    let mut marks = Marks::NONE;
+    for (at, message) in messages(octets).enumerate() {
+        if at >= MESSAGES_MAX {
+            marks.add(Mark::TooMany);
+            break;
+        }
+        marks.join(marks_of(&visit(message, &Limits::default(), &mut Parts { see: &mut *see })));
+    }
+    marks
 }
 
-/// The first line of a file of mailboxes is none of the message.
-fn without_envelope(octets: &[u8]) -> &[u8] {
-    let end = || memchr::memchr(b'\n', octets).map_or(octets.len(), |at| at + 1);
-    let start = if octets.starts_with(b"From ") { end() } else { 0 };
-    octets.get(start..).unwrap_or_default()
+/// The messages of a file: one, or those of a mailbox, which begin behind lines `From ` after an empty line.
+fn messages(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(octets);
+    let many = octets.starts_with(FROM);
+    std::iter::from_fn(move || {
+        let all = rest.take()?;
+        if !many {
+            return Some(all);
+        }
+        let start = memchr::memchr(b'\n', all).map_or(all.len(), |at| at + 1);
+        let all = all.get(start..).unwrap_or_default();
+        let next = memchr::memmem::find_iter(all, b"\nFrom ").map(|at| at + 1).find(|at| {
+            let before = all.get(..*at).unwrap_or_default();
+            before.ends_with(b"\n\n") || before.ends_with(b"\n\r\n")
+        });
+        rest = next.and_then(|at| all.get(at..));
+        Some(next.and_then(|at| all.get(..at)).unwrap_or(all))
+    })
 }
 
 fn marks_of(overview: &Overview) -> Marks {

@@ -475,6 +475,7 @@ fn what_is_attached_to_a_message_in_an_archive_comes_out() {
         let message = mail(name, inside);
         let boxed =
             [b"From a@example.com Sat Nov 21 20:00:00 2026\r\nReceived: x\r\n", &message[..]].concat();
+        let two = [b"From x\nReceived: x\nSubject: first\n\nFrom here on text\n\n", &boxed[..]].concat();
         // No field that is known: its name says what it is.
         let plain = message.strip_prefix(b"From: a@example.com\r\nDate: today\r\n").unwrap();
         let page = [b"Snapshot: x\r\n", plain].concat();
@@ -483,6 +484,7 @@ fn what_is_attached_to_a_message_in_an_archive_comes_out() {
             ("a.zip", zipped(&[("noname", &message)])),
             ("a.zip", zipped(&[("saved.mht", &page)])),
             ("a.zip", zipped(&[("old.mbox", &boxed)])),
+            ("a.zip", zipped(&[("two.mbox", &two)])),
             ("a.tgz", gzip(&tar(&[("mail.eml", &message)]))),
             ("a.zip", zipped(&[("in.zip", &zipped(&[("mail.eml", &message)]))])),
             ("a.zip", zipped(&[("out.eml", &mail("in.eml", &message))])),
