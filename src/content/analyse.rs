@@ -8,7 +8,9 @@ use super::score;
 use crate::config::model::{MessageFacts, Policy};
 use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
 use crate::message::edit::{Replace, note};
-use crate::message::files::{Budget, open};
+use crate::message::files::{Budget, File, Type, open};
+use crate::message::large::buffer;
+use crate::rules::Mode;
 use crate::verdict::{Authentication, Envelope, Finding};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -16,6 +18,9 @@ use std::time::Duration;
 
 /// Octets of parts that are scanned a second time; beyond them the message counts as over a bound.
 const AGAIN_OCTETS_MAX: usize = 64 << 20;
+/// Octets of messages in archives that are walked, and how deep these may lie, archives and messages counted.
+const INSIDE_OCTETS_MAX: usize = 16 << 20;
+const INSIDE_DEPTH_MAX: u32 = 12;
 /// Parts of which the place is remembered.
 const PLACES_MAX: usize = 20_000;
 
@@ -48,7 +53,7 @@ pub struct Analysis {
     pub carried: Carried,
     /// What is odd in its structure, by name.
     pub odd: Vec<&'static str>,
-    /// Octets that mail programs may read and that scanners do not see in the message as a whole.
+    /// Octets that mail programs may read and that scanners do not see in the message as a whole; none where nothing scans.
     pub again: Vec<Vec<u8>>,
     places: HashMap<u32, (Range<usize>, Range<usize>)>,
 }
@@ -58,39 +63,55 @@ pub struct Analysis {
 pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
     let policy = ask.policy;
     let rules = &policy.attachments;
+    let scores = policy.content.score.mode != Mode::Off && !policy.content.score.rules.is_empty();
     let mut looker = Looker {
         carried: Carried::default(),
         places: HashMap::new(),
         budget: Budget::new(rules.limits),
         signatures: super::signatures::Collector::new(&policy.signatures, &rules.signatures, ask.elapsed),
-        score: score::Collector::new(&policy.content.score, message, ask.envelope),
+        score: scores.then(|| score::Collector::new(&policy.content.score, message, ask.envelope)),
         opens: !rules.rules.is_empty() || !policy.signatures.is_empty(),
+        inside: Vec::new(),
+        room: INSIDE_OCTETS_MAX,
+        passed_over: false,
     };
     let limits = Limits::default();
     let overview = visit(message, &limits, &mut looker);
+    let scanned = policy.scanning.scanners.iter().any(|s| s.mode != Mode::Off && s.finds_malware());
+    let (again, all) = if scanned { again(message, &limits, &overview) } else { (Vec::new(), true) };
+    let mut odd = BTreeSet::new();
+    name_all(&overview, &mut odd);
+    while let Some(message) = looker.inside.pop() {
+        let Within { part, octets, depth } = message;
+        let overview = visit(&octets, &limits, &mut Inside { looker: &mut looker, part: &part, depth });
+        name_all(&overview, &mut odd);
+    }
+    if !all || looker.passed_over {
+        odd.extend([Odd::TooMuch.name(), "over-bound"]);
+    }
     let Looker { carried, places, signatures, score, .. } = looker;
-    let (again, all) = again(message, &limits, &overview);
-    let mut odd: BTreeSet<&'static str> = overview.odd.iter().map(|(_, odd)| odd.name()).collect();
-    if !all {
-        odd.insert(Odd::TooMuch.name());
-    }
-    // Rules ask for them by name, or for all of a weight.
-    if overview.is_malformed() {
-        odd.insert("malformed");
-    }
-    if overview.is_over() || !all {
-        odd.insert("over-bound");
-    }
     let odd: Vec<&'static str> = odd.into_iter().collect();
     let malware = signatures.finish();
-    let scored = score.finish(&score::Inputs {
+    let inputs = score::Inputs {
         envelope: ask.envelope,
         authentication: ask.authentication,
         findings: ask.findings,
         odd: &odd,
         now: ask.now,
-    });
+    };
+    let scored = score.map(|score| score.finish(&inputs)).unwrap_or_default();
     Analysis { malware, symbols: scored.findings, facts: scored.facts, carried, odd, again, places }
+}
+
+/// What is odd, by the names by which rules ask for it: each, and all of a weight.
+fn name_all(overview: &Overview, odd: &mut BTreeSet<&'static str>) {
+    odd.extend(overview.odd.iter().map(|(_, odd)| odd.name()));
+    if overview.is_malformed() {
+        odd.insert("malformed");
+    }
+    if overview.is_over() {
+        odd.insert("over-bound");
+    }
 }
 
 impl Analysis {
@@ -120,14 +141,73 @@ struct Looker<'p> {
     places: HashMap<u32, (Range<usize>, Range<usize>)>,
     budget: Budget,
     signatures: super::signatures::Collector<'p>,
-    score: score::Collector<'p>,
+    /// `None` where no rule asks.
+    score: Option<score::Collector<'p>>,
     opens: bool,
+    /// Messages in archives, which are walked when the message itself was.
+    inside: Vec<Within>,
+    /// Octets that these may still have.
+    room: usize,
+    /// There was one that is not walked.
+    passed_over: bool,
+}
+
+/// A message that is a file in an archive or a document.
+struct Within {
+    /// The part that the archive is.
+    part: PartInfo,
+    octets: Vec<u8>,
+    /// In so many archives and messages.
+    depth: u32,
+}
+
+impl Looker<'_> {
+    /// The files in some octets of a part, which lie at a depth.
+    fn open(&mut self, part: &PartInfo, names: &[Box<str>], octets: &[u8], depth: u32) {
+        let Self { carried, signatures, inside, room, passed_over, budget, .. } = self;
+        open(names, octets, budget, &mut |file, octets| {
+            let deeper = (depth > 0).then(|| File { depth: file.depth + depth, ..file.clone() });
+            let file = deeper.as_ref().unwrap_or(file);
+            carried.file(part, file);
+            let Some(octets) = octets else { return };
+            signatures.octets(part.number, file.names.first().map(|name| &**name), octets);
+            if file.kind != Type::Eml || file.depth == 0 {
+                return;
+            }
+            match room.checked_sub(octets.len()) {
+                Some(left) if file.depth < INSIDE_DEPTH_MAX => {
+                    *room = left;
+                    let mut taken = buffer(octets.len());
+                    taken.extend_from_slice(octets);
+                    inside.push(Within { part: part.clone(), octets: taken, depth: file.depth });
+                }
+                Some(_) | None => *passed_over = true,
+            }
+        });
+    }
+}
+
+/// A walk through a message in an archive: its files are files of the archive.
+struct Inside<'l, 'p> {
+    looker: &'l mut Looker<'p>,
+    part: &'l PartInfo,
+    depth: u32,
+}
+
+impl Visitor for Inside<'_, '_> {
+    fn part(&mut self, _: &PartInfo) {}
+
+    fn octets(&mut self, part: &PartInfo, _: Reading, octets: &[u8]) {
+        self.looker.open(self.part, &part.names, octets, self.depth + 1);
+    }
 }
 
 impl Visitor for Looker<'_> {
     fn part(&mut self, part: &PartInfo) {
         self.carried.part(part);
-        self.score.part(part);
+        if let Some(score) = &mut self.score {
+            score.part(part);
+        }
         if let (Some(range), Some(body)) = (&part.range, &part.body)
             && self.places.len() < PLACES_MAX
         {
@@ -136,19 +216,12 @@ impl Visitor for Looker<'_> {
     }
 
     fn octets(&mut self, part: &PartInfo, reading: Reading, octets: &[u8]) {
-        if reading == Reading::Main {
-            self.score.octets(part, reading, octets);
+        if let Some(score) = self.score.as_mut().filter(|_| reading == Reading::Main) {
+            score.octets(part, reading, octets);
         }
-        if !self.opens {
-            return;
+        if self.opens {
+            self.open(part, &part.names, octets, 0);
         }
-        let (carried, signatures) = (&mut self.carried, &mut self.signatures);
-        open(&part.names, octets, &mut self.budget, &mut |file, inside| {
-            carried.file(part, file);
-            if let Some(inside) = inside {
-                signatures.octets(part.number, file.names.first().map(|name| &**name), inside);
-            }
-        });
     }
 }
 
@@ -180,7 +253,9 @@ impl Visitor for Taker<'_> {
             Some(left) => {
                 self.room = left;
                 if self.taken.last().is_none_or(|last| last != octets) {
-                    self.taken.push(octets.to_vec());
+                    let mut taken = buffer(octets.len());
+                    taken.extend_from_slice(octets);
+                    self.taken.push(taken);
                 }
             }
             None => self.all = false,

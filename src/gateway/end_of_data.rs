@@ -224,18 +224,20 @@ impl Session {
             tracing::warn!(session = %self.id, %error, "the message cannot be edited");
             catalogue::INTERNAL
         })?;
-        let Some(octets) = edited else { return Ok(None) };
-        let body = self.write(&octets).await.map_err(|error| {
+        let Some(octets) = &edited.outcome else { return Ok(None) };
+        let body = self.write(octets).await.map_err(|error| {
             tracing::warn!(session = %self.id, %error, "the edited message cannot be kept");
             if matches!(error, BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }
         })?;
+        drop(edited);
         if strips && let Some(entry) = self.rescanned(&body, finish_by).await {
             return Err(entry);
         }
         Ok(Some(body))
     }
 
-    async fn write(&self, octets: &[u8]) -> Result<Body, BodyError> {
+    /// Octets as a body of their own.
+    pub(super) async fn write(&self, octets: &[u8]) -> Result<Body, BodyError> {
         let mut writer = BodyWriter::new(Arc::clone(&self.gateway.budget));
         for piece in octets.chunks(64 * 1024) {
             writer.push(piece)?;

@@ -1,7 +1,8 @@
 //! The message itself is looked at: scanners and sender authentication at the same time, then one walk through the octets.
 //!
 //! A message is loaded whole for a walk, on the blocking pool, and never more of them at once than there are cores: memory
-//! is bounded by that. Owner of nothing. Failure: a body that cannot be read, a walk that panics or that does not get its
+//! is bounded by that. What is left of a walk and large (parts for scanners, an edited message) goes into a body, which is
+//! counted, before the next one has the place. Owner of nothing. Failure: a body that cannot be read, a walk that panics or that does not get its
 //! place in time is a temporary refusal of its own, never a pass (promise P4).
 
 use super::clock::unix_ms;
@@ -12,12 +13,13 @@ use crate::authentication::{self, Case};
 use crate::body::{Body, BodyError};
 use crate::config::model::Policy;
 use crate::content::analyse::{Analysis, Ask, analyse};
+use crate::message::large::buffer;
 use crate::reply::catalogue;
 use crate::scan::{self, Input, Job};
 use crate::verdict::{Authentication, Envelope, Finding, Source, Stage, Verdict};
 use std::sync::Arc;
 use std::time::Instant as Clock;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// Id of the finding where the message could not be looked at.
@@ -32,6 +34,12 @@ pub(super) struct Examined {
     /// `None` where the sender has nothing to prove.
     pub(super) authentication: Option<Authentication>,
     pub(super) analysis: Option<Analysis>,
+}
+
+/// What came of a message, with the place among those that are looked at.
+pub(super) struct Held<T> {
+    pub(super) outcome: T,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Places for messages that are looked at: as many as there are cores.
@@ -77,12 +85,16 @@ impl Session {
             let rules = &generation.policy.content.authentication;
             contents.dmarc = authentication::findings(told, rules);
         }
+        let mut again = Vec::new();
         let analysis = if wants_octets(&generation.policy) {
             let known = authentication.clone().unwrap_or_default();
             let found = contents.symbols.clone();
             let walk = Box::pin(self.walk(body, Arc::clone(&envelope), known, found, finish_by));
             match walk.await {
-                Ok(analysis) => Some(analysis),
+                Ok((analysis, parts)) => {
+                    again = parts;
+                    Some(analysis)
+                }
                 Err(error) => {
                     not_seen.push(unseen(&error));
                     None
@@ -94,12 +106,11 @@ impl Session {
         if let Some(analysis) = &analysis {
             contents.malware.extend(analysis.malware.iter().cloned());
             contents.symbols.extend(analysis.symbols.iter().cloned());
-            let again: Vec<&[u8]> = analysis.again.iter().map(Vec::as_slice).collect();
-            if !again.is_empty() {
-                let results = Box::pin(scan::scan_parts(&scanners, &again, finish_by)).await;
-                let found = scan::findings(&results, &scan::own_lane);
-                found.into_iter().for_each(|finding| contents.sort_in(finding));
-            }
+        }
+        if !again.is_empty() {
+            let results = Box::pin(scan::scan_parts(&scanners, &again, finish_by)).await;
+            let found = scan::findings(&results, &scan::own_lane);
+            found.into_iter().for_each(|finding| contents.sort_in(finding));
         }
         self.standing.apply(&self.gateway, &self.generation, &self.client, &contents.malware);
         Examined { contents, unseen: not_seen, authentication, analysis }
@@ -123,11 +134,14 @@ impl Session {
             .with_octets(body, finish_by, move |octets| {
                 Case::of(octets, &sent, &generation.policy.content.authentication, now)
             })
-            .await?;
+            .await?
+            .outcome;
         let deadline = finish_by.min(Instant::now() + rules.deadline);
         Ok(Some(Box::pin(self.generation.lookup.authenticate(case, deadline)).await))
     }
 
+    /// Walks the message; the parts that scanners are to see once more are bodies of their own, so that what they hold is
+    /// counted while the scanners take their time.
     async fn walk(
         &self,
         body: &Body,
@@ -135,10 +149,10 @@ impl Session {
         authentication: Authentication,
         findings: Vec<Finding>,
         finish_by: Instant,
-    ) -> Result<Analysis, String> {
+    ) -> Result<(Analysis, Vec<Body>), String> {
         let generation = Arc::clone(&self.generation);
         let now = unix_ms() / 1000;
-        self.with_octets(body, finish_by, move |octets| {
+        let walked = self.with_octets(body, finish_by, move |octets| {
             let began = Clock::now();
             let ask = Ask {
                 policy: &generation.policy,
@@ -149,26 +163,31 @@ impl Session {
                 elapsed: &|| began.elapsed(),
             };
             analyse(octets, &ask)
-        })
-        .await
+        });
+        let mut walked = walked.await?;
+        let mut again = Vec::new();
+        for part in std::mem::take(&mut walked.outcome.again) {
+            again.push(self.write(&part).await.map_err(|error| error.to_string())?);
+        }
+        Ok((walked.outcome, again))
     }
 
-    /// Does something with the octets of the message, on the blocking pool, when there is a place.
+    /// Does something with the octets of the message, on the blocking pool, when there is a place. Whoever gets the outcome
+    /// keeps the place until what is large in it is put away.
     pub(super) async fn with_octets<T: Send + 'static>(
         &self,
         body: &Body,
         finish_by: Instant,
         work: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> Result<Held<T>, String> {
         let places: &Arc<Semaphore> = &self.gateway.walks;
         let place = timeout_at(finish_by, Arc::clone(places).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err("no place among those looked at in time".to_owned()) };
         let octets = load(body).await.map_err(|error| error.to_string())?;
         let worked = tokio::task::spawn_blocking(move || {
-            let worked = work(&octets);
+            let outcome = work(&octets);
             drop(octets);
-            drop(place);
-            worked
+            Held { outcome, _place: place }
         });
         match timeout_at(finish_by, worked).await {
             Ok(Ok(worked)) => Ok(worked),
@@ -202,7 +221,7 @@ impl Session {
 
 /// All octets of a message in one piece.
 pub(super) async fn load(body: &Body) -> Result<Vec<u8>, BodyError> {
-    let mut octets = Vec::with_capacity(usize::try_from(body.len()).unwrap_or_default());
+    let mut octets = buffer(usize::try_from(body.len()).unwrap_or_default());
     let mut reader = body.reader();
     while let Some(piece) = reader.next().await? {
         octets.extend_from_slice(&piece);

@@ -7,6 +7,7 @@
 use super::encoding::Coding;
 use super::limits::Limits;
 use super::odd::Odd;
+use crate::message::files::{extension, readings, runs};
 use crate::message::mime::params::Field;
 use crate::message::mime::words;
 use memchr::memchr;
@@ -50,6 +51,8 @@ enum Which {
     Type,
     Encoding,
     Disposition,
+    /// Where a part came from, or what it is: some programs take a name from it where there is none.
+    Named,
 }
 
 impl Which {
@@ -58,6 +61,8 @@ impl Which {
             (&b"content-type"[..], Self::Type),
             (b"content-transfer-encoding", Self::Encoding),
             (b"content-disposition", Self::Disposition),
+            (b"content-location", Self::Named),
+            (b"content-description", Self::Named),
         ]
         .into_iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -120,7 +125,7 @@ impl Head {
             head.odd.push(Odd::NoBlankLine);
         }
         head.bodies.append(&mut block.others);
-        head.say(&block.fields, in_digest);
+        head.say(&with_comments_taken_out(block.fields), in_digest);
         head.odd.sort_unstable();
         head.odd.dedup();
         head
@@ -147,8 +152,13 @@ impl Head {
             .and_then(|f| f.text("charset"))
             .filter(|c| c.len() <= 100)
             .map(|c| c.to_ascii_lowercase().into());
-        for (fields, parameter) in [(&dispositions, "filename"), (&types, "name")] {
+        for (fields, parameter) in
+            [(&dispositions, "filename"), (&types, "name"), (&dispositions, "name"), (&types, "filename")]
+        {
             self.name(fields, parameter);
+        }
+        if self.names.is_empty() {
+            of(Which::Named).for_each(|field| self.name_of(&field.body));
         }
         self.attach(dispositions.first());
         if types.iter().chain(&dispositions).any(Field::is_cut) {
@@ -251,6 +261,9 @@ impl Head {
                 self.add_coding(coding);
             }
         }
+        if value.contains("binhex") {
+            self.odd.push(Odd::Binhex);
+        }
     }
 
     fn add_coding(&mut self, coding: Coding) {
@@ -339,6 +352,17 @@ impl Head {
         }
     }
 
+    /// A name from a field that is none of the name: only one that a system would run, and of no domain.
+    fn name_of(&mut self, body: &[u8]) {
+        let text = words::decode(body.trim_ascii());
+        let path = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let harms = |reading: &String| extension(reading).is_some_and(|end| end != "com" && runs(end));
+        if !path.contains(char::is_whitespace) && readings(path).iter().any(harms) {
+            self.add_name(Some(path.to_owned()));
+        }
+    }
+
     fn add_name(&mut self, name: Option<String>) {
         let Some(name) = name else { return };
         // Programs in C see the name up to a NUL.
@@ -392,8 +416,20 @@ impl Block {
             }
             return;
         }
+        if matches!(line.first(), Some(b'\x0b' | b'\x0c')) && self.open {
+            // A blank to some, and so more of the field.
+            self.other(at, AT_BAD_LINE, Odd::BadHeaderLine);
+            return self.continued([b" ", line.trim_ascii()].concat().as_slice());
+        }
         self.open = false;
         let first = !std::mem::replace(&mut self.any, true);
+        let line = match line.strip_prefix(b"\xef\xbb\xbf") {
+            Some(rest) if first => {
+                self.other(at, AT_BAD_LINE, Odd::BadHeaderLine);
+                rest
+            }
+            Some(_) | None => line,
+        };
         let Some((name, body)) = memchr(b':', line).and_then(|at| line.split_at_checked(at)) else {
             // The line that begins a message in a mailbox file.
             if !(first && (line.starts_with(b"From ") || line.starts_with(b">From "))) {
@@ -442,6 +478,45 @@ impl Block {
             self.odd.push(odd);
         }
     }
+}
+
+/// Fields with comments in them (RFC 5322 section 3.2.2) once without these, and behind that as they stand.
+fn with_comments_taken_out(fields: Vec<Found>) -> Vec<Found> {
+    let mut out = Vec::with_capacity(fields.len());
+    for field in fields {
+        match without_comments(&field.body).filter(|_| field.which != Which::Named) {
+            Some(body) => {
+                out.push(Found { body, ..field });
+                out.push(Found { doubtful: true, ..field });
+            }
+            None => out.push(field),
+        }
+    }
+    out
+}
+
+/// `None` where there are none. Only what stands behind a blank is taken for one: boundaries have parentheses too.
+fn without_comments(body: &[u8]) -> Option<Vec<u8>> {
+    memchr(b'(', body)?;
+    let (mut out, mut depth, mut quoted, mut before) = (Vec::with_capacity(body.len()), 0u32, false, b' ');
+    let mut octets = body.iter().copied();
+    while let Some(octet) = octets.next() {
+        let escaped = (octet == b'\\' && (quoted || depth > 0)).then(|| octets.next()).flatten();
+        match octet {
+            b'"' if depth == 0 => quoted = !quoted,
+            b'(' if !quoted && (depth > 0 || matches!(before, b' ' | b'\t' | b';' | b'=' | b')')) => depth += 1,
+            _ => {}
+        }
+        if depth == 0 {
+            out.push(octet);
+            out.extend(escaped);
+        }
+        if octet == b')' && !quoted {
+            depth = depth.saturating_sub(1);
+        }
+        before = octet;
+    }
+    (out.len() < body.len()).then_some(out)
 }
 
 /// `major/minor` in tokens.

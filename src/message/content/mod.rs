@@ -15,6 +15,7 @@ mod limits;
 mod text_files;
 
 mod odd;
+mod page;
 mod part;
 mod split;
 mod state;
