@@ -8,6 +8,7 @@
 
 mod base64;
 mod encoding;
+mod fields;
 mod head;
 mod kinds;
 mod leaves;

@@ -50,7 +50,9 @@ pub(super) fn embedded(page: &[u8]) -> (Vec<Vec<u8>>, bool) {
     }
     for at in memmem::find_iter(&*page, b"data:") {
         let text = page.get(behind(&page, at + b"data:".len())).unwrap_or_default();
-        let Some((_, escaped)) = memchr::memchr(b',', text).and_then(|comma| text.split_at_checked(comma + 1)) else {
+        let Some((_, escaped)) =
+            memchr::memchr(b',', text).and_then(|comma| text.split_at_checked(comma + 1))
+        else {
             continue;
         };
         if escaped.iter().filter(|b| **b == b'%').count() >= RUN_OCTETS_MIN / 4 {
@@ -130,7 +132,8 @@ mod tests {
         assert_eq!(found(&format!("<script>var a = atob('{CODE}')</script>")), 1);
         let (first, second) = CODE.split_at(30);
         assert_eq!(found(&format!("<a href='data:;base64,{first}\n {second}'>")), 1);
-        let wide: Vec<u8> = format!("<a href='data:;base64,{CODE}'>").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide: Vec<u8> =
+            format!("<a href='data:;base64,{CODE}'>").encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(embedded(&wide).0.len(), 1);
         let escaped: String = (0..40).map(|n| format!("%{:02x}", n + 48)).collect();
         assert_eq!(embedded(format!("<a href='data:text/x,{escaped}'>").as_bytes()).0.len(), 1);
@@ -140,7 +143,13 @@ mod tests {
     fn pictures_and_prose_are_none() {
         let picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
         assert_eq!(found(&format!("<img src=\"data:image/png;base64,{picture}\">")), 0);
-        assert_eq!(found(&"<p>Many words of a newsletter, with https://www.example.com/a/b/c in them.</p>\n".repeat(100)), 0);
+        assert_eq!(
+            found(
+                &"<p>Many words of a newsletter, with https://www.example.com/a/b/c in them.</p>\n"
+                    .repeat(100)
+            ),
+            0
+        );
         let many = format!("'{CODE}' ").repeat(FILES_MAX + 1);
         assert!(embedded(many.as_bytes()).1);
     }

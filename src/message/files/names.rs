@@ -104,7 +104,9 @@ pub fn readings(name: &str) -> Vec<String> {
     let likeness = (!whole.is_ascii()).then(|| whole.chars().map(alike).collect::<String>());
     let percent = whole.contains('%').then(|| percent(&whole));
     let until_nul = whole.split('\0').next().unwrap_or_default();
-    for text in [Some(whole.as_str()), Some(until_nul), likeness.as_deref(), percent.as_deref()].into_iter().flatten() {
+    for text in
+        [Some(whole.as_str()), Some(until_nul), likeness.as_deref(), percent.as_deref()].into_iter().flatten()
+    {
         let text = text.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
         let kept: String = text.chars().filter(|c| !is_dropped(*c)).collect();
         // A stream of a file of NTFS is behind a colon, and a colon ends the name elsewhere too.

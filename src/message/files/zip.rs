@@ -222,7 +222,12 @@ fn entry(header: &Header<'_>, packed: Packed) -> Entry {
     let encrypted = header.flags & ENCRYPTED_BITS != 0 || header.method == AES;
     marks.add_if(encrypted, Mark::Encrypted);
     marks.add_if(!encrypted && !matches!(header.method, STORED | DEFLATED), Mark::Unread);
-    Entry { names, octets: header.size, marks, packed: if encrypted { doubtful(header, packed) } else { packed } }
+    Entry {
+        names,
+        octets: header.size,
+        marks,
+        packed: if encrypted { doubtful(header, packed) } else { packed },
+    }
 }
 
 /// What is called encrypted and is not: programs that look at the flag ask for a password, others open it.
