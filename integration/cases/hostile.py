@@ -1,8 +1,8 @@
 """Messages that are made to cost much, through the shipped rules: an answer in bounded time and memory, the right one, and
 other mail flows meanwhile.
 
-The bounds asserted are generous (a busy machine, a debug build); what was measured stands in the file `figures` of the case
-(--keep), one line a message.
+The bounds asserted are generous (a busy machine, a debug build); PORTCULLIS_FIGURES names a file for what was measured, one
+line a message.
 """
 import os
 import threading
@@ -61,6 +61,13 @@ class Beside:
                 return
 
 
+def figures(lines):
+    """For whoever asked for them by PORTCULLIS_FIGURES, a file."""
+    if os.environ.get("PORTCULLIS_FIGURES"):
+        with open(os.environ["PORTCULLIS_FIGURES"], "a") as out:
+            out.write(lines)
+
+
 def end_of(gate, message):
     """What becomes of a message: its reply, and the seconds from its last octet."""
     with Client(gate.address, timeout=120) as c:
@@ -79,8 +86,8 @@ def end_of(gate, message):
 def tried(env, gate, down, messages, seconds=SECONDS, memory=MEMORY):
     """Each is sent beside small ones. `messages`: name, octets, and what must become of it: "pass", "kept" (taken, and in the
     quarantine), "refused"."""
-    figures = os.path.join(env.folder("figures"), "figures")
-    env.log("figures", figures)
+    path = os.path.join(env.folder("figures"), "figures")
+    env.log("figures", path)
     for name, message, wanted in messages:
         before, accepted = len(rows(gate)), len(down.messages)
         gate.peak(forget=True)
@@ -91,7 +98,7 @@ def tried(env, gate, down, messages, seconds=SECONDS, memory=MEMORY):
         passed = len(down.messages) - accepted - beside.count
         peak = gate.peak()
         ended = "refused" if got.code >= 500 else "kept" if kept else "pass" if passed else "nothing"
-        with open(figures, "a") as f:
+        with open(path, "a") as f:
             f.write(f"{name:28} {len(message) / M:6.1f} MB  {took:6.2f} s  peak {peak / M:5.0f} MB (before {idle / M:.0f})  beside "
                     f"{beside.count} worst {beside.worst:.2f} s  {ended}: {got.lines[0][:60]}\n")
         assert not beside.wrong, (name, beside.wrong)
@@ -99,9 +106,8 @@ def tried(env, gate, down, messages, seconds=SECONDS, memory=MEMORY):
         assert took < seconds, (name, took)
         assert beside.worst < BESIDE, (name, beside.worst)
         assert peak < memory, (name, peak / M)
-    if os.environ.get("PORTCULLIS_FIGURES"):
-        with open(figures) as f, open(os.environ["PORTCULLIS_FIGURES"], "a") as out:
-            out.write(f.read())
+    with open(path) as f:
+        figures(f.read())
 
 
 @slow(600)
@@ -149,13 +155,21 @@ def test_archives(env):
 
 @slow(600)
 def test_documents(env):
+    """Nothing is in them that a rule keeps back: it is the time that counts."""
     gate, down = gateway(env)
     tried(env, gate, down, [
-        ("RTF, a million groups", attached("rtf", "a.rtf", bombs.deep_rtf(1_000_000)), "kept"),
-        ("RTF, 20 MB object", attached("rtf object", "a.rtf", bombs.long_rtf(20 * M)), "kept"),
+        ("RTF, a million groups", attached("rtf", "a.rtf", bombs.deep_rtf(1_000_000)), "pass"),
+        ("RTF, 20 MB object", attached("rtf object", "a.rtf", bombs.long_rtf(20 * M)), "pass"),
         ("PDF, 20 MB of actions", attached("pdf", "a.pdf", bombs.wild_pdf(20 * M)), "pass"),
         ("OLE, loops", attached("ole", "a.doc", bombs.ole_loop(20_000)), "pass"),
     ])
+
+
+@slow(600)
+def test_many_parts_for_a_scanner(env):
+    """A message of which a scanner is to see a thousand parts again leaves places to others."""
+    gate, down = gateway(env, env.clamd().scanner())
+    tried(env, gate, down, [("1,500 odd parts, clamd", bombs.odd_parts(1_500), "pass")])
 
 
 def eight(gate, messages):
@@ -172,7 +186,7 @@ def eight(gate, messages):
         c.must("DATA", 354)
 
     def work(n):
-        clients[n].send(messages[n % len(messages)] + b".\r\n")
+        clients[n].send(messages[n] + b".\r\n")
         got[n] = clients[n].reply()
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for t in threads:
@@ -185,20 +199,19 @@ def eight(gate, messages):
 
 
 @slow(600)
-def test_memory(env):
-    """Eight messages of 10 MB in scan at once, with clamd and without."""
+def test_memory_of_eight_large_messages(env):
+    """Eight messages of 10 MB in scan at once, with clamd and without: 60 MB over idle (here with some air)."""
     engine = env.clamd()
     files = [attached(f"m{n}", "a.bin", bombs.noise(10 * M * 100 // 137, n)) for n in range(8)]
-    texts = [head(f"t{n}") + b"\r\n" + bombs.noise(2 * M, n).hex(" ", 38).replace(" ", "\r\n").encode() * 2 + b"\r\n" for n in range(8)]
-    texts = [t + t[500:] for t in texts]
+    lines = [bombs.noise(10 * M // 2 * 38 // 39, n).hex(" ", 38).replace(" ", "\r\n").encode() for n in range(8)]
+    texts = [head(f"t{n}") + b"\r\n" + body + b"\r\n" for n, body in enumerate(lines)]
+    told = []
     for name, scanners in (("clamd", engine.scanner()), ("no scanner", None)):
         for kind, messages in (("files", files), ("text", texts)):
             gate, _ = gateway(env, scanners)
             over, got = eight(gate, messages)
-            told = f"eight of {len(messages[0]) / M:.1f} MB, {kind}, {name}: {over / M:.1f} MB over idle\n"
             gate.finish()
-            if os.environ.get("PORTCULLIS_FIGURES"):
-                with open(os.environ["PORTCULLIS_FIGURES"], "a") as f:
-                    f.write(told)
+            told.append(f"eight of {len(messages[0]) / M:.1f} MB, {kind}, {name}: {over / M:.1f} MB over idle\n")
             assert all(r.code == 250 for r in got), got
-            assert over < 300 * M, told
+            assert over < 85 * M, told
+    figures("".join(told))

@@ -199,6 +199,13 @@ def parts(count):
             b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n" * count + b"--b--\r\n")
 
 
+def odd_parts(count):
+    """Each part may be read in two ways, so that scanners get each by itself."""
+    return (head("odd parts", "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n") + b"\r\n" +
+            b"".join(b"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64;\r\n\r\n" +
+                     base64.b64encode(b"part %d of many" % n) + b"\r\n" for n in range(count)) + b"--b--\r\n")
+
+
 def deep_multiparts(levels):
     opening = "".join(f"Content-Type: multipart/mixed; boundary=l{n}x\r\n\r\n--l{n}x\r\n" for n in range(levels))
     closing = "".join(f"\r\n--l{n}x--\r\n" for n in reversed(range(levels)))
