@@ -141,6 +141,14 @@ class Gateway:
             rows = dict(l.split(":", 1) for l in f)
         return int(rows["RssAnon"].split()[0]) * 1024, int(rows["VmRSS"].split()[0]) * 1024
 
+    def peak(self, forget=False):
+        """The most memory that was ever resident, in bytes; `forget`: since now."""
+        if forget:
+            with open(f"/proc/{self.process.pid}/clear_refs", "w") as f:
+                f.write("5")
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return next(int(l.split()[1]) for l in f if l.startswith("VmHWM:")) * 1024
+
     # other commands of the binary
     def command(self, *args, seconds=60):
         argv = [self.env.binary, args[0], "--rules", os.path.dirname(self.toml_path), *args[1:]]

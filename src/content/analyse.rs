@@ -9,6 +9,8 @@ use crate::config::model::{MessageFacts, Policy};
 use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
 use crate::message::edit::{Replace, note};
 use crate::message::files::{Budget, open};
+use crate::message::large::buffer;
+use crate::rules::Mode;
 use crate::verdict::{Authentication, Envelope, Finding};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -48,7 +50,7 @@ pub struct Analysis {
     pub carried: Carried,
     /// What is odd in its structure, by name.
     pub odd: Vec<&'static str>,
-    /// Octets that mail programs may read and that scanners do not see in the message as a whole.
+    /// Octets that mail programs may read and that scanners do not see in the message as a whole; none where nothing scans.
     pub again: Vec<Vec<u8>>,
     places: HashMap<u32, (Range<usize>, Range<usize>)>,
 }
@@ -58,18 +60,20 @@ pub struct Analysis {
 pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
     let policy = ask.policy;
     let rules = &policy.attachments;
+    let scores = policy.content.score.mode != Mode::Off && !policy.content.score.rules.is_empty();
     let mut looker = Looker {
         carried: Carried::default(),
         places: HashMap::new(),
         budget: Budget::new(rules.limits),
         signatures: super::signatures::Collector::new(&policy.signatures, &rules.signatures, ask.elapsed),
-        score: score::Collector::new(&policy.content.score, message, ask.envelope),
+        score: scores.then(|| score::Collector::new(&policy.content.score, message, ask.envelope)),
         opens: !rules.rules.is_empty() || !policy.signatures.is_empty(),
     };
     let limits = Limits::default();
     let overview = visit(message, &limits, &mut looker);
     let Looker { carried, places, signatures, score, .. } = looker;
-    let (again, all) = again(message, &limits, &overview);
+    let scanned = policy.scanning.scanners.iter().any(|s| s.mode != Mode::Off && s.finds_malware());
+    let (again, all) = if scanned { again(message, &limits, &overview) } else { (Vec::new(), true) };
     let mut odd: BTreeSet<&'static str> = overview.odd.iter().map(|(_, odd)| odd.name()).collect();
     if !all {
         odd.insert(Odd::TooMuch.name());
@@ -83,13 +87,14 @@ pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
     }
     let odd: Vec<&'static str> = odd.into_iter().collect();
     let malware = signatures.finish();
-    let scored = score.finish(&score::Inputs {
+    let inputs = score::Inputs {
         envelope: ask.envelope,
         authentication: ask.authentication,
         findings: ask.findings,
         odd: &odd,
         now: ask.now,
-    });
+    };
+    let scored = score.map(|score| score.finish(&inputs)).unwrap_or_default();
     Analysis { malware, symbols: scored.findings, facts: scored.facts, carried, odd, again, places }
 }
 
@@ -120,14 +125,17 @@ struct Looker<'p> {
     places: HashMap<u32, (Range<usize>, Range<usize>)>,
     budget: Budget,
     signatures: super::signatures::Collector<'p>,
-    score: score::Collector<'p>,
+    /// `None` where no rule asks.
+    score: Option<score::Collector<'p>>,
     opens: bool,
 }
 
 impl Visitor for Looker<'_> {
     fn part(&mut self, part: &PartInfo) {
         self.carried.part(part);
-        self.score.part(part);
+        if let Some(score) = &mut self.score {
+            score.part(part);
+        }
         if let (Some(range), Some(body)) = (&part.range, &part.body)
             && self.places.len() < PLACES_MAX
         {
@@ -136,7 +144,9 @@ impl Visitor for Looker<'_> {
     }
 
     fn octets(&mut self, part: &PartInfo, reading: Reading, octets: &[u8]) {
-        self.score.octets(part, reading, octets);
+        if let Some(score) = &mut self.score {
+            score.octets(part, reading, octets);
+        }
         if !self.opens {
             return;
         }
@@ -178,7 +188,9 @@ impl Visitor for Taker<'_> {
             Some(left) => {
                 self.room = left;
                 if self.taken.last().is_none_or(|last| last != octets) {
-                    self.taken.push(octets.to_vec());
+                    let mut taken = buffer(octets.len());
+                    taken.extend_from_slice(octets);
+                    self.taken.push(taken);
                 }
             }
             None => self.all = false,

@@ -9,11 +9,11 @@ use super::judge::{Judgement, Objection, Scanned, groups};
 use super::service::Desk;
 use super::spooling::SPOOL;
 use super::views::finding_view;
-use crate::body::{Body, BodyWriter};
+use crate::body::Body;
 use crate::config::model::{AttachmentAction, MailPolicy, Policy, QuarantineFolder, ScannerRules};
 use crate::content::analyse::{Ask, analyse};
 use crate::content::{Dress, authserv_id, put_on};
-use crate::inspect::{Request, with_octets};
+use crate::inspect::{Request, with_octets, write};
 use crate::message::edit::Replace;
 use crate::scan::{self, Input, Job};
 use crate::vault::{FindingView, Item, SpoolCause};
@@ -49,8 +49,9 @@ impl Desk {
             let dress = Dress { subject_tag, replace, ..Dress::default() };
             (put_on(&dress, octets, &authserv_id(&policy)), taken_out)
         };
-        let (edited, taken_out) = with_octets(&self.places, &body, finish_by, work).await?;
-        if taken_out && item.folder == SPOOL {
+        let held = with_octets(&self.places, &body, finish_by, work).await?;
+        let (edited, taken_out) = &held.outcome;
+        if *taken_out && item.folder == SPOOL {
             // What is taken out is kept for certain, before anybody gets the rest.
             let kept = self.edit(item.id, |item| {
                 QuarantineFolder::POLICY.clone_into(&mut item.folder);
@@ -59,20 +60,13 @@ impl Desk {
             kept.await.map_err(|refusal| refusal.text)?;
         }
         match edited {
-            Some(octets) => self.written(&octets).await,
+            Some(octets) => self.written(octets).await,
             None => Ok(body),
         }
     }
 
     async fn written(&self, octets: &[u8]) -> Result<Body, String> {
-        let mut writer = BodyWriter::new(Arc::clone(&self.budget));
-        for piece in octets.chunks(64 * 1024) {
-            writer.push(piece).map_err(|error| error.to_string())?;
-            if writer.wants_spill() {
-                writer.spill().await.map_err(|error| error.to_string())?;
-            }
-        }
-        writer.finish().await.map_err(|error| error.to_string())
+        write(&self.budget, octets).await.map_err(|error| error.to_string())
     }
 
     /// Where parts are taken out, scanners look at the rest once more: what goes out is what was scanned.
@@ -88,8 +82,10 @@ impl Desk {
         let (dress, name) = (judged.dress.clone(), authserv_id(request.policy));
         let work = move |octets: &[u8]| put_on(&dress, octets, &name);
         let edited = match with_octets(request.places, request.body, request.finish_by, work).await {
-            Ok(Some(octets)) => self.written(&octets).await,
-            Ok(None) => return judged,
+            Ok(held) => match &held.outcome {
+                Some(octets) => self.written(octets).await,
+                None => return judged,
+            },
             Err(error) => Err(error),
         };
         judged.scanned = match edited {

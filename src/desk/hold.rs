@@ -37,6 +37,7 @@ impl Desk {
             scanners: &scanners,
             lookup: lookup.as_deref(),
             places: &self.places,
+            budget: &self.budget,
             now: self.now_ms() / 1000,
             finish_by: Instant::now() + policy.timeouts.after_data,
         };

@@ -12,11 +12,11 @@ use super::party::{Judged, Party};
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
-use crate::body::{Body, BodyError, BodyWriter};
+use crate::body::{Body, BodyError};
 use crate::checks;
 use crate::config::model::{Lane, QuarantineFolder, ScannerRules};
 use crate::content::{Contents, Dress, Found, Known, authserv_id, dress, put_on};
-use crate::inspect::Inspected;
+use crate::inspect::{Inspected, write};
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
@@ -245,26 +245,16 @@ impl Session {
             tracing::warn!(session = %self.id, %error, "the message cannot be edited");
             catalogue::INTERNAL
         })?;
-        let Some(octets) = edited else { return Ok(None) };
-        let body = self.write(&octets).await.map_err(|error| {
+        let Some(octets) = &edited.outcome else { return Ok(None) };
+        let body = write(&self.gateway.budget, octets).await.map_err(|error| {
             tracing::warn!(session = %self.id, %error, "the edited message cannot be kept");
             if matches!(error, BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }
         })?;
+        drop(edited);
         if strips && let Some(entry) = self.rescanned(&body, on_error, finish_by).await {
             return Err(entry);
         }
         Ok(Some(body))
-    }
-
-    async fn write(&self, octets: &[u8]) -> Result<Body, BodyError> {
-        let mut writer = BodyWriter::new(Arc::clone(&self.gateway.budget));
-        for piece in octets.chunks(64 * 1024) {
-            writer.push(piece)?;
-            if writer.wants_spill() {
-                writer.spill().await?;
-            }
-        }
-        writer.finish().await
     }
 
     /// What is not clean after a part was taken out is put off: who took it out sees to the rest.

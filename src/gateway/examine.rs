@@ -6,7 +6,7 @@ use super::clock::unix_ms;
 use super::session::Session;
 use super::transaction::Transaction;
 use crate::body::Body;
-use crate::inspect::{Inspected, Request, inspect, wants, with_octets};
+use crate::inspect::{Held, Inspected, Request, inspect, wants, with_octets};
 use crate::verdict::Envelope;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -27,6 +27,7 @@ impl Session {
             scanners: &generation.scanners,
             lookup: Some(&*generation.lookup),
             places: &self.gateway.desk.places,
+            budget: &self.gateway.budget,
             now: unix_ms() / 1000,
             finish_by,
         };
@@ -39,7 +40,7 @@ impl Session {
         body: &Body,
         finish_by: Instant,
         work: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> Result<Held<T>, String> {
         with_octets(&self.gateway.desk.places, body, finish_by, work).await
     }
 

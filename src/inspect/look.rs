@@ -1,8 +1,8 @@
 //! The look: who is asked in which order, and what comes of it.
 
-use super::octets::with_octets;
+use super::octets::{with_octets, write};
 use crate::authentication::{self, Case};
-use crate::body::Body;
+use crate::body::{Body, Budget};
 use crate::config::model::Policy;
 use crate::content::Contents;
 use crate::content::analyse::{Analysis, Ask, analyse};
@@ -33,6 +33,8 @@ pub struct Request<'a> {
     pub lookup: Option<&'a Lookup>,
     /// Places for messages that are loaded whole.
     pub places: &'a Arc<Semaphore>,
+    /// Room for parts that scanners see once more.
+    pub budget: &'a Arc<Budget>,
     /// Seconds since 1970.
     pub now: i64,
     /// What is not known by then is not known.
@@ -97,10 +99,9 @@ pub async fn inspect(request: &Request<'_>) -> Inspected {
     }
     match Box::pin(walk(request, &found)).await {
         Err(error) => found.unseen.push(unseen(&error)),
-        Ok(analysis) => {
+        Ok((analysis, again)) => {
             found.contents.malware.extend(analysis.malware.iter().cloned());
             found.contents.symbols.extend(analysis.symbols.iter().cloned());
-            let again: Vec<&[u8]> = analysis.again.iter().map(Vec::as_slice).collect();
             // Where a signature refuses it, scanners have nothing to add: policies turn both off together.
             let refused = analysis.malware.iter().any(Finding::refuses_for_good);
             if !again.is_empty() && !refused {
@@ -120,16 +121,18 @@ async fn authenticate(request: &Request<'_>) -> Result<Option<Authentication>, S
     let (rules, envelope) = (Arc::clone(policy), Arc::clone(request.envelope));
     let now = u64::try_from(request.now).unwrap_or_default();
     let read = move |octets: &[u8]| Case::of(octets, &envelope, &rules.content.authentication, now);
-    let case = with_octets(request.places, body, finish_by, read).await?;
+    let case = with_octets(request.places, body, finish_by, read).await?.outcome;
     let deadline = finish_by.min(Instant::now() + policy.content.authentication.deadline);
     Ok(Some(Box::pin(lookup.authenticate(case, deadline)).await))
 }
 
-async fn walk(request: &Request<'_>, found: &Inspected) -> Result<Analysis, String> {
+/// Walks the message; the parts that scanners are to see once more are bodies of their own, so that what they hold is
+/// counted while the scanners take their time.
+async fn walk(request: &Request<'_>, found: &Inspected) -> Result<(Analysis, Vec<Body>), String> {
     let (policy, envelope) = (Arc::clone(request.policy), Arc::clone(request.envelope));
     let authentication = found.authentication.clone().unwrap_or_default();
     let (findings, now) = (found.contents.symbols.clone(), request.now);
-    with_octets(request.places, request.body, request.finish_by, move |octets| {
+    let walked = with_octets(request.places, request.body, request.finish_by, move |octets| {
         let began = Clock::now();
         let ask = Ask {
             policy: &policy,
@@ -140,8 +143,13 @@ async fn walk(request: &Request<'_>, found: &Inspected) -> Result<Analysis, Stri
             elapsed: &|| began.elapsed(),
         };
         analyse(octets, &ask)
-    })
-    .await
+    });
+    let mut walked = walked.await?;
+    let mut again = Vec::new();
+    for part in std::mem::take(&mut walked.outcome.again) {
+        again.push(write(request.budget, &part).await.map_err(|error| error.to_string())?);
+    }
+    Ok((walked.outcome, again))
 }
 
 impl Inspected {

@@ -2,11 +2,12 @@
 //!
 //! The gateway does so at the end of data, the desk with what is held, and `test message` with files. State: none but the
 //! places that whoever asks hands in: a message is loaded whole for a walk, on the blocking pool, and never more of them at
-//! once than there are places, which bounds the memory. Failure: a body that cannot be read, a walk that panics or that
+//! once than there are places, which bounds the memory. What is left of a walk and large (parts for scanners, an edited
+//! message) goes into a body, which is counted, before the next one has the place. Failure: a body that cannot be read, a walk that panics or that
 //! does not get its place in time is a temporary refusal of its own, never a pass (promise P4).
 
 mod look;
 mod octets;
 
 pub use look::{Inspected, Request, inspect, wants};
-pub use octets::{places, with_octets};
+pub use octets::{Held, places, with_octets, write};

@@ -5,6 +5,7 @@
 //! the message again as it will go out; signatures over what is edited do not hold any more, which is why
 //! `Authentication-Results` are written of the message as it came.
 
+use super::large;
 use super::results::is_in_our_name;
 use memchr::memchr;
 use std::ops::Range;
@@ -57,7 +58,7 @@ pub struct Edited {
 #[must_use]
 pub fn apply(message: &[u8], edits: &Edits<'_>) -> Option<Edited> {
     let mut edited = Edited::default();
-    let mut out = Vec::with_capacity(message.len().saturating_add(1024));
+    let mut out = large::buffer(message.len().saturating_add(1024));
     let header = header_end(message);
     let whole =
         edits.replace.iter().find(|replace| replace.range.start == 0 && replace.body.start <= message.len());

@@ -5,6 +5,7 @@ pub mod edit;
 pub mod files;
 pub mod from;
 pub mod header;
+pub mod large;
 pub mod likeness;
 pub mod mime;
 mod quoted;

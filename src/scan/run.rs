@@ -3,6 +3,7 @@
 use super::job::{Input, Job};
 use super::scanner::{Scanner, Scanners};
 use super::verdict::ScanVerdict;
+use crate::body::Body;
 use crate::config::model::{OnInfected, ScannerRules};
 use crate::rules::Mode;
 use std::future::{Future, poll_fn};
@@ -50,34 +51,40 @@ pub async fn scan(scanners: &Scanners, job: Job<'_>) -> Results {
     let asked = scanners.all().iter().filter(|s| s.rules().mode != Mode::Off);
     let asked: Vec<&dyn Scanner> = asked.map(|scanner| &**scanner).collect();
     let job = Job { deadline, ..job };
-    together(&asked, scanners, &[(None, job)]).await
+    together(&asked, scanners, None, job).await
 }
 
 /// Gives parts of a message to all that look for malware: those that mail programs may read in a way in which the message
-/// as a whole does not show them. Nothing is asked where there are none.
-pub async fn scan_parts(scanners: &Scanners, parts: &[&[u8]], deadline: Instant) -> Results {
+/// as a whole does not show them. A scanner gets them one after the other, so that a message of a thousand parts leaves its
+/// places to others. Nothing is asked where there are none.
+pub async fn scan_parts(scanners: &Scanners, parts: &[Body], deadline: Instant) -> Results {
     let deadline = deadline.min(Instant::now() + scanners.deadline());
     let asked = scanners.all().iter().filter(|s| s.rules().mode != Mode::Off && s.rules().finds_malware());
     let asked: Vec<&dyn Scanner> = asked.map(|scanner| &**scanner).collect();
-    let job = |part| Job { input: Input::Part(part), envelope: None, deadline };
-    let jobs: Vec<_> = parts.iter().enumerate().map(|(n, part)| (Some(n), job(*part))).collect();
-    together(&asked, scanners, &jobs).await
+    let job = |part| Job { input: Input::Message(part), envelope: None, deadline };
+    let mut results = Vec::with_capacity(asked.len() * parts.len());
+    for (n, part) in parts.iter().enumerate() {
+        results.append(&mut together(&asked, scanners, Some(n), job(part)).await);
+        if results.iter().any(decides) {
+            break;
+        }
+    }
+    results
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Scanned> + Send + 'a>>;
 
-/// All jobs with all scanners at once; each scanner has places of its own.
+/// One job with all scanners at once; each scanner has places of its own.
 async fn together<'a>(
     asked: &[&'a dyn Scanner],
     scanners: &'a Scanners,
-    jobs: &'a [(Option<usize>, Job<'a>)],
+    part: Option<usize>,
+    job: Job<'a>,
 ) -> Results {
-    let mut running: Vec<Result<Running<'a>, Scanned>> = Vec::with_capacity(asked.len() * jobs.len());
+    let mut running: Vec<Result<Running<'a>, Scanned>> = Vec::with_capacity(asked.len());
     for scanner in asked {
         let off = scanners.switches().is_off(&scanner.rules().name);
-        for (part, job) in jobs {
-            running.push(Ok(Box::pin(one(*scanner, *job, *part, off))));
-        }
+        running.push(Ok(Box::pin(one(*scanner, job, part, off))));
     }
     poll_fn(|cx| {
         let (mut waiting, mut decided) = (false, false);

@@ -7,8 +7,9 @@ use super::run::{Results, scan, scan_parts};
 use super::scanner::{ScanFuture, Scanner, Scanners};
 use super::switches::Switches;
 use super::verdict::ScanVerdict;
+use crate::body::{Body, BodyWriter, Budget};
 use crate::config::model::{CommandLine, Engine, EngineAddress, ScannerRules, Scanning};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -105,8 +106,35 @@ async fn one_that_is_switched_off_is_not_asked() {
     assert!(scanners.report()[0].disabled_unix_ms.is_some() && !scanners.report()[0].is_asked());
     assert!(scanners.switches().set("s0", true).unwrap());
     assert_eq!(words(&scan(&scanners, job(5)).await), ["no answer in time", "clean"]);
-    let parts = scan_parts(&scanners, &[b"a", b"b"], Instant::now() + Duration::from_secs(1)).await;
-    assert_eq!(parts.iter().map(|r| r.part).collect::<Vec<_>>(), [Some(0), Some(1), Some(0), Some(1)]);
+    let parts = [body(b"a").await, body(b"b").await];
+    let parts = scan_parts(&scanners, &parts, Instant::now() + Duration::from_secs(1)).await;
+    assert_eq!(parts.iter().map(|r| r.part).collect::<Vec<_>>(), [Some(0), Some(0), Some(1), Some(1)]);
+}
+
+async fn body(octets: &[u8]) -> Body {
+    let mut writer = BodyWriter::new(Budget::new(1 << 20, 0, PathBuf::new()));
+    writer.push(octets).unwrap();
+    writer.finish().await.unwrap()
+}
+
+/// However many there are of one message, a scanner sees them one by one: its places are for all.
+#[tokio::test(start_paused = true)]
+async fn parts_are_scanned_in_turn_and_no_longer_than_the_deadline() {
+    let mut parts = Vec::new();
+    for n in 0..2000u32 {
+        parts.push(body(&n.to_be_bytes()).await);
+    }
+    let scanners = scripted(&[Temper::After(1, ScanVerdict::Clean)]);
+    let began = Instant::now();
+    let results = scan_parts(&scanners, &parts, began + Duration::from_secs(10)).await;
+    assert!(began.elapsed() <= Duration::from_secs(10));
+    assert_eq!(results.len(), parts.len());
+    let clean = results.iter().filter(|r| r.verdict == Some(ScanVerdict::Clean)).count();
+    assert!((9..=10).contains(&clean), "{clean}");
+    assert!(results.iter().skip(clean).all(|r| r.verdict == Some(ScanVerdict::TimedOut)));
+    // Found is found: the others are not waited for.
+    let scanners = scripted(&[Temper::Says(infected())]);
+    assert_eq!(scan_parts(&scanners, &parts, Instant::now() + Duration::from_secs(10)).await.len(), 1);
 }
 
 /// What a fake clamd does with a scan; it answers `VERSION` in any case but where it is to be deaf.

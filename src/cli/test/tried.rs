@@ -103,6 +103,7 @@ impl World {
                 scanners: &self.scanners,
                 lookup: self.lookup.as_ref(),
                 places: &self.places,
+                budget: &self.budget,
                 now: self.now,
                 finish_by: Instant::now() + self.policy.timeouts.after_data,
             };

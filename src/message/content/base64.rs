@@ -1,5 +1,7 @@
 //! Base64 (RFC 2045 section 6.8) as programs read it: foreign octets, padding in the middle, lines that are no groups.
 
+use crate::message::large::buffer;
+
 /// How base64 is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Rules {
@@ -67,7 +69,7 @@ fn class(octet: u8) -> u8 {
 
 /// Decodes base64; never fails.
 pub(super) fn base64(octets: &[u8], rules: Rules) -> (Vec<u8>, Seen) {
-    let mut group = Group { out: Vec::with_capacity(octets.len() / 4 * 3 + 3), bits: 0, digits: 0 };
+    let mut group = Group { out: buffer(octets.len() / 4 * 3 + 3), bits: 0, digits: 0 };
     let mut seen = Seen::default();
     let (mut padded, mut unfinished) = (false, false);
     let mut rest = octets;

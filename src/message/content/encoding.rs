@@ -2,6 +2,7 @@
 
 use super::base64::{Padding, Rules, base64};
 use super::odd::Odd;
+use crate::message::large::buffer;
 use std::borrow::Cow;
 
 /// How octets are encoded.
@@ -115,7 +116,7 @@ fn base64_readings(octets: &[u8]) -> Decoded<'_> {
 
 /// Decodes quoted-printable; whether an `=` began nothing. Blanks at the end of a line are dropped (RFC 2045 section 6.7).
 fn quoted(octets: &[u8], drop_bad: bool) -> (Vec<u8>, bool) {
-    let mut out = Vec::with_capacity(octets.len());
+    let mut out = buffer(octets.len());
     let mut bad = false;
     for line in octets.split_inclusive(|&b| b == b'\n') {
         let (text, end): (&[u8], &[u8]) = match line {

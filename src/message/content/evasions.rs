@@ -443,6 +443,238 @@ fn ambiguous(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// What mail programs make of less common forms; every one of them finds the file.
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn habits(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let code = base64(file);
+    let b64 = lines(&code, 76);
+    let part = format!("{FILE}\r\nContent-Transfer-Encoding: base64\r\n\r\n{b64}");
+    let body = |boundary: &str| format!("--{boundary}\r\n{part}\r\n--{boundary}--\r\n");
+    let multi = |kind: &str, text: &str| single(&format!("Content-Type: {kind}"), text);
+    let page = |text: &str| single("Content-Type: text/html", text);
+    let wide: Vec<u8> =
+        format!("<a href='data:;base64,{code}'>").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let escaped: String = file.iter().map(|b| format!("%{b:02X}")).collect();
+    let (first, second) = code.split_at(20);
+    // BER: a constructed string of octets without a length, in pieces.
+    let mut signed = b"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\xa0\x80\x24\x80".to_vec();
+    for piece in part.as_bytes().chunks(50) {
+        signed.extend([0x04, u8::try_from(piece.len()).unwrap()]);
+        signed.extend(piece);
+    }
+    signed.extend([0; 6]);
+    let pkcs7 = "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m";
+    let named = "Content-Type: application/octet-stream; name=\"smime.p7m\"";
+    let encoded =
+        |octets: &[u8]| format!("Content-Transfer-Encoding: base64\r\n\r\n{}", lines(&base64(octets), 76));
+    let apple = format!("--AD\r\nContent-Type: application/applefile\r\n\r\nx\r\n--AD\r\n{part}\r\n--AD--");
+    let twice = format!(
+        "--AA\r\nContent-Type: multipart/mixed; boundary=AA\r\n\r\n--AA\r\n\r\nx\r\n--AA--\r\n--AA\r\n{part}\r\n--AA--\r\n"
+    );
+    let inner = |inner: &str| {
+        format!("Content-Type: multipart/mixed; boundary={inner}\r\n\r\n--{inner}\r\n{part}\r\n--{inner}--")
+    };
+    vec![
+        (
+            "a comment in front of the encoding",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: (c) base64\r\n\r\n{b64}")),
+        ),
+        ("comments everywhere", multi("(c) multipart/mixed (d); (e) boundary (f) = (g) \"BB\"", &body("BB"))),
+        ("a comment with a quote", multi("multipart/mixed; (\") boundary=\"BB\"", &body("BB"))),
+        ("a comment in a comment", multi("multipart/mixed; (a (b) \\) c) boundary=\"BB\"", &body("BB"))),
+        ("comments in the type", multi("multipart(x)/(y)mixed; boundary=BB", &body("BB"))),
+        (
+            "a boundary in an encoded word",
+            multi("multipart/mixed; boundary=\"=?us-ascii?Q?BB?=\"", &body("BB")),
+        ),
+        (
+            "a boundary that is an encoded word",
+            multi("multipart/mixed; boundary=\"=?us-ascii?Q?BB?=\"", &body("=?us-ascii?Q?BB?=")),
+        ),
+        ("a boundary with an escape", multi("multipart/mixed; boundary=\"B\\B\"", &body("BB"))),
+        (
+            "a boundary with an escape as it stands",
+            multi("multipart/mixed; boundary=\"B\\B\"", &body("B\\B")),
+        ),
+        ("a boundary in other letters", multi("multipart/mixed; boundary=abc", &body("ABC"))),
+        ("a boundary of dashes", multi("multipart/mixed; boundary=\"--\"", &body("--"))),
+        (
+            "a boundary in pieces with a charset",
+            multi("multipart/mixed; boundary*0*=us-ascii'en'B%42; boundary*1=C", &body("BBC")),
+        ),
+        ("a boundary folded in its quotes", multi("multipart/mixed; boundary=\"B\r\n\tB\"", &body("BB"))),
+        ("a name with blanks before =", multi("multipart/mixed;\r\n BOUNDARY\r\n =\r\n \"BB\"", &body("BB"))),
+        ("a multipart of no known kind", multi("multipart/x-none; boundary=BB", &body("BB"))),
+        ("appledouble", multi("multipart/appledouble; boundary=AD", &apple)),
+        (
+            "a boundary that is another's beginning, inside",
+            multi("multipart/mixed; boundary=AAB", &format!("--AAB\r\n{}\r\n--AAB--\r\n", inner("AA"))),
+        ),
+        (
+            "a boundary that is another's beginning, outside",
+            multi("multipart/mixed; boundary=AA", &format!("--AA\r\n{}\r\n--AA--\r\n", inner("AAB"))),
+        ),
+        ("the same boundary twice, the file behind", multi("multipart/mixed; boundary=AA", &twice)),
+        (
+            "an inner multipart that the outer one ends",
+            multi(
+                "multipart/mixed; boundary=AA",
+                &format!(
+                    "--AA\r\nContent-Type: multipart/mixed; boundary=BB\r\n\r\n--BB\r\n\r\nx\r\n--AA\r\n{part}\r\n--AA--\r\n"
+                ),
+            ),
+        ),
+        (
+            "clear-signed, with one more part",
+            multi(
+                "multipart/signed; boundary=BB",
+                &format!(
+                    "--BB\r\n\r\nx\r\n--BB\r\nContent-Type: application/pgp-signature\r\n\r\ns\r\n{}",
+                    body("BB")
+                ),
+            ),
+        ),
+        (
+            "folded by a vertical tab",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding:\r\n\x0bbase64\r\n\r\n{b64}")),
+        ),
+        (
+            "a form feed in front of the encoding",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding:\x0cbase64\r\n\r\n{b64}")),
+        ),
+        (
+            "an encoding folded in its word",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: bas\r\n e64\r\n\r\n{b64}")),
+        ),
+        (
+            "an encoding with NUL",
+            mixed(&format!("{FILE}\r\nContent-Transfer-Encoding: base64\0\r\n\r\n{b64}")),
+        ),
+        (
+            "a mark of byte order in front of the first field",
+            mixed(&format!("\u{feff}Content-Transfer-Encoding: base64\r\n{FILE}\r\n\r\n{b64}")),
+        ),
+        (
+            "a line of a mailbox in front",
+            mixed(&format!(
+                "From a@example.com Mon\r\nContent-Transfer-Encoding: base64\r\n{FILE}\r\n\r\n{b64}"
+            )),
+        ),
+        ("base64 with NULs", attached("base64", &b64.chars().map(|c| format!("{c}\0")).collect::<String>())),
+        ("base64 behind a broken group", attached("base64", &format!("AA=\r\n{b64}"))),
+        (
+            "soft line ends with blanks",
+            attached("quoted-printable", &file.iter().map(|b| format!("={b:02x}= \r\n")).collect::<String>()),
+        ),
+        ("uuencode in a page", page(&format!("<html><pre>\r\n{}</pre>", uu(file)))),
+        (
+            "uuencode with a mode of seven digits",
+            single("Content-Type: text/plain", &uu(file).replace("644", "0100644")),
+        ),
+        ("uuencode without an end", single("Content-Type: text/plain", &uu(file).replace("end\r\n", ""))),
+        (
+            "uuencode with CR for line ends",
+            mixed(&format!(
+                "Content-Type: text/plain\r\n{}",
+                encoded(uu(file).replace("\r\n", "\r").as_bytes())
+            )),
+        ),
+        (
+            "uuencode in a file",
+            mixed(&format!(
+                "Content-Type: application/octet-stream; name=x.uue\r\n{}",
+                encoded(uu(file).as_bytes())
+            )),
+        ),
+        (
+            "uuencode in base64 lines",
+            single("Content-Type: text/plain", &format!("begin-base64 644 file.com\r\n{b64}====\r\n")),
+        ),
+        (
+            "a data: address",
+            page(&format!(
+                "<a download=\"x.exe\" href=\"data:application/octet-stream;base64,{code}\">x</a>"
+            )),
+        ),
+        (
+            "a data: address with blanks",
+            page(&format!("<a href=\"data:;base64,{first}\r\n {second}\">x</a>")),
+        ),
+        (
+            "a data: address with escapes",
+            page(&format!("<a href='data:application/octet-stream,{escaped}'>x</a>")),
+        ),
+        (
+            "a data: address in entities",
+            page(&format!("<a href=\"&#100;ata&colon;x/y;base64&#44;{code}\">x</a>")),
+        ),
+        (
+            "a data: address in UTF-16",
+            mixed(&format!("Content-Type: text/html; charset=utf-16\r\n{}", encoded(&wide))),
+        ),
+        (
+            "a script that makes a file",
+            mixed(&format!(
+                "Content-Type: application/octet-stream; name=x.html\r\n\r\n<script>var b = atob('{code}');</script>"
+            )),
+        ),
+        (
+            "a picture that makes a file",
+            mixed(&format!(
+                "Content-Type: image/svg+xml\r\n\r\n<svg><a href=\"data:x/y;base64,{code}\"/></svg>"
+            )),
+        ),
+        ("a signed part in pieces", mixed(&format!("{pkcs7}\r\n{}", encoded(&signed)))),
+        ("a signed part by its name", mixed(&format!("{named}\r\n{}", encoded(&signed)))),
+    ]
+}
+
+#[test]
+fn the_file_is_found_where_mail_programs_have_habits_of_their_own() {
+    let file = eicar();
+    let missed: Vec<&str> = habits(&file)
+        .into_iter()
+        .filter(|(_, message)| !walk(message).0.octets.iter().any(|(_, _, octets)| holds(octets, &file)))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(missed, [""; 0]);
+}
+
+/// BinHex is not opened, and so it is malformed wherever it says what it is.
+#[test]
+fn binhex_is_told() {
+    let text = "(This file must be converted with BinHex 4.0)\r\n\r\n:abc:\r\n";
+    for message in [
+        single("Content-Type: text/plain", text),
+        mixed(&format!(
+            "Content-Type: application/mac-binhex40\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+            base64(text.as_bytes())
+        )),
+        mixed("Content-Type: application/mac-binhex40; name=x.hqx\r\n\r\n:abc:"),
+        mixed("Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binhex\r\n\r\n:abc:"),
+    ] {
+        assert!(walk(&message).1.has(Odd::Binhex), "{}", String::from_utf8_lossy(&message));
+    }
+}
+
+#[test]
+fn names_that_programs_take_from_elsewhere() {
+    for (fields, want) in [
+        ("Content-Location: file:///C:/x/bill.exe", &["C:/x/bill.exe"][..]),
+        ("Content-Location: http://www.example.com", &[]),
+        ("Content-Location: http://www.example.com/logo.png", &[]),
+        ("Content-Description: bill.scr", &["bill.scr"]),
+        ("Content-Description: see www.example.com", &[]),
+        ("Content-Disposition: attachment; name=bill.exe", &["bill.exe"]),
+        ("Content-Type: x/y; filename=bill.exe", &["bill.exe"]),
+        ("Content-Description: bill.scr\r\nContent-Type: x/y; name=a.txt", &["a.txt"]),
+    ] {
+        let (seen, _) = walk(&mixed(&format!("{fields}\r\n\r\nx")));
+        let names: Vec<&str> = seen.parts.last().unwrap().names.iter().map(|name| &**name).collect();
+        assert_eq!(names, want, "{fields}");
+    }
+}
+
 #[test]
 fn nothing_is_odd_about_honest_messages_and_the_file_is_found_in_each() {
     let file = eicar();
@@ -498,7 +730,7 @@ fn same_as_honest(name: &str) -> bool {
 fn clean_messages_of_the_same_shapes_hold_nothing() {
     let file = eicar();
     let clean: Vec<u8> = file.iter().map(|b| if b.is_ascii_alphabetic() { b'A' } else { *b }).collect();
-    for (name, message) in honest(&clean).into_iter().chain(ambiguous(&clean)) {
+    for (name, message) in honest(&clean).into_iter().chain(ambiguous(&clean)).chain(habits(&clean)) {
         let (seen, _) = walk(&message);
         assert!(!seen.octets.iter().any(|(_, _, octets)| holds(octets, &file)), "{name}");
     }

@@ -5,16 +5,14 @@
 //! list is what most take.
 
 use super::encoding::Coding;
+use super::fields::{AT_BAD_LINE, Block, Found, Which, with_comments_taken_out};
 use super::limits::Limits;
 use super::odd::Odd;
+use crate::message::files::{extension, readings, runs};
 use crate::message::mime::params::Field;
 use crate::message::mime::words;
 use memchr::memchr;
 
-/// Most octets of one field that counts.
-const FIELD_OCTETS_MAX: usize = 32 * 1024;
-/// Most fields of one name that are read; the last one of more always is.
-const FIELDS_MAX: usize = 6;
 /// Most names of a part.
 const NAMES_MAX: usize = 16;
 /// Most characters of a name.
@@ -43,51 +41,6 @@ pub(super) struct Head {
     pub(super) searched: usize,
     pub(super) odd: Vec<Odd>,
 }
-
-/// Fields that count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Type,
-    Encoding,
-    Disposition,
-}
-
-impl Which {
-    fn of(name: &[u8]) -> Option<Self> {
-        [
-            (&b"content-type"[..], Self::Type),
-            (b"content-transfer-encoding", Self::Encoding),
-            (b"content-disposition", Self::Disposition),
-        ]
-        .into_iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|(_, which)| which)
-    }
-}
-
-/// One of them.
-#[derive(Debug)]
-struct Found {
-    which: Which,
-    body: Vec<u8>,
-    /// Some programs do not see it.
-    doubtful: bool,
-}
-
-/// A header block on its way.
-#[derive(Debug, Default)]
-struct Block {
-    fields: Vec<Found>,
-    /// Whether lines that follow continue the last of `fields`.
-    open: bool,
-    /// Other beginnings of the body.
-    others: Vec<(usize, &'static str)>,
-    any: bool,
-    odd: Vec<Odd>,
-}
-
-const AT_BAD_LINE: &str = "header-ends-at-bad-line";
-const AT_BLANKS: &str = "header-ends-at-blanks";
 
 impl Head {
     /// Reads the header of the part that `octets` are. `in_digest`: a part is a message where it does not say otherwise
@@ -120,7 +73,7 @@ impl Head {
             head.odd.push(Odd::NoBlankLine);
         }
         head.bodies.append(&mut block.others);
-        head.say(&block.fields, in_digest);
+        head.say(&with_comments_taken_out(block.fields), in_digest);
         head.odd.sort_unstable();
         head.odd.dedup();
         head
@@ -147,8 +100,13 @@ impl Head {
             .and_then(|f| f.text("charset"))
             .filter(|c| c.len() <= 100)
             .map(|c| c.to_ascii_lowercase().into());
-        for (fields, parameter) in [(&dispositions, "filename"), (&types, "name")] {
+        for (fields, parameter) in
+            [(&dispositions, "filename"), (&types, "name"), (&dispositions, "name"), (&types, "filename")]
+        {
             self.name(fields, parameter);
+        }
+        if self.names.is_empty() {
+            of(Which::Named).for_each(|field| self.name_of(&field.body));
         }
         self.attach(dispositions.first());
         if types.iter().chain(&dispositions).any(Field::is_cut) {
@@ -251,6 +209,9 @@ impl Head {
                 self.add_coding(coding);
             }
         }
+        if value.contains("binhex") {
+            self.odd.push(Odd::Binhex);
+        }
     }
 
     fn add_coding(&mut self, coding: Coding) {
@@ -339,6 +300,19 @@ impl Head {
         }
     }
 
+    /// A name from a field that is none of the name: only one that a system would run, and of no domain.
+    fn name_of(&mut self, body: &[u8]) {
+        let text = words::decode(body.trim_ascii());
+        let path = text
+            .split_once("://")
+            .map_or(text.as_str(), |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let harms = |reading: &String| extension(reading).is_some_and(|end| end != "com" && runs(end));
+        if !path.contains(char::is_whitespace) && readings(path).iter().any(harms) {
+            self.add_name(Some(path.to_owned()));
+        }
+    }
+
     fn add_name(&mut self, name: Option<String>) {
         let Some(name) = name else { return };
         // Programs in C see the name up to a NUL.
@@ -376,71 +350,6 @@ impl Head {
                 // As attachment (RFC 2183 section 2.8).
                 _ => true,
             };
-    }
-}
-
-impl Block {
-    /// A line that is not empty, from one place to another.
-    fn line(&mut self, line: &[u8], at: usize, end: usize) {
-        if matches!(line.first(), Some(b' ' | b'\t')) {
-            if line.trim_ascii().is_empty() {
-                self.other(end, AT_BLANKS, Odd::BlankHeaderLine);
-            } else if !self.any {
-                self.other(at, AT_BAD_LINE, Odd::BadHeaderLine);
-            } else if self.open {
-                self.continued(line);
-            }
-            return;
-        }
-        self.open = false;
-        let first = !std::mem::replace(&mut self.any, true);
-        let Some((name, body)) = memchr(b':', line).and_then(|at| line.split_at_checked(at)) else {
-            // The line that begins a message in a mailbox file.
-            if !(first && (line.starts_with(b"From ") || line.starts_with(b">From "))) {
-                self.other(at, AT_BAD_LINE, Odd::BadHeaderLine);
-            }
-            return;
-        };
-        let trimmed = name.trim_ascii_end();
-        if trimmed.is_empty() || !trimmed.iter().all(u8::is_ascii_graphic) {
-            if !(first && (line.starts_with(b"From ") || line.starts_with(b">From "))) {
-                self.other(at, AT_BAD_LINE, Odd::BadHeaderLine);
-            }
-            return;
-        }
-        let Some(which) = Which::of(trimmed) else { return };
-        let blanks = trimmed.len() < name.len();
-        if blanks {
-            self.odd.push(Odd::BlankBeforeColon);
-        }
-        let doubtful = blanks || !self.others.is_empty();
-        let body = body.get(1..).unwrap_or_default();
-        if self.fields.iter().filter(|field| field.which == which).count() >= FIELDS_MAX
-            && let Some(last) = self.fields.iter().rposition(|field| field.which == which)
-        {
-            self.odd.push(Odd::LongField);
-            self.fields.remove(last);
-        }
-        self.fields.push(Found { which, body: Vec::new(), doubtful });
-        self.open = true;
-        self.continued(body);
-    }
-
-    fn continued(&mut self, line: &[u8]) {
-        let Some(field) = self.fields.last_mut() else { return };
-        let room = FIELD_OCTETS_MAX.saturating_sub(field.body.len());
-        if line.len() > room {
-            self.odd.push(Odd::LongField);
-        }
-        field.body.extend_from_slice(line.get(..room).unwrap_or(line));
-    }
-
-    /// The first place of its sort where the body may begin.
-    fn other(&mut self, at: usize, name: &'static str, odd: Odd) {
-        if !self.others.iter().any(|(_, n)| *n == name) {
-            self.others.push((at, name));
-            self.odd.push(odd);
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a part is taken for, by its kind, its name, or its text.
 
+use crate::message::large::buffer;
+
 /// Longest text outside of parts that is taken for a notice to old programs.
 const NOTICE_OCTETS_MAX: usize = 300;
 
@@ -31,10 +33,51 @@ pub(super) fn is_message_file(name: &str) -> bool {
     [".eml", ".mht", ".mhtml", ".nws", ".mim", ".mime"].iter().any(|end| name.ends_with(end))
 }
 
+/// Files that mail programs take for a signed or encrypted part (S/MIME), whatever their type.
+pub(super) fn is_signed_file(name: &str) -> bool {
+    let name = name.trim_end_matches(['.', ' ']).to_ascii_lowercase();
+    name.ends_with(".p7m") || name.ends_with(".p7s")
+}
+
+/// Kinds that are a file in BinHex.
+pub(super) fn is_binhex(kind: &str) -> bool {
+    matches!(kind, "application/mac-binhex40" | "application/mac-binhex" | "application/binhex")
+}
+
 /// Where the part in a signed part (S/MIME) begins.
 pub(super) fn signed_content(octets: &[u8]) -> Option<usize> {
     let rest = [&b"Content-Type:"[..], b"content-type:", b"MIME-Version:"];
     rest.iter().filter_map(|name| memchr::memmem::find(octets, name)).min()
+}
+
+/// Octets that a signed part (BER, X.690 section 8.7) has in pieces, put together; `None` where it has them in one.
+pub(super) fn joined_octets(octets: &[u8]) -> Option<Vec<u8>> {
+    const PLACES_MAX: usize = 200;
+    memchr::memchr_iter(0x24, octets).take(PLACES_MAX).find_map(|at| {
+        let (_, mut rest) = length(octets.get(at + 1..)?)?;
+        let (mut out, mut pieces) = (buffer(octets.len()), 0);
+        while let Some((&0x04, behind)) = rest.split_first() {
+            let (octets, behind) = length(behind)?;
+            let (piece, behind) = behind.split_at_checked(octets?).unwrap_or((behind, &[]));
+            out.extend_from_slice(piece);
+            (rest, pieces) = (behind, pieces + 1);
+        }
+        (pieces > 1).then_some(out)
+    })
+}
+
+/// A length, `None` where the content ends by a mark, and what is behind it.
+fn length(octets: &[u8]) -> Option<(Option<usize>, &[u8])> {
+    let (&first, rest) = octets.split_first()?;
+    match first {
+        0..0x80 => Some((Some(usize::from(first)), rest)),
+        0x80 => Some((None, rest)),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            Some((Some(digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit))), rest))
+        }
+        _ => None,
+    }
 }
 
 /// A boundary that nobody named: the first line that looks like a delimiter.

@@ -1,8 +1,9 @@
 //! The octets of parts that hold no parts, and what is in them all the same: files in text, messages in files.
 
 use super::encoding::{Coding, decode, decode_other};
-use super::kinds::{is_message_file, signed_content};
+use super::kinds::{is_binhex, is_message_file, is_signed_file, joined_octets, signed_content};
 use super::odd::Odd;
+use super::page::{embedded, is_page, is_page_file};
 use super::part::{PartInfo, Reading};
 use super::state::{Part, Walk};
 use super::task::{Place, Task};
@@ -52,11 +53,19 @@ impl<'m> Walk<'m, '_> {
         decoded: Option<Vec<u8>>,
     ) {
         let octets = decoded.as_deref().unwrap_or(place.octets());
-        if coding != Coding::Base64 || part.is(|kind| kind.starts_with("text/")) {
+        if part.is(is_binhex) {
+            self.tell(part.info.number, Odd::Binhex);
+        }
+        let text = coding != Coding::Base64 || part.is(|kind| kind.starts_with("text/"));
+        if text || octets.starts_with(b"begin ") || octets.starts_with(b"=ybegin ") {
             self.files(part, octets);
         }
+        if part.is(is_page) || part.head.names.iter().any(|name| is_page_file(name)) {
+            self.page(part, octets);
+        }
         let message = part.head.names.iter().any(|name| is_message_file(name));
-        let signed = part.is(|kind| matches!(kind, "application/pkcs7-mime" | "application/x-pkcs7-mime"));
+        let signed = part.is(|kind| matches!(kind, "application/pkcs7-mime" | "application/x-pkcs7-mime"))
+            || part.head.names.iter().any(|name| is_signed_file(name));
         if !message && !signed {
             return;
         }
@@ -65,6 +74,12 @@ impl<'m> Walk<'m, '_> {
         }
         let at = if message { Some(0) } else { signed_content(octets) };
         let Some(at) = at else { return };
+        if let Some(joined) = (!message).then(|| joined_octets(octets)).flatten() {
+            let at = signed_content(&joined).unwrap_or_default();
+            if let Some(inner) = self.decoded(part, joined.get(at..).unwrap_or_default().to_vec()) {
+                part.inside.push(Task::Part(part.child(inner)));
+            }
+        }
         match decoded {
             None => {
                 let inner = place.at(place.range.start + at..place.range.end);
@@ -94,20 +109,44 @@ impl<'m> Walk<'m, '_> {
         }
         for file in found {
             self.tell(part.info.number, file.how);
-            let Some(number) = self.number(Some(part.info.number)) else { return };
-            let info = PartInfo {
-                number,
-                parent: Some(part.info.number),
-                depth: part.info.depth + 1,
-                kinds: vec!["application/octet-stream".into()],
-                names: vec![file.name.into()],
-                attachment: true,
-                ..PartInfo::default()
-            };
-            self.visitor.part(&info);
-            self.found.again.insert(number);
-            self.give(&info, Reading::Main, &file.octets);
+            if !self.file(part, Some(file.name), &file.octets) {
+                return;
+            }
         }
+    }
+
+    /// Files that a browser would make of a page.
+    fn page(&mut self, part: &mut Part<'m>, page: &[u8]) {
+        if !self.read(part.info.number, page.len()) {
+            return;
+        }
+        let (found, cut) = embedded(page);
+        if cut {
+            self.tell(part.info.number, Odd::TooManyParts);
+        }
+        for octets in found {
+            if !self.file(part, None, &octets) {
+                return;
+            }
+        }
+    }
+
+    /// A file in a text is a part; `false`: there are too many.
+    fn file(&mut self, part: &Part<'m>, name: Option<String>, octets: &[u8]) -> bool {
+        let Some(number) = self.number(Some(part.info.number)) else { return false };
+        let info = PartInfo {
+            number,
+            parent: Some(part.info.number),
+            depth: part.info.depth + 1,
+            kinds: vec!["application/octet-stream".into()],
+            attachment: name.is_some(),
+            names: name.map(String::into_boxed_str).into_iter().collect(),
+            ..PartInfo::default()
+        };
+        self.visitor.part(&info);
+        self.found.again.insert(number);
+        self.give(&info, Reading::Main, octets);
+        true
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod base64;
 mod encoding;
+mod fields;
 mod head;
 mod kinds;
 mod leaves;
@@ -15,6 +16,7 @@ mod limits;
 mod text_files;
 
 mod odd;
+mod page;
 mod part;
 mod split;
 mod state;

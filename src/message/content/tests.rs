@@ -255,3 +255,17 @@ fn the_readme_names_every_odd() {
         assert!(readme.contains(&row), "{row}");
     }
 }
+
+#[test]
+fn no_reading_is_deeper_than_the_bound() {
+    // A header with CR for line ends, in parts at the bound: as some program reads it, there is one more level.
+    let text = "Content-Type: multipart/digest; boundary=a\n\n--a\n\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\n\
+                Content-Type: text/plain\rX: y\n\nbegin 644 x\n%:&5L;&\\ \n`\n";
+    for depth in 0..5 {
+        let limits = Limits { depth, ..Limits::default() };
+        let mut count = Count::default();
+        let overview = visit(text.as_bytes(), &limits, &mut count);
+        assert!(count.deepest <= depth + 1, "{depth}: {}", count.deepest);
+        assert_eq!(overview.has(Odd::TooDeep), depth < 4, "{depth}: {:?}", overview.odd);
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::base64::{Rules, base64};
 use super::odd::Odd;
-use memchr::{memchr, memmem};
+use crate::message::large::{append, buffer};
+use memchr::{memchr, memchr2, memmem};
 
 /// Most files of one text.
 const FILES_MAX: usize = 100;
@@ -68,10 +69,10 @@ fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if text.is_empty() {
         return None;
     }
-    let end = memchr(b'\n', text).map_or(text.len(), |at| at + 1);
+    let end = memchr2(b'\n', b'\r', text).unwrap_or(text.len());
     let (line, rest) = text.split_at_checked(end)?;
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    Some((line.strip_suffix(b"\r").unwrap_or(line), rest))
+    let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
+    Some((line, rest.strip_prefix(b"\n").unwrap_or(rest)))
 }
 
 /// `begin 644 name`, with blanks as loosely as programs take it.
@@ -79,7 +80,7 @@ fn uu_begin(line: &[u8]) -> Option<String> {
     let rest = line.strip_prefix(b"begin ")?.trim_ascii_start();
     let digits = rest.iter().take_while(|b| matches!(b, b'0'..=b'7')).count();
     let name = rest.get(digits..)?;
-    ((3..=6).contains(&digits) && matches!(name.first(), Some(b' ' | b'\t')))
+    ((3..=7).contains(&digits) && matches!(name.first(), Some(b' ' | b'\t')))
         .then(|| String::from_utf8_lossy(name.trim_ascii()).into_owned())
 }
 
@@ -121,11 +122,11 @@ fn uu_line(line: &[u8], out: &mut Vec<u8>) {
         let [a, b, c, d] = [a, b, c, d].map(value);
         decoded.extend_from_slice(&[a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d]);
     }
-    out.extend_from_slice(decoded.get(..length).unwrap_or(&decoded));
+    append(out, decoded.get(..length).unwrap_or(&decoded));
 }
 
 fn yenc(text: &[u8]) -> (Vec<u8>, &[u8]) {
-    let (mut out, mut rest) = (Vec::new(), text);
+    let (mut out, mut rest) = (buffer(text.len()), text);
     while let Some((line, after)) = next_line(rest) {
         rest = after;
         if line.starts_with(b"=yend") {

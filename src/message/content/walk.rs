@@ -9,6 +9,7 @@ use super::part::{PartInfo, Reading, Visitor};
 use super::split::{Split, split};
 use super::state::{Part, Walk};
 use super::task::{Entity, Place, Source, Task};
+use crate::message::large::buffer;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -134,11 +135,14 @@ impl<'m> Walk<'m, '_> {
         if !part.head.odd.contains(&Odd::BareCr) || part.entity.mended {
             return;
         }
+        if part.entity.depth >= self.limits.depth {
+            return self.tell(part.info.number, Odd::TooDeep);
+        }
         if !self.read(part.info.number, part.entity.place.range.len()) {
             return;
         }
         let octets = part.entity.place.octets();
-        let mut mended = Vec::with_capacity(octets.len() + octets.len() / 16);
+        let mut mended = buffer(octets.len() + octets.len() / 16);
         for (at, &octet) in octets.iter().enumerate() {
             mended.push(octet);
             if octet == b'\r' && octets.get(at + 1) != Some(&b'\n') {
@@ -179,6 +183,10 @@ impl<'m> Walk<'m, '_> {
         if !cut {
             self.tell(part.info.number, Odd::NoParts);
             part.entity.place.again = true;
+            // As whoever reads the boundary in a way that nobody has thought of.
+            if let Some(guessed) = guess(body.octets()).filter(|_| !part.head.boundaries.is_empty()) {
+                self.cut_at(part, &body, &[guessed]);
+            }
         }
         // Programs that guess no boundary show it as text.
         cut && !part.head.boundaries.is_empty()
@@ -190,8 +198,12 @@ impl<'m> Walk<'m, '_> {
             true => guess(body.octets()).into_iter().collect(),
             false => part.head.boundaries.clone(),
         };
+        self.cut_at(part, body, &guessed)
+    }
+
+    fn cut_at(&mut self, part: &mut Part<'m>, body: &Place<'m>, boundaries: &[Vec<u8>]) -> bool {
         let mut found = false;
-        for (at, boundary) in guessed.iter().enumerate() {
+        for (at, boundary) in boundaries.iter().enumerate() {
             if !self.search(part.info.number, body.range.len()) {
                 return found;
             }

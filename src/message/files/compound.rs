@@ -6,6 +6,7 @@
 use super::bytes::{piece, size_le, u16_le, u32_le, u64_le, utf16};
 use super::entry::Listing;
 use super::file::Mark;
+use crate::message::large::append;
 use std::cell::Cell;
 use std::collections::HashMap;
 
@@ -125,7 +126,7 @@ impl<'o> Compound<'o> {
             let Some(sector) = Some(next).filter(|n| *n < SECTOR_MAX).and_then(|n| self.sector(n)) else {
                 break;
             };
-            out.extend_from_slice(sector);
+            append(&mut out, sector);
             if out.len() >= most {
                 out.truncate(most);
                 break;

@@ -42,6 +42,15 @@ pub(super) enum Packed {
     Zlib(Range<usize>),
     /// Members of gzip (RFC 1952).
     Gzip(Range<usize>),
+    /// Called encrypted; as it is or deflated, if that comes to this checksum.
+    Doubtful {
+        /// Where.
+        range: Range<usize>,
+        /// Whether it is deflated.
+        deflated: bool,
+        /// CRC-32 of what comes out.
+        crc: u32,
+    },
     /// Taken out already.
     Ready(Vec<u8>),
 }

@@ -3,7 +3,8 @@
 use super::bytes::cut;
 use super::entry::Packed;
 use super::file::Mark;
-use flate2::{Decompress, FlushDecompress, Status};
+use crate::message::large::append;
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -59,6 +60,14 @@ pub(super) fn expand<'o>(archive: &'o [u8], packed: Packed, room: Room) -> Optio
             octets.truncate(kept);
             Some(Unpacked { octets: octets.into(), ended })
         }
+        Packed::Doubtful { range, deflated, crc } => {
+            let (octets, whole) = piece(&range)?;
+            let unpacked = if deflated { inflate(octets, false, room).0 } else { plain(octets, whole, room) };
+            let mut sum = Crc::new();
+            sum.update(&unpacked.octets);
+            let true_to_it = unpacked.ended.is_none() && !unpacked.octets.is_empty() && sum.sum() == crc;
+            true_to_it.then_some(Unpacked { ended: Some(Mark::Ambiguous), ..unpacked })
+        }
         Packed::Deflate(range) => Some(inflate(piece(&range)?.0, false, room).0),
         Packed::Zlib(range) => Some(inflate(piece(&range)?.0, true, room).0),
         Packed::Gzip(range) => Some(gunzip(piece(&range)?.0, room)),
@@ -82,7 +91,7 @@ pub(super) fn inflate(input: &[u8], zlib: bool, room: Room) -> (Unpacked<'static
         let status = machine.decompress(rest, &mut step, FlushDecompress::None);
         let taken = usize::try_from(machine.total_in() - in_before).unwrap_or(0);
         let made = usize::try_from(machine.total_out() - total).unwrap_or(0);
-        out.extend_from_slice(step.get(..made).unwrap_or_default());
+        append(&mut out, step.get(..made).unwrap_or_default());
         used += taken;
         let over = room.ended(out.len(), used);
         match status {
@@ -109,7 +118,7 @@ fn gunzip(input: &[u8], room: Room) -> Unpacked<'static> {
         };
         let left = Room { octets: room.octets.saturating_sub(out.len() as u64), ..room };
         let (unpacked, used) = inflate(data, false, left);
-        out.extend_from_slice(&unpacked.octets);
+        append(&mut out, &unpacked.octets);
         let ended = unpacked.ended.or_else(|| room.ended(out.len(), input.len()));
         rest = data.get(used + 8..).unwrap_or_default();
         if ended.is_some() || rest.is_empty() {

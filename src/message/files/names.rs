@@ -96,13 +96,18 @@ pub fn runs(extension: &str) -> bool {
 }
 
 /// The names that systems make of one: its last path component without what they drop. More than one where systems
-/// differ: some end it at a NUL.
+/// differ: some end it at a NUL, some make ASCII of characters that look like it, some take `%2E` for a dot.
 #[must_use]
 pub fn readings(name: &str) -> Vec<String> {
     let whole: String = name.chars().take(NAME_CHARS_MAX).collect();
     let mut out = Vec::with_capacity(1);
-    for text in [whole.as_str(), whole.split('\0').next().unwrap_or_default()] {
-        let text = text.rsplit(['/', '\\']).next().unwrap_or_default();
+    let likeness = (!whole.is_ascii()).then(|| whole.chars().map(alike).collect::<String>());
+    let percent = whole.contains('%').then(|| percent(&whole));
+    let until_nul = whole.split('\0').next().unwrap_or_default();
+    for text in
+        [Some(whole.as_str()), Some(until_nul), likeness.as_deref(), percent.as_deref()].into_iter().flatten()
+    {
+        let text = text.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
         let kept: String = text.chars().filter(|c| !is_dropped(*c)).collect();
         // A stream of a file of NTFS is behind a colon, and a colon ends the name elsewhere too.
         for text in [kept.as_str(), stream_of(&kept)] {
@@ -114,6 +119,28 @@ pub fn readings(name: &str) -> Vec<String> {
         }
     }
     out
+}
+
+/// The character of ASCII that programs take for this one when they have to write it in an older character set.
+fn alike(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).unwrap_or(c),
+        '\u{2024}' | '\u{fe52}' | '\u{ff61}' | '\u{3002}' => '.',
+        '\u{3000}' | '\u{a0}' => ' ',
+        _ => c,
+    }
+}
+
+/// `%2E` for a dot.
+fn percent(name: &str) -> String {
+    let (mut out, mut rest) = (Vec::with_capacity(name.len()), name.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let value = digits.filter(|_| first == b'%').and_then(|two| u8::from_str_radix(two, 16).ok());
+        out.push(value.unwrap_or(first));
+        rest = if value.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn stream_of(name: &str) -> &str {
@@ -178,6 +205,12 @@ mod tests {
     fn extensions_as_systems_see_them() {
         for (name, want) in [
             ("a.exe", &["exe"][..]),
+            ("a\u{ff0e}exe", &["exe"]),
+            ("a.\u{ff45}\u{ff58}\u{ff45}", &["\u{ff45}\u{ff58}\u{ff45}", "exe"]),
+            ("a\u{2024}exe", &["exe"]),
+            ("a%2Eexe", &["exe"]),
+            ("100%.txt", &["txt"]),
+            ("x/a.exe/", &["exe"]),
             ("A.EXE. .", &["exe"]),
             ("dir/a.exe", &["exe"]),
             ("C:\\x\\a.exe", &["exe"]),

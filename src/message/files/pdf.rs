@@ -36,10 +36,23 @@ pub(super) fn list(octets: &[u8], most: usize) -> Listing {
         } else if has(b"EmbeddedFile") {
             listing.marks.add(Mark::Embedded);
             let plain = !has(b"/Filter");
-            let packed = match (deflated, plain) {
-                (true, _) => Packed::Zlib(range),
-                (false, true) => Packed::Plain(range),
-                (false, false) => Packed::Nowhere,
+            let written = if has(b"/ASCIIHexDecode") || has(b"/AHx") {
+                Some(hexadecimal(octets.get(range.clone()).unwrap_or_default()))
+            } else if has(b"/ASCII85Decode") || has(b"/A85") {
+                Some(base85(octets.get(range.clone()).unwrap_or_default()))
+            } else {
+                None
+            };
+            let packed = match (written, deflated, plain) {
+                (Some(written), true, _) => {
+                    let (unpacked, _) = inflate(&written, true, room);
+                    room.octets = room.octets.saturating_sub(unpacked.octets.len() as u64);
+                    Packed::Ready(unpacked.octets.into_owned())
+                }
+                (Some(written), false, _) => Packed::Ready(written),
+                (None, true, _) => Packed::Zlib(range),
+                (None, false, true) => Packed::Plain(range),
+                (None, false, false) => Packed::Nowhere,
             };
             let marks = Marks::NONE;
             if !listing.add(Entry { names: Vec::new(), octets: 0, marks, packed }, most) {
@@ -55,6 +68,37 @@ pub(super) fn list(octets: &[u8], most: usize) -> Listing {
         }
     }
     listing
+}
+
+/// `ASCIIHexDecode` (ISO 32000 section 7.4.2).
+fn hexadecimal(text: &[u8]) -> Vec<u8> {
+    let digits = text.iter().take_while(|b| **b != b'>').filter_map(|b| char::from(*b).to_digit(16));
+    let digits: Vec<u8> = digits.filter_map(|digit| u8::try_from(digit).ok()).collect();
+    digits.chunks(2).map(|two| two.first().unwrap_or(&0) << 4 | two.get(1).unwrap_or(&0)).collect()
+}
+
+/// `ASCII85Decode` (ISO 32000 section 7.4.3).
+fn base85(text: &[u8]) -> Vec<u8> {
+    let (mut out, mut group, mut count) = (Vec::with_capacity(text.len() / 5 * 4), 0u32, 0usize);
+    for &octet in text.iter().take_while(|b| **b != b'~') {
+        match octet {
+            b'z' if count == 0 => out.extend([0; 4]),
+            b'!'..=b'u' => {
+                group = group.wrapping_mul(85).wrapping_add(u32::from(octet - b'!'));
+                count += 1;
+                if count == 5 {
+                    out.extend(group.to_be_bytes());
+                    (group, count) = (0, 0);
+                }
+            }
+            _ => {}
+        }
+    }
+    if count > 1 {
+        let filled = (count..5).fold(group, |group, _| group.wrapping_mul(85).wrapping_add(84));
+        out.extend(filled.to_be_bytes().iter().take(count - 1));
+    }
+    out
 }
 
 /// The octets behind `stream`, and where to look on.

@@ -8,6 +8,9 @@ use std::ops::Range;
 
 const MAGIC: &[u8] = b"Rar!\x1a\x07";
 const STORED: u8 = 0x30;
+/// UTF-16 units of a name that are put together, and those that are kept.
+const UNITS_MAX: usize = 16 * 1024;
+const KEPT_UNITS: usize = 1024;
 
 /// Lists a RAR file.
 pub(super) fn list(octets: &[u8], most: usize) -> Listing {
@@ -84,7 +87,7 @@ fn four_name(plain: &[u8], wide: &[u8]) -> String {
     let mut input = wide.iter().copied();
     let high = input.next().unwrap_or_default();
     let (mut units, mut flags, mut bits) = (Vec::new(), 0u8, 0);
-    while units.len() < 1024 {
+    while units.len() < UNITS_MAX {
         if bits == 0 {
             let Some(next) = input.next() else { break };
             (flags, bits) = (next, 8);
@@ -108,6 +111,10 @@ fn four_name(plain: &[u8], wide: &[u8]) -> String {
                 }
             }
         }
+    }
+    // Of a long name the beginning and the end, which is where the extension stands.
+    if units.len() > KEPT_UNITS {
+        units.drain(KEPT_UNITS / 2..units.len() - KEPT_UNITS / 2);
     }
     char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
@@ -250,6 +257,17 @@ pub(super) mod tests {
         out.extend(fields);
         out.extend(octets);
         out
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_end_and_is_bounded() {
+        // Pieces of the plain name that are longer than it, and then ".exe" as it stands.
+        let mut wide = vec![0, 0xff, 0x7f, 0x7f, 0x7f, 0x7f];
+        (0..4).for_each(|_| wide.extend([0xff, 0x7f, 0x7f, 0x7f, 0x7f]));
+        wide.extend([0, b'.', b'e', b'x', b'e']);
+        let name = four_name(b"a", &wide);
+        assert!(name.starts_with('a') && name.ends_with(".exe"), "{name:?}");
+        assert_eq!(name.chars().count(), KEPT_UNITS);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::bytes::{name, piece, u32_le, u64_le};
 use super::entry::Entry;
 use super::expand::Room;
 use super::file::{Mark, Marks};
+use crate::message::large::append;
 use sevenz_rust2::{Archive, ArchiveEntry, BlockDecoder, Error, Password};
 use std::io::{Cursor, Read};
 
@@ -128,7 +129,7 @@ fn take(reader: &mut dyn Read, room: Room, packed: usize) -> (Vec<u8>, Option<Ma
             Ok(length) => length,
             Err(_) => return (out, Some(Mark::Damaged)),
         };
-        out.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        append(&mut out, buffer.get(..length).unwrap_or_default());
         if let Some(mark) = room.ended(out.len(), packed) {
             out.truncate(usize::try_from(room.octets).unwrap_or(usize::MAX));
             return (out, Some(mark));

@@ -206,13 +206,18 @@ fn what_directory_and_headers_say_differs() {
 
 #[test]
 fn encrypted_members_are_named() {
-    let mut octets = zipped(&[("bill.pdf", b"hello")]);
-    for at in [
-        memchr::memmem::find(&octets, b"PK\x03\x04").unwrap() + 6,
-        memchr::memmem::find(&octets, b"PK\x01\x02").unwrap() + 8,
-    ] {
-        octets[at] |= 1;
-    }
+    let mut octets = zipped(&[("bill.pdf", PROGRAM)]);
+    let (local, central) = (
+        memchr::memmem::find(&octets, b"PK\x03\x04").unwrap(),
+        memchr::memmem::find(&octets, b"PK\x01\x02").unwrap(),
+    );
+    octets[local + 6] |= 1;
+    octets[central + 8] |= 1;
+    // What is only called encrypted is opened.
+    let seen = opened("a.zip", &octets);
+    assert!(seen[0].kind == Type::Exe && seen[0].marks.contains(&"ambiguous"), "{:?}", shown(&seen));
+    // What is, comes to another sum.
+    octets[central + 16] ^= 1;
     assert_eq!(shown(&opened("a.zip", &octets)), ["bill.pdf unknown encrypted", "a.zip zip encrypted"]);
     let document = compound(&[("EncryptedPackage", &[1; 100]), ("EncryptionInfo", &[1; 100])]);
     assert_eq!(shown(&opened("a.docx", &document)), ["a.docx ooxml encrypted"]);

@@ -35,6 +35,7 @@ struct Header<'o> {
     method: u16,
     packed: u64,
     size: u64,
+    crc: u32,
     name: &'o [u8],
     /// The name in the Unicode Path extra field (0x7075).
     other_name: Option<&'o [u8]>,
@@ -222,7 +223,21 @@ fn entry(header: &Header<'_>, packed: Packed) -> Entry {
     let encrypted = header.flags & ENCRYPTED_BITS != 0 || header.method == AES;
     marks.add_if(encrypted, Mark::Encrypted);
     marks.add_if(!encrypted && !matches!(header.method, STORED | DEFLATED), Mark::Unread);
-    Entry { names, octets: header.size, marks, packed: if encrypted { Packed::Nowhere } else { packed } }
+    Entry {
+        names,
+        octets: header.size,
+        marks,
+        packed: if encrypted { doubtful(header, packed) } else { packed },
+    }
+}
+
+/// What is called encrypted and is not: programs that look at the flag ask for a password, others open it.
+fn doubtful(header: &Header<'_>, packed: Packed) -> Packed {
+    match packed {
+        Packed::Plain(range) => Packed::Doubtful { range, deflated: false, crc: header.crc },
+        Packed::Deflate(range) => Packed::Doubtful { range, deflated: true, crc: header.crc },
+        _ => Packed::Nowhere,
+    }
 }
 
 fn packed(header: &Header<'_>, range: Range<usize>) -> Packed {
@@ -254,6 +269,7 @@ fn central(octets: &[u8], place: usize) -> Option<(Header<'_>, u64, usize)> {
         method: u16_le(fixed, 10)?,
         packed: u64::from(u32_le(fixed, 20)?),
         size: u64::from(u32_le(fixed, 24)?),
+        crc: u32_le(fixed, 16)?,
         name: piece(octets, name_at, name)?,
         other_name: None,
     };
@@ -270,6 +286,7 @@ fn local(octets: &[u8], place: usize) -> Option<(Header<'_>, usize)> {
         method: u16_le(fixed, 8)?,
         packed: u64::from(u32_le(fixed, 18)?),
         size: u64::from(u32_le(fixed, 22)?),
+        crc: u32_le(fixed, 14)?,
         name: piece(octets, name_at, name)?,
         other_name: None,
     };
