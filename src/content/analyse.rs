@@ -8,7 +8,7 @@ use super::score;
 use crate::config::model::{MessageFacts, Policy};
 use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
 use crate::message::edit::{Replace, note};
-use crate::message::files::{Budget, File, Type, open};
+use crate::message::files::{Budget, File, Type, extension, open, readings};
 use crate::message::large::buffer;
 use crate::rules::Mode;
 use crate::verdict::{Authentication, Envelope, Finding};
@@ -171,7 +171,7 @@ impl Looker<'_> {
             carried.file(part, file);
             let Some(octets) = octets else { return };
             signatures.octets(part.number, file.names.first().map(|name| &**name), octets);
-            if file.kind != Type::Eml || file.depth == 0 {
+            if file.depth == 0 || !is_mail(file) {
                 return;
             }
             match room.checked_sub(octets.len()) {
@@ -185,6 +185,14 @@ impl Looker<'_> {
             }
         });
     }
+}
+
+/// By its content or its name.
+fn is_mail(file: &File) -> bool {
+    let named = |name: &str| {
+        readings(name).iter().any(|name| extension(name).and_then(Type::of_extension) == Some(Type::Eml))
+    };
+    file.kind == Type::Eml || file.names.iter().any(|name| named(name))
 }
 
 /// A walk through a message in an archive: its files are files of the archive.
