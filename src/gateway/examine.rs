@@ -1,9 +1,9 @@
 //! The message itself is looked at: scanners and sender authentication at the same time, then one walk through the octets.
 //!
-//! A message is loaded whole for a walk, on the blocking pool, and never more of them at once than there are cores: memory
-//! is bounded by that. What is left of a walk and large (parts for scanners, an edited message) goes into a body, which is
-//! counted, before the next one has the place. Owner of nothing. Failure: a body that cannot be read, a walk that panics or that does not get its
-//! place in time is a temporary refusal of its own, never a pass (promise P4).
+//! A message is loaded whole for a walk, on the blocking pool, and never more of them at once than there are cores:
+//! memory is bounded by that. What is left of a walk and large (parts for scanners, an edited message) goes into a body,
+//! which is counted, before the next one has the place. Owner of nothing. Failure: a body that cannot be read, a walk
+//! that panics or that does not get its place in time is a temporary refusal of its own, never a pass (promise P4).
 
 use super::clock::unix_ms;
 use super::party::Contents;
