@@ -91,6 +91,7 @@ def test_every_place_of_a_program_is_seen(env):
     b64 = base64.b64encode(bad).decode()
     part = "Content-Type: application/octet-stream; name=a.txt\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     inner = f"Subject: inner\r\nMIME-Version: 1.0\r\n{part}{b64}\r\n"
+    packed = base64.b64encode(zipped("x.eml", inner.encode())).decode()
     qp = "".join(f"={b:02X}" for b in bad)
 
     def parts(body, boundary="b", end="--b--\r\n", first="--b\r\n"):
@@ -114,6 +115,9 @@ def test_every_place_of_a_program_is_seen(env):
                                   base64.b64encode(inner.encode()).decode()),
         "message in a zip": as_zip(inner),
         "message as a file": as_file(inner),
+        "nested in a zip": parts(part.replace("a.txt", "a.zip") + packed),
+        "in a zip in a message in a zip": parts(part.replace("a.txt", "a.zip") + base64.b64encode(zipped("x.eml", parts(
+            part + base64.b64encode(zipped("y.txt", bad)).decode()).encode())).decode()),
         "no last delimiter": parts(part + b64, end=""),
         "behind the last delimiter": parts("\r\nfirst", end="--b--\r\n--b\r\n" + part + b64 + "\r\n--b--\r\n"),
         "blanks behind the delimiter": parts(part + b64, first="--b  \t\r\n"),
@@ -121,6 +125,8 @@ def test_every_place_of_a_program_is_seen(env):
         "two boundaries": parts(part + b64, boundary="x; boundary=b"),
         "preamble": parts("\r\nnothing", first=EICAR + "\r\n--b\r\n"),
         "no blank line": parts(part.replace("\r\n\r\n", "\r\n") + b64),
+        "comment": parts(part.replace(": base64", ": (c) base64") + b64),
+        "page": f"Content-Type: text/html\r\n\r\n<a download=x.exe href='data:x/y;base64,{b64}'>here</a>",
         "partial": "MIME-Version: 1.0\r\nContent-Type: message/partial; number=1; total=2; id=x\r\n\r\n" + inner,
     }
     passed = []
@@ -132,16 +138,18 @@ def test_every_place_of_a_program_is_seen(env):
     assert not passed and not down.accepted, (passed, [m.fields("Subject") for m in down.accepted])
     # the same shapes with nothing in them that anybody minds
     clean = base64.b64encode(b"nothing at all, and some more of it").decode()
-    for name in ("base64", "nested", "nested in base64"):
-        body = shapes[name].replace(b64, clean).replace(base64.b64encode(inner.encode()).decode(),
-                                                         base64.b64encode(inner.replace(b64, clean).encode()).decode())
+    harmless = inner.replace(b64, clean).encode()
+    for name in ("base64", "nested", "nested in base64", "nested in a zip", "comment", "page"):
+        body = shapes[name].replace(b64, clean).replace(base64.b64encode(inner.encode()).decode(), base64.b64encode(harmless).decode())
+        body = body.replace(packed, base64.b64encode(zipped("x.eml", harmless)).decode())
         head = f"From: <a@example.com>\r\nSubject: clean {name}\r\nDate: Mon, 20 Nov 2023 10:00:00 +0000\r\n"
         assert send(gate.address, (head + body).encode()).code == 250
     for name, shape in (("in a zip", as_zip), ("as a file", as_file)):
         head = f"From: <a@example.com>\r\nSubject: clean {name}\r\nDate: Mon, 20 Nov 2023 10:00:00 +0000\r\n"
         assert send(gate.address, (head + shape(inner.replace(b64, clean))).encode()).code == 250
-    passed = [m.fields("Subject")[0] for m in down.accepted]
-    assert passed == ["clean base64", "clean nested", "clean nested in base64", "clean in a zip", "clean as a file"], passed
+    assert [m.fields("Subject")[0] for m in down.accepted] == [
+        "clean base64", "clean nested", "clean nested in base64", "clean nested in a zip", "clean comment", "clean page",
+        "clean in a zip", "clean as a file"]
 
 
 def test_score_marks_keeps_and_refuses(env):

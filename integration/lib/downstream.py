@@ -110,7 +110,7 @@ class Connection(threading.Thread):
     def __init__(self, server, sock, peer, script, number):
         super().__init__(daemon=True)
         self.server, self.sock, self.peer, self.script, self.number = server, sock, peer, script, number
-        self.received, self.buffer, self.sent = b"", b"", b""
+        self.received, self.buffer, self.sent = bytearray(), b"", b""
         self.commands = []       # lines as they came, without CRLF
         self.transactions = []
         self.facts = {}          # XCLIENT and XFORWARD attributes in force
@@ -140,10 +140,14 @@ class Connection(threading.Thread):
         return line
 
     def octets(self, n):
-        while len(self.buffer) < n:
+        data = bytearray(self.buffer)
+        self.buffer = b""
+        while len(data) < n:
             self._recv()
-        got, self.buffer = self.buffer[:n], self.buffer[n:]
-        return got
+            data += self.buffer
+            self.buffer = b""
+        self.buffer = bytes(data[n:])
+        return bytes(data[:n])
 
     def to_dot(self):
         """DATA octets up to CRLF.CRLF, as a strict server reads."""
@@ -462,5 +466,5 @@ class Downstream:
         """For a failure report."""
         text = ""
         for c in self.connections[-6:]:
-            text += f"connection {c.number} from {c.peer}: ended {c.ended}\n  got  {c.received[-1500:]!r}\n  sent {c.sent[-800:]!r}\n"
+            text += f"connection {c.number} from {c.peer}: ended {c.ended}\n  got  {bytes(c.received[-1500:])!r}\n  sent {c.sent[-800:]!r}\n"
         return text

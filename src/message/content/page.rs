@@ -29,7 +29,7 @@ pub(super) fn embedded(page: &[u8]) -> (Vec<Vec<u8>>, bool) {
     let page = narrow(page);
     let mut files = Vec::new();
     let mut last = 0..0;
-    let marked = memmem::find_iter(&*page, b"base64,").map(|at| behind(&page, at + b"base64,".len()));
+    let marked = memmem::find_iter(&page, b"base64,").map(|at| behind(&page, at + b"base64,".len()));
     let mut places: Vec<Range<usize>> = marked.take(FILES_MAX + 1).collect();
     places.extend(runs(&page).take(FILES_MAX + 1));
     places.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
@@ -48,7 +48,7 @@ pub(super) fn embedded(page: &[u8]) -> (Vec<Vec<u8>>, bool) {
             files.push(base64(text, Rules::default()).0);
         }
     }
-    for at in memmem::find_iter(&*page, b"data:") {
+    for at in memmem::find_iter(&page, b"data:") {
         let text = page.get(behind(&page, at + b"data:".len())).unwrap_or_default();
         let Some((_, escaped)) =
             memchr::memchr(b',', text).and_then(|comma| text.split_at_checked(comma + 1))

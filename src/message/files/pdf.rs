@@ -193,6 +193,18 @@ mod tests {
     }
 
     #[test]
+    fn files_in_letters_are_read() {
+        for (filter, text) in [("/ASCIIHexDecode", &b"4D 5a90\n7>"[..]), ("[/A85]", b" 9j3V\nY~>")] {
+            let start = format!("%PDF-1.5\n1 0 obj<</EmbeddedFile/Filter{filter}>>stream\n");
+            let listing = list(&[start.as_bytes(), text, b"\nendstream"].concat(), 10);
+            let Packed::Ready(octets) = &listing.entries[0].packed else { panic!("{filter}") };
+            assert!(octets.starts_with(b"MZ\x90"), "{filter}: {octets:?}");
+        }
+        assert_eq!(base85(b"87cURD]j7BEbo80~>"), b"Hello world!");
+        assert_eq!(base85(b"z!!~"), [0; 5]);
+    }
+
+    #[test]
     fn attached_files_are_members() {
         let mut octets = b"%PDF-1.5\n1 0 obj\n<</Type/EmbeddedFile/Filter/FlateDecode>>\nstream\n".to_vec();
         octets.extend(zlib(b"MZ"));

@@ -52,7 +52,16 @@ fn hexadecimal(text: &[u8]) -> (Vec<u8>, usize) {
             b'{' => depth += 1,
             b'}' if depth == 0 => break,
             b'}' => depth -= 1,
-            b'\\' => place += word_length(text.get(place..).unwrap_or_default()),
+            b'\\' => {
+                let word = text.get(place..).unwrap_or_default();
+                place += word_length(word);
+                if let Some(length) = binary(word) {
+                    let raw = text.get(place..).unwrap_or_default();
+                    let raw = raw.get(..length).unwrap_or(raw);
+                    out.extend_from_slice(raw);
+                    place += raw.len();
+                }
+            }
             _ => {
                 let Some(digit) = char::from(octet).to_digit(16).and_then(|d| u8::try_from(d).ok()) else {
                     continue;
@@ -65,6 +74,13 @@ fn hexadecimal(text: &[u8]) -> (Vec<u8>, usize) {
         }
     }
     (out, place)
+}
+
+/// `\bin` with its number: so many octets behind it stand for themselves.
+fn binary(word: &[u8]) -> Option<usize> {
+    let digits = word.strip_prefix(b"bin")?;
+    let end = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
 }
 
 /// Octets of a control word behind its backslash, with its number and the blank behind it.
@@ -139,6 +155,10 @@ mod tests {
         assert!(listing.marks.has(Mark::Embedded));
         assert_eq!(*listing.entries[0].names[0], *"bill.exe");
         assert_eq!(listing.entries[0].packed, Packed::Ready(b"MZ\x90\0".to_vec()));
+        // The same as it is, without digits.
+        let raw =
+            [format!("{{\\rtf1{{\\*\\objdata \\bin{} ", object.len()).as_bytes(), &object, b"}}"].concat();
+        assert_eq!(list(&raw, 10).entries[0].packed, Packed::Ready(b"MZ\x90\0".to_vec()));
     }
 
     #[test]
