@@ -11,7 +11,7 @@ use super::request::{Answer, Outcome, Pick};
 use super::service::Desk;
 use crate::mail::{Id, rfc3339};
 use crate::query::Query;
-use crate::vault::{Change, Item, PageRequest, Scope, VaultError};
+use crate::vault::{Change, Item, Mark, PageRequest, Scope, VaultError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,37 +105,83 @@ impl Desk {
 impl Run<'_> {
     /// The messages of the next step; `None` at the end, or when it was cancelled.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, Refusal> {
-        loop {
-            if self.ticket.is_cancelled() {
-                self.tally.outcome.cancelled = true;
-                return Ok(None);
-            }
-            if self.after != i64::MIN {
-                self.tell();
-                self.desk.give_way().await;
-            }
-            let (vault, query, scope, after) =
-                (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
-            let read = blocking(move || {
-                let ids = vault.ids(&query, scope, after, STEP)?;
-                Ok::<_, VaultError>(ids.into_iter().map(|(id, order)| (id, order, vault.item(id))).collect())
-            });
-            let step: Vec<(Id, i64, Result<Item, VaultError>)> = read.await??;
-            let Some((_, last, _)) = step.last() else { return Ok(None) };
-            self.after = *last;
-            self.ticket.running().add(step.len() as u64);
-            let mut items = Vec::with_capacity(step.len());
-            for (id, _, item) in step {
-                match item {
-                    Ok(item) => items.push(item),
-                    Err(VaultError::Missing(_)) => self.skip(id, "gone meanwhile"),
-                    Err(error) => self.skip(id, &error.to_string()),
-                }
-            }
+        while let Some(places) = self.places().await? {
+            let items = self.read(places).await?;
             if !items.is_empty() {
                 return Ok(Some(items));
             }
         }
+        Ok(None)
+    }
+
+    /// The same without reading them: with each its place in the index.
+    pub(super) async fn places(&mut self) -> Result<Option<Vec<(Id, i64)>>, Refusal> {
+        if self.ticket.is_cancelled() {
+            self.tally.outcome.cancelled = true;
+            return Ok(None);
+        }
+        if self.after != i64::MIN {
+            self.tell();
+            self.desk.give_way().await;
+        }
+        let (vault, query, scope, after) =
+            (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
+        let step = blocking(move || vault.ids(&query, scope, after, STEP)).await??;
+        let Some((_, last)) = step.last() else { return Ok(None) };
+        self.after = *last;
+        self.ticket.running().add(step.len() as u64);
+        Ok(Some(step))
+    }
+
+    /// Reads messages; what cannot be read is told.
+    pub(super) async fn read(&mut self, places: Vec<(Id, i64)>) -> Result<Vec<Item>, Refusal> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let vault = Arc::clone(&self.desk.vault);
+        let read = blocking(move || {
+            let ids = places.into_iter().map(|(id, _)| id);
+            ids.map(|id| (id, vault.item(id))).collect::<Vec<_>>()
+        });
+        let mut items = Vec::new();
+        for (id, item) in read.await? {
+            match item {
+                Ok(item) => items.push(item),
+                Err(VaultError::Missing(_)) => self.skip(id, "gone meanwhile"),
+                Err(error) => self.skip(id, &error.to_string()),
+            }
+        }
+        Ok(items)
+    }
+
+    /// Puts a mark on the messages of a step, durable on return, without reading them. Those that need it are read and
+    /// given to `act`, which does the same to them, or says why not.
+    pub(super) async fn mark(
+        &mut self,
+        places: Vec<(Id, i64)>,
+        mark: &Mark,
+        act: impl FnMut(&mut Item) -> Decision,
+    ) -> Result<(), Refusal> {
+        let mark = Arc::new(mark.clone());
+        let (mut changes, mut tried, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for place in places {
+            if self.desk.under_way.has(place.0) {
+                others.push(place);
+                continue;
+            }
+            changes.push(Change::Mark { id: place.0, order: place.1, mark: Arc::clone(&mark) });
+            tried.push(place);
+        }
+        for (place, result) in tried.into_iter().zip(self.desk.vault.change(changes).await) {
+            match result {
+                Ok(()) => self.changed(),
+                Err(VaultError::Conflict(_)) => others.push(place),
+                Err(error) => self.skip(place.0, &error.to_string()),
+            }
+        }
+        let items = self.read(others).await?;
+        self.apply(items, act).await;
+        Ok(())
     }
 
     /// Changes the messages of a step, durable on return. Where somebody else was faster, `act` is asked again.
