@@ -12,16 +12,20 @@ use super::service::Desk;
 use crate::mail::{Id, rfc3339};
 use crate::query::Query;
 use crate::vault::{Change, Item, Mark, PageRequest, Scope, VaultError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Messages of one step.
 const STEP: usize = 200;
-/// Between two steps.
+/// Messages that the index is asked for at once: full text goes over everything before them each time.
+const AHEAD: usize = 2_000;
+/// Between two steps, at least; and as long as the step before took, for mail comes first.
 const PAUSE: Duration = Duration::from_millis(2);
+/// But not longer.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// While the vault is so many changes behind, bulk work waits.
 const BEHIND_MAX: u64 = 1_000;
 /// Messages that are spoken of one by one.
@@ -44,6 +48,10 @@ pub(super) struct Run<'a> {
     query: Query,
     scope: Scope,
     after: i64,
+    /// Of the next steps.
+    ahead: VecDeque<(Id, i64)>,
+    /// When the step began that is being worked on.
+    begun: Option<Instant>,
     ticket: Ticket,
     answers: &'a mpsc::Sender<Answer>,
     tally: Tally,
@@ -69,6 +77,8 @@ impl Desk {
             query: pick.query.clone(),
             scope: pick.scope,
             after: i64::MIN,
+            ahead: VecDeque::new(),
+            begun: None,
             ticket,
             answers,
             tally: Tally::default(),
@@ -120,15 +130,20 @@ impl Run<'_> {
             self.tally.outcome.cancelled = true;
             return Ok(None);
         }
-        if self.after != i64::MIN {
+        if let Some(begun) = self.begun {
             self.tell();
+            sleep(begun.elapsed().min(PAUSE_MAX)).await;
             self.desk.give_way().await;
         }
-        let (vault, query, scope, after) =
-            (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
-        let step = blocking(move || vault.ids(&query, scope, after, STEP)).await??;
-        let Some((_, last)) = step.last() else { return Ok(None) };
-        self.after = *last;
+        self.begun = Some(Instant::now());
+        if self.ahead.is_empty() {
+            let (vault, query, scope, after) =
+                (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
+            self.ahead = blocking(move || vault.ids(&query, scope, after, AHEAD)).await??.into();
+            let Some((_, last)) = self.ahead.back() else { return Ok(None) };
+            self.after = *last;
+        }
+        let step: Vec<(Id, i64)> = self.ahead.drain(..STEP.min(self.ahead.len())).collect();
         self.ticket.running().add(step.len() as u64);
         Ok(Some(step))
     }
@@ -245,6 +260,11 @@ impl Run<'_> {
     /// One message was changed in another way than by [`Self::apply`].
     pub(super) fn changed(&mut self) {
         self.tally.outcome.changed += 1;
+    }
+
+    /// How many were changed.
+    pub(super) fn done(&self) -> u64 {
+        self.tally.outcome.changed
     }
 
     /// How many more can be spoken of.

@@ -52,7 +52,7 @@ impl Desk {
         Ok(if forever { run.finish().await } else { run.finish_batch(batch).await })
     }
 
-    fn mark(&self, deed: Deed, by: &str) -> Mark {
+    pub(super) fn mark(&self, deed: Deed, by: &str) -> Mark {
         Mark { at_ms: self.now_ms(), by: by.to_owned(), deed, copy: false }
     }
 
@@ -120,7 +120,7 @@ impl Desk {
         Ok(run.finish().await)
     }
 
-    async fn put_step(&self, run: &mut Run<'_>, items: Vec<Item>, folder: &str, by: &str) {
+    pub(super) async fn put_step(&self, run: &mut Run<'_>, items: Vec<Item>, folder: &str, by: &str) {
         let now = self.now_ms();
         run.apply(items, |item| {
             if item.folder == folder {

@@ -46,7 +46,6 @@ pub(super) enum BodyAt {
     Incoming(String, String),
 }
 
-
 /// What comes next in a log.
 pub(super) enum Frame {
     Whole(Vec<u8>),
