@@ -196,7 +196,6 @@ def test_a_block_that_sweeps(env):
         id = "evidence"
         action = "reject"
         copy = "policy"
-        answer_at = "data"
         sender = "*@bad.example"
     """})
     assert send(gate.address, text("one"), sender="x@bad.example").code >= 550
@@ -318,19 +317,27 @@ def test_kill9_under_load(env):
         goal = sum(len(c.told) for c in clients) + 40
         proc.wait_for(lambda: sum(len(c.told) for c in clients) >= goal, "40 messages more", 60)
         # an admin at work when it happens
-        if waiting := [i for i in ids(gate, "state:kept") if i not in released][:3]:
+        fresh = [i for i in ids(gate, "state:kept") if i not in released]
+        if waiting := fresh[:3]:
             released.update(waiting)
             admin = subprocess.Popen([env.binary, "quarantine", "--rules", os.path.dirname(gate.toml_path), "release", *waiting],
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # and another one, who takes back what went before
+        verb = ["undelete", "state:trash"] if n % 2 else ["delete", *fresh[3:40]]
+        other = subprocess.Popen([env.binary, "quarantine", "--rules", os.path.dirname(gate.toml_path), *verb, "--yes"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(random.uniform(0, 0.05))
         gate.kill9()
         admin.wait(60)
+        other.wait(60)
         gate.start()
     for c in clients:
         c.halt.set()
     for c in clients:
         c.join(20)
     proc.wait_for(lambda: not ids(gate, noun="spool"), "what was released is delivered", 90)
+    gate.command("quarantine", "undelete", "state:trash", "--yes")
+    assert ids(gate, "state:trash") == []
     told = [name for c in clients for name in c.told]
     kept = {}
     after = []
