@@ -188,6 +188,44 @@ def test_copy_and_discard(env):
     assert told == {"evidence": ("policy", "copy"), "noise": ("discarded", "kept")}, told
 
 
+def test_a_block_that_sweeps(env):
+    """As long as it stands, what its source has here goes, also what comes later."""
+    down = env.downstream()
+    gate = env.gateway(down, files={"protocol.toml": RULE + """
+        [[rule]]
+        id = "evidence"
+        action = "reject"
+        copy = "policy"
+        sender = "*@bad.example"
+    """})
+    assert send(gate.address, text("one"), sender="x@bad.example").code >= 550
+    newsletter(gate, "keep")
+    said = done(gate, "block", "news.example", "--sweep", "move=nowhere", code=2)
+    assert "there is no folder nowhere" in said, said
+    done(gate, "block", "bad.example", "--for", "2h", "--sweep", "delete", "--mode", "log")
+    time.sleep(2)
+    assert len(ids(gate)) == 2
+    done(gate, "unblock", "bad.example")
+    done(gate, "block", "ehlo:nobody.example", "--sweep", "delete")
+    done(gate, "block", "promo@news.example", "--for", "2h", "--sweep", "move=unscanned")
+    proc.wait_for(lambda: len(ids(gate, "folder:unscanned")) == 1, "it is swept", 20)
+    listed = done(gate, "blocks", "list")
+    assert "sweeps (move:unscanned)" in listed and "sweeps (delete)" in listed, listed
+    assert "sweep=move:unscanned" in gate.rules("lists/blocks.list")
+    # copies of what is refused are kept by the rule, and go with the block
+    done(gate, "block", "x@bad.example", "--action", "quarantine", "--sweep", "delete")
+    proc.wait_for(lambda: ids(gate, "from:bad.example") == [], "it is swept", 20)
+    assert send(gate.address, text("two"), sender="x@bad.example").code
+    gate.stop()
+    gate.start()
+    proc.wait_for(lambda: len(ids(gate, "from:bad.example", "state:trash")) == 2, "the later one too", 20)
+    # it ends with the entry
+    done(gate, "unblock", "x@bad.example")
+    done(gate, "quarantine", "undelete", "from:bad.example")
+    time.sleep(2)
+    assert len(ids(gate, "from:bad.example")) == 2
+
+
 def test_damaged_files(env):
     """A missing, cut or changed file is named and skipped; the rest goes on."""
     gate = env.gateway(env.downstream(), files={"protocol.toml": RULE})
@@ -279,19 +317,27 @@ def test_kill9_under_load(env):
         goal = sum(len(c.told) for c in clients) + 40
         proc.wait_for(lambda: sum(len(c.told) for c in clients) >= goal, "40 messages more", 60)
         # an admin at work when it happens
-        if waiting := [i for i in ids(gate, "state:kept") if i not in released][:3]:
+        fresh = [i for i in ids(gate, "state:kept") if i not in released]
+        if waiting := fresh[:3]:
             released.update(waiting)
             admin = subprocess.Popen([env.binary, "quarantine", "--rules", os.path.dirname(gate.toml_path), "release", *waiting],
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # and another one, who takes back what went before
+        verb = ["undelete", "state:trash"] if n % 2 else ["delete", *fresh[3:40]]
+        other = subprocess.Popen([env.binary, "quarantine", "--rules", os.path.dirname(gate.toml_path), *verb, "--yes"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(random.uniform(0, 0.05))
         gate.kill9()
         admin.wait(60)
+        other.wait(60)
         gate.start()
     for c in clients:
         c.halt.set()
     for c in clients:
         c.join(20)
     proc.wait_for(lambda: not ids(gate, noun="spool"), "what was released is delivered", 90)
+    gate.command("quarantine", "undelete", "state:trash", "--yes")
+    assert ids(gate, "state:trash") == []
     told = [name for c in clients for name in c.told]
     kept = {}
     after = []

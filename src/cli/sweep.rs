@@ -1,33 +1,15 @@
 //! `portcullis top SOURCE --sweep …`: what a source left in quarantine and spool is deleted or moved, by a query that is
-//! built from the row.
+//! built from the row. Once; `portcullis block SOURCE --sweep …` does it as long as the block stands.
 
 use super::exit::REFUSED;
 use super::items::{Asker, Bulk, work};
 use crate::desk::{Pick, Request};
 use crate::query::{Query, State, Term, Text, What};
 use crate::records::By;
-use crate::rules::Net;
+use crate::rules::{Net, Sweep};
 use crate::vault::Scope;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// What is done with the messages of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sweep {
-    /// Into the trash.
-    Delete,
-    /// Into a folder.
-    Move(String),
-}
-
-/// `delete`, `move=FOLDER`.
-pub(super) fn parse(text: &str) -> Result<Sweep, String> {
-    match text.split_once('=') {
-        None if text == "delete" => Ok(Sweep::Delete),
-        Some(("move", folder)) if !folder.is_empty() => Ok(Sweep::Move(folder.to_owned())),
-        _ => Err("it is delete, or move=FOLDER".into()),
-    }
-}
 
 /// Sweeps.
 pub(super) fn run(rules: &Path, by: By, source: &str, sweep: &Sweep, bulk: &Bulk) -> ExitCode {
@@ -40,7 +22,7 @@ pub(super) fn run(rules: &Path, by: By, source: &str, sweep: &Sweep, bulk: &Bulk
     let pick = Pick { query, scope: Scope::Everything, dry_run: false };
     let (verb, request) = match sweep {
         Sweep::Delete => ("delete", Request::Delete { pick: pick.clone(), forever: false }),
-        Sweep::Move(folder) => ("move", Request::Move { pick: pick.clone(), folder: folder.clone() }),
+        Sweep::Move(folder) => ("move", Request::Move { pick: pick.clone(), folder: folder.to_string() }),
     };
     let done = Asker::find(rules).and_then(|asker| work(&asker, verb, &pick, bulk, request));
     done.map_or_else(|code| code, ExitCode::from)
@@ -89,15 +71,6 @@ mod tests {
             );
             // Never everything, and nothing out of the trash.
             assert!(got.is_none_or(|q| q.terms.len() == 2 && q.terms[1].not));
-        }
-    }
-
-    #[test]
-    fn a_sweep_deletes_or_moves() {
-        assert_eq!(parse("delete"), Ok(Sweep::Delete));
-        assert_eq!(parse("move=spam"), Ok(Sweep::Move("spam".into())));
-        for none in ["", "move", "move=", "delete=x", "block"] {
-            assert!(parse(none).is_err(), "{none}");
         }
     }
 }

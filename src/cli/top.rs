@@ -2,10 +2,11 @@
 
 use super::items::Bulk;
 use super::out::{self, Ink, Paint, count, octets};
-use super::sweep::{self, Sweep};
+use super::sweep;
 use super::{act, asked};
 use crate::control::{Answer, Request};
 use crate::records::{By, Row, Sort, TopReport, Window};
+use crate::rules::Sweep;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
@@ -48,8 +49,9 @@ pub(super) struct Options {
     /// One source of the table, as it stands there and as --by tells sources apart
     #[arg(value_name = "SOURCE", requires = "sweep")]
     source: Option<String>,
-    /// Put what that source has in quarantine and spool into the trash, or into a folder
-    #[arg(long, value_name = "delete|move=FOLDER", value_parser = sweep::parse, requires = "source")]
+    /// Put what that source has in quarantine and spool into the trash, or into a folder; `portcullis block SOURCE
+    /// --sweep delete` does so as long as the block stands
+    #[arg(long, value_name = "delete|move=FOLDER", value_parser = Sweep::parse, requires = "source")]
     sweep: Option<Sweep>,
     /// With --sweep: say what would be done, and do nothing
     #[arg(long, requires = "sweep")]

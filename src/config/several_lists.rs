@@ -66,6 +66,19 @@ fn a_list_with_bad_lines_is_not_used() {
 }
 
 #[test]
+fn a_sweep_leads_to_a_folder_that_there_is() {
+    let told = |entry: &str| read(&[("lists/blocks.list", entry)]).1;
+    assert!(told("192.0.2.1; sweep=move:policy\nbad.example; sweep=delete\n").is_empty());
+    assert_eq!(
+        told("192.0.2.1; sweep=move:polcy\nbad.example; sweep=move:held\n"),
+        [
+            "lists/blocks.list:1:1: error: `sweep`: there is no folder polcy; did you mean policy?",
+            "lists/blocks.list:2:1: error: `sweep`: held is for messages that wait by themselves; move to another folder",
+        ]
+    );
+}
+
+#[test]
 fn lists_that_nothing_names_are_told() {
     let list = "192.0.2.1\n";
     let told = |texts: &[(&str, &str)]| read(texts).1;

@@ -11,17 +11,21 @@ use super::request::{Answer, Outcome, Pick};
 use super::service::Desk;
 use crate::mail::{Id, rfc3339};
 use crate::query::Query;
-use crate::vault::{Change, Item, PageRequest, Scope, VaultError};
-use std::collections::BTreeMap;
+use crate::vault::{Change, Item, Mark, PageRequest, Scope, VaultError};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Messages of one step.
 const STEP: usize = 200;
-/// Between two steps.
+/// Messages that the index is asked for at once: full text goes over everything before them each time.
+const AHEAD: usize = 2_000;
+/// Between two steps, at least; and as long as the step before took, for mail comes first.
 const PAUSE: Duration = Duration::from_millis(2);
+/// But not longer.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// While the vault is so many changes behind, bulk work waits.
 const BEHIND_MAX: u64 = 1_000;
 /// Messages that are spoken of one by one.
@@ -44,6 +48,10 @@ pub(super) struct Run<'a> {
     query: Query,
     scope: Scope,
     after: i64,
+    /// Of the next steps.
+    ahead: VecDeque<(Id, i64)>,
+    /// When the step began that is being worked on.
+    begun: Option<Instant>,
     ticket: Ticket,
     answers: &'a mpsc::Sender<Answer>,
     tally: Tally,
@@ -69,6 +77,8 @@ impl Desk {
             query: pick.query.clone(),
             scope: pick.scope,
             after: i64::MIN,
+            ahead: VecDeque::new(),
+            begun: None,
             ticket,
             answers,
             tally: Tally::default(),
@@ -105,37 +115,88 @@ impl Desk {
 impl Run<'_> {
     /// The messages of the next step; `None` at the end, or when it was cancelled.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, Refusal> {
-        loop {
-            if self.ticket.is_cancelled() {
-                self.tally.outcome.cancelled = true;
-                return Ok(None);
-            }
-            if self.after != i64::MIN {
-                self.tell();
-                self.desk.give_way().await;
-            }
-            let (vault, query, scope, after) =
-                (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
-            let read = blocking(move || {
-                let ids = vault.ids(&query, scope, after, STEP)?;
-                Ok::<_, VaultError>(ids.into_iter().map(|(id, order)| (id, order, vault.item(id))).collect())
-            });
-            let step: Vec<(Id, i64, Result<Item, VaultError>)> = read.await??;
-            let Some((_, last, _)) = step.last() else { return Ok(None) };
-            self.after = *last;
-            self.ticket.running().add(step.len() as u64);
-            let mut items = Vec::with_capacity(step.len());
-            for (id, _, item) in step {
-                match item {
-                    Ok(item) => items.push(item),
-                    Err(VaultError::Missing(_)) => self.skip(id, "gone meanwhile"),
-                    Err(error) => self.skip(id, &error.to_string()),
-                }
-            }
+        while let Some(places) = self.places().await? {
+            let items = self.read(places).await?;
             if !items.is_empty() {
                 return Ok(Some(items));
             }
         }
+        Ok(None)
+    }
+
+    /// The same without reading them: with each its place in the index.
+    pub(super) async fn places(&mut self) -> Result<Option<Vec<(Id, i64)>>, Refusal> {
+        if self.ticket.is_cancelled() {
+            self.tally.outcome.cancelled = true;
+            return Ok(None);
+        }
+        if let Some(begun) = self.begun {
+            self.tell();
+            sleep(begun.elapsed().min(PAUSE_MAX)).await;
+            self.desk.give_way().await;
+        }
+        self.begun = Some(Instant::now());
+        if self.ahead.is_empty() {
+            let (vault, query, scope, after) =
+                (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
+            self.ahead = blocking(move || vault.ids(&query, scope, after, AHEAD)).await??.into();
+            let Some((_, last)) = self.ahead.back() else { return Ok(None) };
+            self.after = *last;
+        }
+        let step: Vec<(Id, i64)> = self.ahead.drain(..STEP.min(self.ahead.len())).collect();
+        self.ticket.running().add(step.len() as u64);
+        Ok(Some(step))
+    }
+
+    /// Reads messages; what cannot be read is told.
+    pub(super) async fn read(&mut self, places: Vec<(Id, i64)>) -> Result<Vec<Item>, Refusal> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let vault = Arc::clone(&self.desk.vault);
+        let read = blocking(move || {
+            let ids = places.into_iter().map(|(id, _)| id);
+            ids.map(|id| (id, vault.item(id))).collect::<Vec<_>>()
+        });
+        let mut items = Vec::new();
+        for (id, item) in read.await? {
+            match item {
+                Ok(item) => items.push(item),
+                Err(VaultError::Missing(_)) => self.skip(id, "gone meanwhile"),
+                Err(error) => self.skip(id, &error.to_string()),
+            }
+        }
+        Ok(items)
+    }
+
+    /// Puts a mark on the messages of a step, durable on return, without reading them. Those that need it are read and
+    /// given to `act`, which does the same to them, or says why not.
+    pub(super) async fn mark(
+        &mut self,
+        places: Vec<(Id, i64)>,
+        mark: &Mark,
+        act: impl FnMut(&mut Item) -> Decision,
+    ) -> Result<(), Refusal> {
+        let mark = Arc::new(mark.clone());
+        let (mut changes, mut tried, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for place in places {
+            if self.desk.under_way.has(place.0) {
+                others.push(place);
+                continue;
+            }
+            changes.push(Change::Mark { id: place.0, order: place.1, mark: Arc::clone(&mark) });
+            tried.push(place);
+        }
+        for (place, result) in tried.into_iter().zip(self.desk.vault.change(changes).await) {
+            match result {
+                Ok(()) => self.changed(),
+                Err(VaultError::Conflict(_)) => others.push(place),
+                Err(error) => self.skip(place.0, &error.to_string()),
+            }
+        }
+        let items = self.read(others).await?;
+        self.apply(items, act).await;
+        Ok(())
     }
 
     /// Changes the messages of a step, durable on return. Where somebody else was faster, `act` is asked again.
@@ -199,6 +260,11 @@ impl Run<'_> {
     /// One message was changed in another way than by [`Self::apply`].
     pub(super) fn changed(&mut self) {
         self.tally.outcome.changed += 1;
+    }
+
+    /// How many were changed.
+    pub(super) fn done(&self) -> u64 {
+        self.tally.outcome.changed
     }
 
     /// How many more can be spoken of.

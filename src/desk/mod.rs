@@ -34,6 +34,7 @@ mod settle;
 mod show;
 mod spooling;
 mod summary;
+mod sweep;
 mod terms;
 mod transaction;
 mod under_way;

@@ -50,6 +50,72 @@ async fn many_go_to_the_trash_in_steps_and_come_back_by_their_name() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_marked_is_written_and_what_is_under_way_stays() {
+    let stage = Stage::new();
+    stage.many("spam", 3).await;
+    let (waits, busy) = (stage.outage(&["a@example.org"]), stage.item("spam", &["a@example.org"]));
+    let waits = stage.put(Item { folder: "spam".into(), ..waits });
+    let busy = stage.put(busy);
+    let claim = stage.desk.under_way.claim(busy).unwrap();
+    let done = stage.done(Request::Delete { pick: folder("spam"), forever: false }).await;
+    assert_eq!((done.changed, done.skipped.len()), (4, 1), "{:?}", done.skipped);
+    assert!(done.skipped[0].0.contains("under way"));
+    drop(claim);
+    let item = stage.get(waits).unwrap();
+    assert!(item.trash.is_some() && item.spool.is_some());
+    let back = Request::Undelete { pick: folder("spam"), batch: done.batch };
+    assert_eq!(stage.done(back).await.changed, 4);
+    assert_eq!(crate::vault::state_of(&stage.get(waits).unwrap()), crate::query::State::Spooled);
+    assert_eq!(all(&stage, "spam").len(), 5);
+}
+
+#[tokio::test]
+async fn a_block_that_sweeps_does_so_as_long_as_it_stands() {
+    let stage = Stage::new();
+    let list = |text: &str| {
+        let (list, problems) = crate::rules::List::parse("blocks", "lists/blocks.list", text, NOW / 1000);
+        assert!(problems.is_empty(), "{problems:?}");
+        stage.rules(|p| p.protocol.block = vec![Arc::new(list)]);
+    };
+    let from = |sender: &str, ip: &str| {
+        let mut item = stage.item("spam", &["a@example.org"]);
+        item.envelope.from = sender.into();
+        item.client.ip = Some(ip.parse().unwrap());
+        item
+    };
+    let gone = |id: Id| stage.get(id).unwrap().trash;
+    let bad = stage.put(from("win@bad.example", "192.0.2.1"));
+    let kept = stage.put(from("good@bad.example", "192.0.2.1"));
+    let other = stage.put(from("x@other.example", "198.51.100.7"));
+    let mut waits = stage.outage(&["a@example.org"]);
+    waits.envelope.from = "win@bad.example".into();
+    let waits = stage.put(waits);
+    list("bad.example; sweep=delete\n!good@bad.example\n198.51.100.0/24; sweep=move:policy; mode=log\n");
+    assert_eq!(stage.desk.sweep().await, 2);
+    assert!(gone(bad).unwrap().batch.starts_with("sweep-") && gone(waits).is_some());
+    assert!(gone(kept).is_none() && gone(other).is_none());
+    // What comes later, what is taken out of the trash; nothing twice.
+    let later = stage.put(from("new@bad.example", "192.0.2.1"));
+    stage.done(Request::Undelete { pick: one(bad), batch: None }).await;
+    assert_eq!(stage.desk.sweep().await, 2);
+    assert!(gone(later).is_some() && gone(bad).is_some());
+    assert_eq!(stage.desk.sweep().await, 0);
+    // Into a folder; an allow entry keeps it.
+    list("198.51.100.0/24; sweep=move:policy; until=2100-01-01\n");
+    let (allow, _) = crate::rules::List::parse("allow", "lists/allow.list", "198.51.100.7\n", NOW / 1000);
+    stage.rules(|p| p.protocol.allow = vec![Arc::new(allow)]);
+    assert_eq!(stage.desk.sweep().await, 0);
+    stage.rules(|p| p.protocol.allow.clear());
+    stage.desk.look_after(false).await;
+    stage.settled();
+    assert_eq!((stage.get(other).unwrap().folder.as_str(), stage.desk.sweep().await), ("policy", 0));
+    // It is over with the entry.
+    stage.rules(|p| p.protocol.block.clear());
+    stage.done(Request::Undelete { pick: one(bad), batch: None }).await;
+    assert_eq!((stage.desk.sweep().await, gone(bad)), (0, None));
+}
+
+#[tokio::test]
 async fn a_job_goes_on_without_listeners_is_listed_and_cancelled() {
     let stage = Stage::new();
     stage.many("spam", 2_000).await;

@@ -8,7 +8,7 @@ use super::service::Desk;
 use super::spooling::{HELD, SPOOL, undelivered};
 use crate::query::{Query, State, Term, What};
 use crate::rules::nearest;
-use crate::vault::{Item, Priority, RecipientView, Trash};
+use crate::vault::{Deed, Item, Mark, Priority, RecipientView};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
@@ -26,9 +26,9 @@ impl Desk {
         }
         let batch = format!("{}-{}", if forever { "forever" } else { "delete" }, self.ids.next());
         let mut run = self.begin("delete", by, pick, answers).await?;
-        while let Some(items) = run.next().await? {
-            let now = self.now_ms();
-            run.apply(items, |item| {
+        while let Some(places) = run.places().await? {
+            let mark = self.mark(Deed::Trash { batch: batch.clone() }, by);
+            let act = |item: &mut Item| {
                 if self.under_way.has(item.id) {
                     return Decision::Leave("a delivery of it is under way: try again in a moment".into());
                 }
@@ -38,14 +38,22 @@ impl Desk {
                 if item.trash.is_some() {
                     return Decision::Leave("in the trash already; delete it for good with --forever".into());
                 }
-                item.trash = Some(Trash { at_ms: now, by: by.to_owned(), batch: batch.clone() });
-                item.happened(now, by, format!("deleted ({batch})"));
+                mark.apply(item);
                 Decision::Write
-            })
-            .await;
+            };
+            if forever {
+                let items = run.read(places).await?;
+                run.apply(items, act).await;
+            } else {
+                run.mark(places, &mark, act).await?;
+            }
         }
         tracing::info!(by, batch, "messages deleted");
         Ok(if forever { run.finish().await } else { run.finish_batch(batch).await })
+    }
+
+    pub(super) fn mark(&self, deed: Deed, by: &str) -> Mark {
+        Mark { at_ms: self.now_ms(), by: by.to_owned(), deed, copy: false }
     }
 
     /// Out of the trash, to where they were.
@@ -61,20 +69,32 @@ impl Desk {
             return self.preview(&pick).await;
         }
         let mut run = self.begin("undelete", by, &pick, answers).await?;
-        while let Some(items) = run.next().await? {
-            let now = self.now_ms();
-            let of_batch = |item: &Item| {
-                batch.as_deref().is_none_or(|b| item.trash.as_ref().is_some_and(|t| t.batch == b))
-            };
-            let items = items.into_iter().filter(of_batch).collect();
-            run.apply(items, |item| {
-                if item.trash.take().is_none() {
+        while let Some(places) = run.places().await? {
+            let mark = self.mark(Deed::Untrash, by);
+            let act = |item: &mut Item| {
+                if item.trash.is_none() {
                     return Decision::Leave("not in the trash".into());
                 }
-                item.happened(now, by, "taken out of the trash");
+                mark.apply(item);
                 Decision::Write
-            })
-            .await;
+            };
+            let Some(batch) = batch.as_deref() else {
+                run.mark(places, &mark, act).await?;
+                continue;
+            };
+            // Which command it was is in memory, or in the message's file.
+            let (mut of_batch, mut unknown) = (Vec::new(), Vec::new());
+            for place in places {
+                match self.vault.newest_mark(place.0).as_deref().map(|mark| &mark.deed) {
+                    Some(Deed::Trash { batch: known }) if known == batch => of_batch.push(place),
+                    Some(Deed::Trash { .. } | Deed::Untrash) => {}
+                    None => unknown.push(place),
+                }
+            }
+            run.mark(of_batch, &mark, act).await?;
+            let mut items = run.read(unknown).await?;
+            items.retain(|item| item.trash.as_ref().is_some_and(|trash| trash.batch == batch));
+            run.apply(items, act).await;
         }
         self.nudge();
         Ok(run.finish().await)
@@ -100,7 +120,7 @@ impl Desk {
         Ok(run.finish().await)
     }
 
-    async fn put_step(&self, run: &mut Run<'_>, items: Vec<Item>, folder: &str, by: &str) {
+    pub(super) async fn put_step(&self, run: &mut Run<'_>, items: Vec<Item>, folder: &str, by: &str) {
         let now = self.now_ms();
         run.apply(items, |item| {
             if item.folder == folder {

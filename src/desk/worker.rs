@@ -205,7 +205,7 @@ impl Desk {
         }
     }
 
-    /// Every minute.
+    /// Every minute, and when the rules are others.
     async fn keep_house(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut minute: u64 = 0;
         while !*stop.borrow() {
@@ -215,7 +215,16 @@ impl Desk {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
                 () = sleep(MINUTE) => {}
+                () = self.other_rules() => {}
             }
+        }
+    }
+
+    /// Until there are other rules: a block that sweeps does so at once.
+    async fn other_rules(&self) {
+        let before = self.world.policy();
+        while Arc::ptr_eq(&before, &self.world.policy()) {
+            sleep(LOOK_LEAST).await;
         }
     }
 
@@ -223,6 +232,7 @@ impl Desk {
         if let Err(refusal) = Box::pin(self.prune(false, None)).await {
             tracing::error!(error = refusal.text, "retention could not be applied");
         }
+        Box::pin(self.sweep()).await;
         if canary {
             let vault = Arc::clone(&self.vault);
             if let Ok(Some(found)) = blocking(move || vault.canary()).await {

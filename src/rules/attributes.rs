@@ -37,6 +37,43 @@ pub enum BlockAction {
     Quarantine,
 }
 
+/// What is done, as long as an entry of a block list stands, with what its source has in quarantine and spool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sweep {
+    /// Into the trash.
+    Delete,
+    /// Into this folder.
+    Move(Box<str>),
+}
+
+impl Sweep {
+    /// `delete`, `move:FOLDER` or `move=FOLDER`.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let folder = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+        match text.split_once([':', '=']) {
+            None if text == "delete" => Ok(Self::Delete),
+            Some(("move", name)) if !name.is_empty() && name.bytes().all(folder) => {
+                Ok(Self::Move(name.into()))
+            }
+            _ => Err("expected delete, or move=FOLDER".to_owned()),
+        }
+    }
+}
+
+/// As a list has it.
+impl fmt::Display for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delete => f.write_str("delete"),
+            Self::Move(folder) => write!(f, "move:{folder}"),
+        }
+    }
+}
+
 /// What stands behind the `;` of an entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Attributes {
@@ -58,6 +95,8 @@ pub struct Attributes {
     pub text: Option<Box<str>>,
     /// In an allow list: counts for a sender that nothing has proved (`auth = "any"`).
     pub auth_any: bool,
+    /// In a block list: what becomes of the source's messages that are here already, as long as the entry stands.
+    pub sweep: Option<Sweep>,
 }
 
 /// Longest note in characters.
@@ -67,7 +106,8 @@ const BY_CHARS_MAX: usize = 100;
 /// Longest text of a reply in octets: with its codes it fits a reply line (RFC 5321 section 4.5.3.1.5).
 const TEXT_OCTETS_MAX: usize = 400;
 
-const NAMES: [&str; 9] = ["until", "created", "note", "by", "dir", "mode", "action", "text", "auth"];
+const NAMES: [&str; 10] =
+    ["until", "created", "note", "by", "dir", "mode", "action", "text", "auth", "sweep"];
 
 impl Attributes {
     /// Reads what follows the first `;`, up to a comment. Each mistake comes with its offset in `text`; what was read
@@ -132,6 +172,11 @@ impl Attributes {
                 }
             }
             "auth" => self.auth_any = one_of(name, value, &["any", "proved"])? == 0,
+            "sweep" => {
+                let wrong =
+                    |text| Mistake::new("attribute value", format!("`sweep`: {text}, found \"{value}\""));
+                self.sweep = Some(Sweep::parse(value).map_err(wrong)?);
+            }
             _ => return Err(unknown(name)),
         }
         Ok(())
@@ -299,6 +344,7 @@ impl fmt::Display for Attributes {
             BlockAction::Drop => parts.push("action=drop".to_owned()),
             BlockAction::Quarantine => parts.push("action=quarantine".to_owned()),
         }
+        parts.extend(self.sweep.as_ref().map(|sweep| format!("sweep={sweep}")));
         match self.dir {
             None => {}
             Some(Direction::Inbound) => parts.push("dir=in".to_owned()),
@@ -345,7 +391,7 @@ mod tests {
     fn attributes_are_read() {
         let all = read(
             " until=2026-12-31T18:00Z; created=2026-01-02 note=\"a \\\"b\\\" # \\\\;c\";by=top dir=IN;mode=log \
-             action=drop text=\"Go away\" AUTH=any # until=never",
+             action=drop sweep=move:spam text=\"Go away\" AUTH=any # until=never",
         );
         let want = Attributes {
             until: Some(1_798_740_000),
@@ -357,6 +403,7 @@ mod tests {
             action: BlockAction::Drop,
             text: Some("Go away".into()),
             auth_any: true,
+            sweep: Some(Sweep::Move("spam".into())),
         };
         assert_eq!(all, want);
         assert_eq!(read(&all.to_string()), want);
@@ -391,6 +438,9 @@ mod tests {
             ("mode=score", 0, "expected off, log, on, found \"score\""),
             ("action=rejct", 0, "did you mean reject?"),
             ("auth=all", 0, "expected any, proved"),
+            ("sweep=drop", 0, "`sweep`: expected delete, or move=FOLDER, found \"drop\""),
+            ("sweep=move:", 0, "expected delete, or move=FOLDER"),
+            ("sweep=move:a/b", 0, "expected delete, or move=FOLDER"),
             ("by=a; by=b", 6, "`by` is given twice"),
             ("note=", 0, "the value is missing"),
             ("note", 0, "expected name=value"),

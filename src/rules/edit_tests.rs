@@ -137,6 +137,7 @@ fn attributes_that_are_written_are_read_as_they_were() {
         action: BlockAction::Tempfail,
         text: Some("Go away".into()),
         auth_any: true,
+        sweep: Some(crate::rules::Sweep::Delete),
     };
     let line = typed("a@x.example").line(&all);
     assert_eq!(entries(&line).next().unwrap().attributes, all, "{line}");

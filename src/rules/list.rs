@@ -9,6 +9,7 @@ use super::index::{Ask, Builder, Full, GLOBS_MAX, Index, REGEXES_MAX, Terms};
 use super::kind::{Kind, Subject};
 use super::pattern::Mistake;
 use super::problem::{Position, Problem, Severity};
+use super::swept::{self, SWEPT_MAX, Swept};
 use crate::mail::Domain;
 use crate::verdict::Direction;
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub struct List {
     /// File relative to the rules directory.
     pub file: Arc<str>,
     index: Index,
+    swept: Vec<Swept>,
 }
 
 /// The lists of a generation by name.
@@ -48,12 +50,16 @@ impl List {
     pub fn parse(name: &str, file: &str, text: &str, now: i64) -> (Self, Vec<Problem>) {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut problems = Problems { file, told: Vec::new(), more: HashMap::new() };
-        let mut builder = Builder::default();
+        let (mut builder, mut swept) = (Builder::default(), Vec::new());
         for (line, number) in text.lines().zip(1..) {
-            read_line(line, number, now, &mut builder, &mut problems);
+            swept.extend(read_line(line, number, now, &mut builder, &mut problems));
+        }
+        if let Some(first) = swept.get(SWEPT_MAX) {
+            let message = format!("a list has at most {SWEPT_MAX} entries with `sweep`");
+            problems.push(Severity::Error, first.line, "", 0, &Mistake::new("too many", message));
         }
         let index = builder.build(&mut |line, before| problems.again(line, before));
-        (Self { name: name.into(), file: file.into(), index }, problems.all())
+        (Self { name: name.into(), file: file.into(), index, swept }, problems.all())
     }
 
     /// The most specific entry that matches now, in a list that says of itself what its entries are about
@@ -89,6 +95,12 @@ impl List {
         let found = self.index.find(Ask { kind, bare, in_force: &in_force }, subject)?;
         let terms = found.terms;
         (!terms.exception).then_some(Hit { line: found.line, attributes: &terms.attributes })
+    }
+
+    /// Entries that sweep, those included that are not in force.
+    #[must_use]
+    pub fn swept(&self) -> &[Swept] {
+        &self.swept
     }
 
     /// Entries, those included that are not in force.
@@ -140,12 +152,20 @@ impl List {
     }
 }
 
-fn read_line(line: &str, number: u32, now: i64, builder: &mut Builder, problems: &mut Problems<'_>) {
+/// Puts the entry of a line in. What it sweeps.
+fn read_line(
+    line: &str,
+    number: u32,
+    now: i64,
+    builder: &mut Builder,
+    problems: &mut Problems<'_>,
+) -> Option<Swept> {
     if line.len() > LINE_OCTETS_MAX {
         let mistake = Mistake::new("line", format!("a line of over {LINE_OCTETS_MAX} octets"));
-        return problems.push(Severity::Error, number, "", 0, &mistake);
+        problems.push(Severity::Error, number, "", 0, &mistake);
+        return None;
     }
-    let Some(cut) = Line::cut(line) else { return };
+    let cut = Line::cut(line)?;
     let (entry, told) = cut.read();
     let good = told.errors.is_empty();
     for (at, mistake) in told.errors {
@@ -154,17 +174,22 @@ fn read_line(line: &str, number: u32, now: i64, builder: &mut Builder, problems:
     for (at, mistake) in told.warnings {
         problems.push(Severity::Warning, number, line, at, &mistake);
     }
-    let Some(entry) = entry.filter(|_| good) else { return };
+    let entry = entry.filter(|_| good)?;
     if entry.attributes.until.is_some_and(|until| until <= now) {
         let message = "`until` is past: the entry does not match; take it out, or give it a new date";
         problems.push(Severity::Warning, number, line, cut.at, &Mistake::new("expired", message));
     }
+    let swept = swept::of_entry(&entry, number).unwrap_or_else(|mistake| {
+        problems.push(Severity::Error, number, line, cut.at, &mistake);
+        None
+    });
     let terms = Terms { exception: entry.exception, attributes: entry.attributes };
     match builder.add(entry.kind, entry.pattern, terms, number) {
         Ok(None) => {}
         Ok(Some(before)) => problems.again(number, before),
         Err(full) => problems.push(Severity::Error, number, line, cut.at, &too_many(full)),
     }
+    swept
 }
 
 fn too_many(full: Full) -> Mistake {

@@ -355,3 +355,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn entries_that_sweep_are_known_and_bounded() {
+    let text = "192.0.2.7; sweep=delete\nbad.example; sweep=move:spam\n.bad.example; sweep=delete\n\
+        Bob@x.example; sweep=delete\n<>; sweep=delete\nehlo:*.bad.example; sweep=delete\n\
+        from:b?d.example; sweep=delete\nplain.example\n";
+    let (list, problems) = List::parse("blocks", "lists/blocks.list", text, 0);
+    assert_eq!(problems.len(), 0, "{problems:?}");
+    let said: Vec<String> =
+        list.swept().iter().map(|s| format!("{} {:?} {:?} {}", s.line, s.kind, s.source, s.sweep)).collect();
+    assert_eq!(
+        said,
+        [
+            "1 Address Net(192.0.2.7/32) delete",
+            "2 Sender Domain(\"bad.example\") move:spam",
+            "3 Sender Below(\"bad.example\") delete",
+            "4 Sender Exact(\"bob@x.example\") delete",
+            "5 Sender Null delete",
+            "6 Hello Glob(\"*.bad.example\") delete",
+            "7 Sender Glob(\"*@b*d.example\") delete",
+        ]
+    );
+    for (entry, want) in [
+        ("!bob@x.example; sweep=delete", "an exception blocks nothing"),
+        ("rcpt:bob@x.example; sweep=delete", "only for what sends"),
+        ("rdns:x.example; sweep=delete", "only for what sends"),
+        ("/spam/; sweep=delete", "not for everything, and not for expressions"),
+        ("*; sweep=delete", "not for everything"),
+        ("*@*; sweep=delete", "not for everything"),
+        ("0.0.0.0/0; sweep=delete", "not for everything"),
+    ] {
+        let (_, problems) = List::parse("blocks", "lists/blocks.list", entry, 0);
+        assert!(problems.iter().any(|p| p.message.contains(want)), "{entry}: {problems:?}");
+    }
+    let many: String = (0..1001).map(|n| format!("d{n}.example; sweep=delete\n")).collect();
+    let (_, problems) = List::parse("blocks", "lists/blocks.list", &many, 0);
+    assert!(problems.iter().any(|p| p.message.contains("at most 1000") && p.line == 1001), "{problems:?}");
+}

@@ -24,10 +24,11 @@ mod problem;
 mod ranges;
 mod recipients;
 mod signatures;
+mod swept;
 mod texts;
 mod units;
 
-pub use attributes::{Attributes, BlockAction, Mode, parse_until};
+pub use attributes::{Attributes, BlockAction, Mode, Sweep, parse_until};
 pub use domains::{DomainEntryError, DomainSet};
 pub use expressions::{Candidates, Expression, ExpressionError, Expressions, fold, folded};
 pub use fence::{Fence, Hull, Prepared, Trail};
@@ -39,6 +40,7 @@ pub use nets::{Net, NetError, NetSet};
 pub use problem::{Position, Problem, Severity};
 pub use recipients::{RecipientError, RecipientTable};
 pub use signatures::{GivenUp, SignatureText, Signatures, Signed};
+pub use swept::{Source, Swept};
 pub use texts::TextMatcher;
 pub use units::{UnitError, parse_duration, parse_size, parse_thousandths, thousandths};
 

@@ -4,12 +4,13 @@
 //! Everything here may be done twice: a batch that failed in the middle is simply done again, and so is whatever the
 //! journal has after a crash.
 
-use super::core::{Core, NewBody, State};
+use super::core::{Core, NewBody, Newest, State};
 use super::error::VaultError;
 use super::index::Entry;
 use super::intake::{Incoming, Share};
 use super::item::Item;
-use super::journal::{BodyAt, Record, What};
+use super::marks::{MarkLog, Marked};
+use super::record::{BodyAt, Record, What};
 use super::tally::Counted;
 use crate::mail::Id;
 use std::collections::{BTreeSet, HashMap};
@@ -36,7 +37,7 @@ impl Accepted {
     pub(super) fn octets(&self) -> usize {
         match &self.record.what {
             What::Write(item, _) => item.len() * 4,
-            What::Remove(_) => 256,
+            What::Remove(_) | What::Mark(..) => 256,
         }
     }
 
@@ -44,7 +45,15 @@ impl Accepted {
         match &self.record.what {
             What::Write(_, BodyAt::Inline(_, octets)) => Some(NewBody::Memory(Arc::clone(octets))),
             What::Write(_, BodyAt::Incoming(_, name)) => Some(NewBody::File(core.layout.incoming(name))),
-            What::Write(_, BodyAt::There) | What::Remove(_) => None,
+            What::Write(_, BodyAt::There) | What::Remove(_) | What::Mark(..) => None,
+        }
+    }
+
+    fn newest(&self) -> Newest {
+        match (&self.record.what, &self.item) {
+            (What::Mark(..), _) => Newest::Marked,
+            (_, Some(item)) => Newest::Whole(Arc::clone(item)),
+            (_, None) => Newest::Gone,
         }
     }
 
@@ -52,13 +61,16 @@ impl Accepted {
     pub(super) fn show(&mut self, core: &Core, state: &mut State) {
         let body = self.body(core);
         let sequence = self.record.sequence;
-        let newer = super::core::Newer { sequence, item: self.item.clone(), body };
+        let newer = super::core::Newer { sequence, what: self.newest(), body };
         match state.newer.get_mut(&self.record.id) {
             Some(before) => {
                 let body = newer.body.or_else(|| before.body.take());
                 *before = super::core::Newer { body, ..newer };
             }
             None => drop(state.newer.insert(self.record.id, newer)),
+        }
+        if let What::Mark(_, mark) = &self.record.what {
+            state.marks.add(self.record.id, self.record.version, mark);
         }
         state.behind_octets += self.octets();
         self.old.iter().for_each(|old| state.coming.add(old, -1));
@@ -70,6 +82,10 @@ impl Accepted {
         if state.newer.get(&self.record.id).is_some_and(|newer| newer.sequence == self.record.sequence) {
             state.newer.remove(&self.record.id);
         }
+        if !matches!(self.record.what, What::Mark(..)) {
+            state.marks.settle(self.record.id, self.record.version);
+        }
+        state.recent.add(self.record.sequence, self.record.id);
         state.behind_octets = state.behind_octets.saturating_sub(self.octets());
         for (counted, times) in [(&self.old, -1), (&self.new, 1)] {
             if let Some(counted) = counted {
@@ -82,19 +98,15 @@ impl Accepted {
 
 /// Applies a batch that is durable. May be called again with the same batch where it failed.
 pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
-    let _applying = core.applying();
+    let mut log = core.applying();
     let Some(last) = batch.last().map(|accepted| accepted.record.sequence) else { return Ok(()) };
     // Of several changes of one item only the last one needs its file and its row.
     let newest: HashMap<Id, u64> = batch.iter().map(|a| (a.record.id, a.record.sequence)).collect();
     let is_newest = |record: &Record| newest.get(&record.id) == Some(&record.sequence);
     place_all(core, batch, &is_newest)?;
+    note(core, &mut log, batch.iter().map(|accepted| &accepted.record))?;
     let newest = batch.iter().filter(|accepted| is_newest(&accepted.record));
-    let entries: Vec<Entry> = newest
-        .map(|accepted| match &accepted.item {
-            Some(item) => Entry::Put(Box::new(Item::clone(item))),
-            None => Entry::Removed(accepted.record.id),
-        })
-        .collect();
+    let entries: Vec<Entry> = newest.map(|accepted| entry(core, accepted)).collect::<Result<_, _>>()?;
     core.disk.other(&core.layout.index)?;
     core.index.enter(&entries, last)?;
     drop_bodies(core, batch.iter().map(|accepted| &accepted.record))?;
@@ -104,6 +116,39 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
     drop(state);
     core.changed.notify_all();
     Ok(())
+}
+
+/// What the index is told.
+fn entry(core: &Core, accepted: &Accepted) -> Result<Entry, VaultError> {
+    let Record { id, version, what, .. } = &accepted.record;
+    Ok(match (what, &accepted.item) {
+        (What::Mark(order, mark), _) if core.state().rebuilding.is_none() => {
+            Entry::Marked { id: *id, order: *order, version: *version, mark: Arc::clone(mark) }
+        }
+        // An index that is being filled may not have it yet.
+        (What::Mark(..), _) => Entry::Put(Box::new(core.read(&core.layout.item(*id), *id)?)),
+        (_, Some(item)) => Entry::Put(Box::new(Item::clone(item))),
+        (_, None) => Entry::Removed(*id),
+    })
+}
+
+/// What the log of marks is told: new ones, and which are over because the files have them.
+fn note<'a>(
+    core: &Core,
+    log: &mut MarkLog,
+    records: impl Iterator<Item = &'a Record>,
+) -> Result<(), VaultError> {
+    let (mut marked, mut settled): (Vec<Marked>, Vec<(Id, u64)>) = (Vec::new(), Vec::new());
+    let state = core.state();
+    for Record { id, version, what, .. } in records {
+        match what {
+            What::Mark(_, mark) => marked.push((*id, *version, Arc::clone(mark))),
+            What::Write(..) | What::Remove(_) if state.marks.has(*id) => settled.push((*id, *version)),
+            What::Write(..) | What::Remove(_) => {}
+        }
+    }
+    drop(state);
+    log.append(&core.disk, &core.layout, (&marked, &settled))
 }
 
 /// All files of a batch. They are of different items, or of the same body: the order does not matter, and several
@@ -136,7 +181,7 @@ fn place(core: &Core, record: &Record, is_newest: bool, hand: usize) -> Result<(
             if is_newest { core.disk.put(&core.layout.temp(hand), &path, sealed) } else { Ok(()) }
         }
         What::Remove(_) if is_newest => core.disk.unlink(&path).map(drop),
-        What::Remove(_) => Ok(()),
+        What::Remove(_) | What::Mark(..) => Ok(()),
     }
 }
 
@@ -144,6 +189,7 @@ fn place(core: &Core, record: &Record, is_newest: bool, hand: usize) -> Result<(
 pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<(), VaultError> {
     let Some(last) = batch.last().map(|record| record.sequence) else { return Ok(()) };
     let mut entries = Vec::with_capacity(batch.len());
+    let filling = core.state().rebuilding.is_some();
     for record in &batch {
         let path = core.layout.item(record.id);
         match &record.what {
@@ -173,12 +219,33 @@ pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<
                 core.disk.unlink(&path)?;
                 entries.push(Entry::Removed(record.id));
             }
+            // An index that is going to be filled finds it when it reads the item.
+            What::Mark(..) if filling => {}
+            What::Mark(order, mark) => {
+                let (id, version, mark) = (record.id, record.version, Arc::clone(mark));
+                entries.push(Entry::Marked { id, order: *order, version, mark });
+            }
         }
     }
+    replay_marks(core, &batch)?;
     core.disk.other(&core.layout.index)?;
     core.index.enter(&entries, last.max(index_has))?;
     drop_bodies(core, batch.iter())?;
     core.state().applied = last;
+    Ok(())
+}
+
+fn replay_marks(core: &Core, batch: &[Record]) -> Result<(), VaultError> {
+    let add = |record: &Record| {
+        if let What::Mark(_, mark) = &record.what {
+            core.state().marks.add(record.id, record.version, mark);
+        }
+    };
+    batch.iter().for_each(add);
+    note(core, &mut core.applying(), batch.iter())?;
+    for record in batch.iter().filter(|record| !matches!(record.what, What::Mark(..))) {
+        core.state().marks.settle(record.id, record.version);
+    }
     Ok(())
 }
 
@@ -211,7 +278,7 @@ fn drop_bodies<'a>(core: &Core, batch: impl Iterator<Item = &'a Record>) -> Resu
     let digests: BTreeSet<&str> = batch
         .filter_map(|record| match &record.what {
             What::Remove(digest) => Some(digest.as_str()),
-            What::Write(..) => None,
+            What::Write(..) | What::Mark(..) => None,
         })
         .collect();
     for digest in digests {

@@ -1,5 +1,6 @@
 //! What the vault is asked: lists, counts and searches, from the index.
 
+use super::core::Newest;
 use super::error::VaultError;
 use super::service::Vault;
 use super::view::{FolderStats, Group, Page, PageRequest, Row, Scope, Stats};
@@ -18,7 +19,7 @@ impl Vault {
         let newer = state.newer.iter().filter(|(id, _)| id.to_string().starts_with(&prefix));
         for (id, newer) in newer {
             found.retain(|known| known != id);
-            if newer.item.is_some() {
+            if !matches!(newer.what, Newest::Gone) {
                 found.insert(0, *id);
             }
         }

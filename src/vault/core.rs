@@ -1,18 +1,20 @@
 //! What the handle and the threads of the vault share: the newest state of items whose files are behind, counts,
 //! and what is wrong.
 //!
-//! Owner of [`State`], behind a lock that is held for map accesses only. A second lock, `applying`, is held by whoever
-//! brings files and index on: the applying thread, and a rebuild for each of its batches.
+//! Owner of [`State`], behind a lock that is held for map accesses only. A second lock, `applying`, with the log of marks
+//! in it, is held by whoever brings files and index on: the applying thread, and a rebuild for each of its batches.
 
 use super::disk::{Disk, failed};
 use super::error::VaultError;
 use super::index::Index;
 use super::item::Item;
 use super::layout::Layout;
+use super::mark::Mark;
+use super::marks::{MarkLog, Marks, overlay};
 use super::tally::Tally;
 use crate::mail::Id;
 use crate::store::seal;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) const ITEM_MAX: usize = 16 << 20;
 /// Damaged files that are named.
 const DAMAGED_NAMED: usize = 10;
+/// Changes that are remembered behind their end, for those that were prepared before it.
+const RECENT_MAX: usize = 8192;
 
 pub(super) struct Core {
     pub(super) layout: Layout,
@@ -32,7 +36,7 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Something of the state changed that a thread waits for.
     pub(super) changed: Condvar,
-    applying: Mutex<()>,
+    applying: Mutex<MarkLog>,
     order: AtomicI64,
     /// Octets of bodies in memory that are not in files yet.
     pub(super) held: Arc<AtomicU64>,
@@ -45,6 +49,10 @@ pub(super) struct Core {
 pub(super) struct State {
     /// Items whose newest durable state is not in its file yet.
     pub(super) newer: HashMap<Id, Newer>,
+    /// What is durable and in no file, and may not be in log and index yet.
+    pub(super) marks: Marks,
+    /// Items that were changed of late.
+    pub(super) recent: Recent,
     /// Sequence number of the newest durable change.
     pub(super) durable: u64,
     /// Sequence number up to which files and index are.
@@ -70,9 +78,47 @@ pub(super) struct State {
 /// The newest durable state of an item.
 pub(super) struct Newer {
     pub(super) sequence: u64,
-    /// `None` is gone.
-    pub(super) item: Option<Arc<Item>>,
+    pub(super) what: Newest,
     pub(super) body: Option<NewBody>,
+}
+
+/// What became of it.
+#[derive(Clone)]
+pub(super) enum Newest {
+    Whole(Arc<Item>),
+    /// Its file is what it was, its marks say the rest.
+    Marked,
+    Gone,
+}
+
+/// Which items were changed, by the newest sequence number that is in files and index. Bounded: what is older than it
+/// knows it says so.
+#[derive(Default)]
+pub(super) struct Recent {
+    by_item: HashMap<Id, u64>,
+    in_order: VecDeque<(u64, Id)>,
+    /// What came before is forgotten.
+    since: u64,
+}
+
+impl Recent {
+    pub(super) fn add(&mut self, sequence: u64, id: Id) {
+        self.by_item.insert(id, sequence);
+        self.in_order.push_back((sequence, id));
+        if self.in_order.len() > RECENT_MAX
+            && let Some((sequence, id)) = self.in_order.pop_front()
+        {
+            self.since = self.since.max(sequence);
+            if self.by_item.get(&id) == Some(&sequence) {
+                self.by_item.remove(&id);
+            }
+        }
+    }
+
+    /// Whether an item may have been changed behind this sequence number.
+    pub(super) fn changed(&self, id: Id, behind: u64) -> bool {
+        self.since > behind || self.by_item.get(&id).is_some_and(|sequence| *sequence > behind)
+    }
 }
 
 /// Where a body lies until it is in its place.
@@ -83,12 +129,13 @@ pub(super) enum NewBody {
 }
 
 impl Core {
-    pub(super) fn new(layout: Layout, disk: Arc<Disk>, index: Index) -> Self {
+    pub(super) fn new(layout: Layout, disk: Arc<Disk>, index: Index, marks: Marks) -> Self {
+        let state = State { marks, ..State::default() };
         Self {
             layout,
             disk,
             index,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changed: Condvar::new(),
             applying: Mutex::default(),
             order: AtomicI64::new(0),
@@ -102,7 +149,7 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn applying(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn applying(&self) -> MutexGuard<'_, MarkLog> {
         self.applying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -156,13 +203,35 @@ impl Core {
     /// The newest durable state of an item, from memory or its file. Blocks.
     pub(super) fn item(&self, id: Id) -> Result<Arc<Item>, VaultError> {
         if let Some(newer) = self.state().newer.get(&id) {
-            return newer.item.clone().ok_or(VaultError::Missing(id));
+            match &newer.what {
+                Newest::Whole(item) => return Ok(Arc::clone(item)),
+                Newest::Gone => return Err(VaultError::Missing(id)),
+                Newest::Marked => {}
+            }
         }
-        read_item(&self.layout.item(id), id).map(Arc::new)
+        self.read(&self.layout.item(id), id).map(Arc::new)
+    }
+
+    /// Reads an item file, and does what its marks say. Blocks.
+    pub(super) fn read(&self, path: &Path, id: Id) -> Result<Item, VaultError> {
+        // First: of marks that go meanwhile the file has more.
+        let marks = self.state().marks.of(id);
+        let mut item = read_item(path, id)?;
+        overlay(&mut item, &marks);
+        Ok(item)
+    }
+
+    /// The newest mark of an item, where it is newer than its file.
+    pub(super) fn newest_mark(&self, id: Id) -> Option<Arc<Mark>> {
+        let state = self.state();
+        if state.newer.get(&id).is_some_and(|newer| !matches!(newer.what, Newest::Marked)) {
+            return None;
+        }
+        state.marks.newest(id).map(|(_, mark)| Arc::clone(mark))
     }
 }
 
-/// Reads an item file. Blocks.
+/// Reads an item file, as it is. Blocks.
 pub(super) fn read_item(path: &Path, id: Id) -> Result<Item, VaultError> {
     let file = match File::open(path) {
         Ok(file) => file,

@@ -113,6 +113,12 @@ impl Disk {
         }
     }
 
+    /// Another name for a file; what had that name goes.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> Result<(), VaultError> {
+        self.unlink(to)?;
+        self.room().and_then(|()| fs::hard_link(from, to)).map_err(|e| failed("keep", from, e))
+    }
+
     /// Makes a folder and those above it.
     pub(super) fn make_folder(&self, path: &Path) -> Result<(), VaultError> {
         let make = || fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path);
@@ -127,6 +133,19 @@ impl Disk {
             let _ = self.unlink(temp);
         }
         done
+    }
+
+    /// The same, durable, and open for more.
+    pub(super) fn replace(&self, temp: &Path, path: &Path, octets: &[u8]) -> Result<DiskFile, VaultError> {
+        let mut file = self.create(temp)?;
+        let written = self.write(&mut file, octets).and_then(|()| self.flush(&file));
+        let done = written.and_then(|()| self.rename(temp, path));
+        if let Err(error) = done {
+            let _ = self.unlink(temp);
+            return Err(error);
+        }
+        path.parent().map_or(Ok(()), |folder| self.flush_folder(folder))?;
+        Ok(DiskFile { path: path.to_owned(), ..file })
     }
 
     /// A step of somebody else that changes something on the disk: the index.

@@ -398,6 +398,15 @@ pub enum Change {
         /// The version it was read with.
         version: u64,
     },
+    /// A mark on whatever it is now. `Conflict` where that is not to be done without its file: read it, and write it.
+    Mark {
+        /// Which.
+        id: Id,
+        /// Its place in the index, as [`super::Vault::ids`] gives it.
+        order: i64,
+        /// What.
+        mark: std::sync::Arc<super::Mark>,
+    },
 }
 
 impl Item {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! segment: magic 8   first sequence 8   order 8   checksum 4       then records:
-//! octets 4   checksum 4   |   kind 1  sequence 8  id 8  version 8   parts, each with its length
+//! frames, see `record`
 //! ```
 //! All little-endian; checksums are CRC-32 (they are against torn writes; what is in the parts is sealed). Sequence
 //! numbers go on without a gap, also from one segment to the next.
@@ -15,10 +15,9 @@
 use super::disk::{Disk, DiskFile, failed};
 use super::error::VaultError;
 use super::layout::Layout;
-use crate::mail::Id;
-use flate2::Crc;
+use super::record::{Frame, Parts, Record, crc, decode, encode, filled, read_frame};
 use std::fs::{self, File};
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,38 +25,6 @@ const MAGIC: [u8; 8] = *b"\x8ePCJRNL1";
 const HEAD: usize = 28;
 /// Octets of a segment, about: what a start has to go through.
 pub(super) const SEGMENT_OCTETS: u64 = 32 << 20;
-/// Longest record in octets.
-pub(super) const RECORD_MAX: usize = 24 << 20;
-
-/// One change of one item.
-#[derive(Debug, Clone)]
-pub(super) struct Record {
-    /// Given by [`Journal::append`].
-    pub(super) sequence: u64,
-    pub(super) id: Id,
-    /// The version that this makes.
-    pub(super) version: u64,
-    pub(super) what: What,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum What {
-    /// The sealed item, and its body where it is new.
-    Write(Arc<Vec<u8>>, BodyAt),
-    /// Gone, and this body with the last item that has it.
-    Remove(String),
-}
-
-/// Where a body comes from.
-#[derive(Debug, Clone)]
-pub(super) enum BodyAt {
-    /// It lies in its place.
-    There,
-    /// Sealed, under this digest.
-    Inline(String, Arc<Vec<u8>>),
-    /// In `incoming/` by this name, durable; digest first.
-    Incoming(String, String),
-}
 
 pub(super) struct Journal {
     disk: Arc<Disk>,
@@ -270,124 +237,13 @@ impl Reading {
     }
 
     fn look(&mut self) -> std::io::Result<Next> {
-        let mut head = [0; 8];
-        if self.next >= self.until || !filled(&mut self.from, &mut head)? {
+        if self.next >= self.until {
             return Ok(Next::End);
         }
-        let mut parts = Parts(&head);
-        let (length, checksum) = (parts.short().unwrap_or(u32::MAX) as usize, parts.short());
-        if length > RECORD_MAX {
-            return Ok(Next::End);
-        }
-        let mut octets = vec![0; length];
-        if !filled(&mut self.from, &mut octets)? {
-            return Ok(Next::End);
-        }
-        let record = decode(&octets).filter(|_| Some(crc(&octets)) == checksum);
-        Ok(record.map_or(Next::NotWhole, |record| Next::Whole(record, length)))
-    }
-}
-
-fn filled(from: &mut impl Read, to: &mut [u8]) -> std::io::Result<bool> {
-    match from.read_exact(to) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-fn crc(octets: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(octets);
-    crc.sum()
-}
-
-fn encode(to: &mut Vec<u8>, record: &Record) {
-    let start = to.len();
-    to.extend_from_slice(&[0; 8]);
-    let kind = match &record.what {
-        What::Write(_, BodyAt::There) => 1,
-        What::Write(_, BodyAt::Inline(..)) => 2,
-        What::Write(_, BodyAt::Incoming(..)) => 3,
-        What::Remove(_) => 4,
-    };
-    to.push(kind);
-    to.extend_from_slice(&record.sequence.to_le_bytes());
-    to.extend_from_slice(&record.id.bits().to_le_bytes());
-    to.extend_from_slice(&record.version.to_le_bytes());
-    let mut part = |octets: &[u8]| {
-        to.extend_from_slice(&u32::try_from(octets.len()).unwrap_or(u32::MAX).to_le_bytes());
-        to.extend_from_slice(octets);
-    };
-    match &record.what {
-        What::Write(item, body) => {
-            part(item);
-            match body {
-                BodyAt::There => {}
-                BodyAt::Inline(digest, octets) => {
-                    part(digest.as_bytes());
-                    part(octets);
-                }
-                BodyAt::Incoming(digest, name) => {
-                    part(digest.as_bytes());
-                    part(name.as_bytes());
-                }
-            }
-        }
-        What::Remove(digest) => part(digest.as_bytes()),
-    }
-    let Some((head, payload)) = to.get_mut(start..).and_then(|all| all.split_at_mut_checked(8)) else {
-        return;
-    };
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let sum = crc(payload).to_le_bytes();
-    head.iter_mut().zip(length.into_iter().chain(sum)).for_each(|(to, from)| *to = from);
-}
-
-fn decode(octets: &[u8]) -> Option<Record> {
-    let mut parts = Parts(octets);
-    let kind = parts.take(1)?.first().copied()?;
-    let sequence = parts.number()?;
-    let id = Id::from_bits(parts.number()?)?;
-    let version = parts.number()?;
-    let what = match kind {
-        1 => What::Write(parts.octets()?, BodyAt::There),
-        2 => What::Write(parts.octets()?, BodyAt::Inline(parts.text()?, parts.octets()?)),
-        3 => What::Write(parts.octets()?, BodyAt::Incoming(parts.text()?, parts.text()?)),
-        4 => What::Remove(parts.text()?),
-        _ => return None,
-    };
-    parts.0.is_empty().then_some(Record { sequence, id, version, what })
-}
-
-/// What is left to be taken apart.
-struct Parts<'a>(&'a [u8]);
-
-impl<'a> Parts<'a> {
-    fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
-        let (now, later) = self.0.split_at_checked(octets)?;
-        self.0 = later;
-        Some(now)
-    }
-
-    fn short(&mut self) -> Option<u32> {
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
-    }
-
-    fn part(&mut self) -> Option<&'a [u8]> {
-        let octets = self.short()? as usize;
-        self.take(octets)
-    }
-
-    fn octets(&mut self) -> Option<Arc<Vec<u8>>> {
-        self.part().map(|part| Arc::new(part.to_vec()))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.part()?.to_vec()).ok()
+        Ok(match read_frame(&mut self.from)? {
+            Frame::Whole(octets) => decode(&octets).map_or(Next::NotWhole, |r| Next::Whole(r, octets.len())),
+            Frame::NotWhole => Next::NotWhole,
+            Frame::End => Next::End,
+        })
     }
 }

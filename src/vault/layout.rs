@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! vault/items/7/F/3/7F3K9QAB.item    vault/bodies/ab/cd/<digest>.body    vault/journal/00000001.log
-//! vault/incoming/    bodies and files on their way      vault/canary/      vault/rebuilding   a mark
+//! vault/incoming/    bodies and files on their way      vault/canary/      vault/rebuilding   the index is not complete
+//! vault/marks.log    marks that are not in the item files
 //! ```
 //! Pure: paths only.
 
@@ -76,6 +77,21 @@ impl Layout {
     /// There as long as the index is not complete.
     pub(super) fn rebuilding(&self) -> PathBuf {
         self.root.join("rebuilding")
+    }
+
+    /// Marks that are not in the files of their items.
+    pub(super) fn marks(&self) -> PathBuf {
+        self.root.join("marks.log")
+    }
+
+    /// By way of which it is made anew.
+    pub(super) fn marks_temp(&self) -> PathBuf {
+        self.incoming.join("marks.temp")
+    }
+
+    /// One that was not whole.
+    pub(super) fn marks_damaged(&self) -> PathBuf {
+        self.root.join("marks.log.damaged")
     }
 
     pub(super) fn canary(&self) -> PathBuf {

@@ -21,7 +21,10 @@ mod intake;
 mod item;
 mod journal;
 mod layout;
+mod mark;
+mod marks;
 mod rebuild;
+mod record;
 mod service;
 mod start;
 mod tally;
@@ -36,5 +39,6 @@ pub use item::{
     Attempt, BodyKind, Change, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold,
     Item, Line, Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
 };
+pub use mark::{Deed, Mark};
 pub use service::{Pending, Vault, VaultReport, VaultWriter};
 pub use view::{Cursor, FolderStats, Group, Page, PageRequest, Row, Scope, Sort, SpoolRow, Stats};

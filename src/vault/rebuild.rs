@@ -9,7 +9,7 @@
 //! State: two batches. Failure: damaged files are named in the report, left and skipped; any other error ends it, and the
 //! mark stays.
 
-use super::core::{Core, read_item};
+use super::core::Core;
 use super::disk::failed;
 use super::error::VaultError;
 use super::index::Entry;
@@ -108,7 +108,7 @@ fn read_all(core: &Core, to: &SyncSender<Vec<Item>>) -> Result<bool, VaultError>
     let mut batch = Vec::with_capacity(BATCH);
     walk(core, &core.layout.items, 3, &mut |path| {
         let Some(id) = item_id(path) else { return Ok(()) };
-        match read_item(path, id) {
+        match core.read(path, id) {
             Ok(item) => batch.push(item),
             // Removed meanwhile.
             Err(VaultError::Missing(_)) => {}

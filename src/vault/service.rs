@@ -6,13 +6,16 @@
 use super::core::Core;
 use super::disk::Disk;
 use super::error::VaultError;
+use super::index::Glance;
 use super::intake::{Intake, Ready, ReadyBody, sealed_item};
 use super::item::{Change, Item};
+use super::mark::Mark;
 use super::start::{self, Limits, Threads};
 use super::writer::{Job, Proposal};
 use super::{block, bodies, canary, rebuild};
 use crate::body::{Body, BodyError, BodyWriter, Budget};
 use crate::mail::Id;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -149,8 +152,8 @@ impl Vault {
                 return results;
             }
             let (count, core) = (some.len(), Arc::clone(&self.core));
-            let sealing = some.iter().any(|change| matches!(change, Change::Write(_)));
-            let proposals = if sealing {
+            let blocks = some.iter().any(|change| !matches!(change, Change::Remove { .. }));
+            let proposals = if blocks {
                 let sealed = spawn_blocking(move || proposals(&core, some)).await;
                 sealed
                     .unwrap_or_else(|_| (0..count).map(|_| Proposal::Hopeless(VaultError::Closed)).collect())
@@ -180,6 +183,12 @@ impl Vault {
     /// There is none, or it is damaged.
     pub fn item(&self, id: Id) -> Result<Item, VaultError> {
         self.core.item(id).map(Arc::unwrap_or_clone)
+    }
+
+    /// The newest mark of an item, if it is newer than the item's file. From memory.
+    #[must_use]
+    pub fn newest_mark(&self, id: Id) -> Option<Arc<Mark>> {
+        self.core.newest_mark(id)
     }
 
     /// The message of an item, octet by octet as it came, inside the budget of bodies; its digest is verified.
@@ -361,9 +370,12 @@ async fn hand_over(body: &Body, pieces: &mpsc::Sender<Vec<u8>>) -> Result<(), Bo
     Ok(())
 }
 
-/// Seals what is to be written. Blocks where there is something to seal.
+/// Seals what is to be written, and looks up what is to be marked. Blocks where there is something to do.
 fn proposals(core: &Core, changes: Vec<Change>) -> Vec<Proposal> {
-    let one = |change| match change {
+    let seen = core.state().applied;
+    let places: Vec<(Id, i64)> = changes.iter().filter_map(place).collect();
+    let mut glances = if places.is_empty() { Ok(HashMap::new()) } else { core.index.glances(&places) };
+    let mut one = |change| match change {
         Change::Remove { id, version } => Proposal::Remove(id, version),
         Change::Write(mut item) => {
             item.version = item.version.saturating_add(1);
@@ -372,8 +384,30 @@ fn proposals(core: &Core, changes: Vec<Change>) -> Vec<Proposal> {
                 Err(error) => Proposal::Hopeless(error),
             }
         }
+        Change::Mark { id, mark, .. } => match &mut glances {
+            Ok(glances) => marked(core, id, glances.remove(&id), &mark, seen),
+            Err(error) => Proposal::Hopeless(error.again()),
+        },
     };
-    changes.into_iter().map(one).collect()
+    changes.into_iter().map(&mut one).collect()
+}
+
+fn place(change: &Change) -> Option<(Id, i64)> {
+    match change {
+        Change::Mark { id, order, .. } => Some((*id, *order)),
+        Change::Write(_) | Change::Remove { .. } => None,
+    }
+}
+
+fn marked(core: &Core, id: Id, glance: Option<Glance>, mark: &Mark, seen: u64) -> Proposal {
+    let conflict = Proposal::Hopeless(VaultError::Conflict(id));
+    let Some(glance) = glance else { return conflict };
+    let state = core.state();
+    let newest = state.marks.newest(id).filter(|(version, _)| *version == glance.version);
+    match mark.on(glance.state, newest.map(|(_, mark)| mark.as_ref())) {
+        Some(mark) => Proposal::Mark(Box::new(glance), Arc::new(mark), seen),
+        None => conflict,
+    }
 }
 
 async fn propose(jobs: &mpsc::Sender<Job>, proposals: Vec<Proposal>) -> Vec<Result<(), VaultError>> {

@@ -8,10 +8,11 @@ use super::disk::{Disk, failed};
 use super::error::VaultError;
 use super::index::Found;
 use super::index::Index;
-use super::journal::{self, Journal, Reading, Record};
+use super::journal::{self, Journal, Reading};
 use super::layout::Layout;
+use super::record::Record;
 use super::writer::{BATCH_MAX, Job, Writer, checkpoint, run_applier};
-use super::{apply, block, counts, rebuild};
+use super::{apply, block, counts, marks, rebuild};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,16 +63,18 @@ pub(super) fn open(
         disk.make_folder(folder)?;
     }
     let (index, found) = Index::open(&layout.index)?;
-    let core = Arc::new(Core::new(layout, Arc::new(disk), index));
+    let (marks, marks_found) = marks::load(&layout)?;
+    let core = Arc::new(Core::new(layout, Arc::new(disk), index, marks));
     let incomplete = fs::exists(core.layout.rebuilding()).unwrap_or(false);
     let has = match found {
         Found::Whole(sequence) => sequence,
         Found::Empty => 0,
     };
-    let empty = incomplete || matches!(found, Found::Empty);
+    let empty = incomplete || matches!(found, Found::Empty) || marks_found == marks::Found::Damaged;
     if empty {
         rebuild::mark(&core)?;
     }
+    begin_marks(&core, marks_found)?;
     let replayed = replay_all(&core, has)?;
     let last = replayed.last.max(has);
     core.order_at_least(replayed.order);
@@ -154,6 +157,21 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The log of marks is made anew, so that whatever is appended stands behind what is whole.
+fn begin_marks(core: &Core, found: marks::Found) -> Result<(), VaultError> {
+    match found {
+        marks::Found::Nothing => return Ok(()),
+        marks::Found::Whole => {}
+        marks::Found::Damaged => {
+            core.disk.link(&core.layout.marks(), &core.layout.marks_damaged())?;
+            let what = "marks of messages are missing: some may be out of the trash again";
+            core.damaged(&VaultError::Damaged { path: core.layout.marks_damaged(), what });
+        }
+    }
+    let all = core.state().marks.all();
+    core.applying().renew(&core.disk, &core.layout, &all)
 }
 
 struct Replayed {

@@ -1,7 +1,8 @@
 //! How many items and octets there are by folder, for caps and `status`. Pure.
 
-use super::index::state_of;
+use super::index::{Glance, state_of};
 use super::item::Item;
+use super::mark::Mark;
 use crate::query::State;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,27 @@ impl Counted {
             octets: item.size.cast_signed(),
             state: state_of(item),
         }
+    }
+
+    /// Of what the index says: enough to count with, and no more.
+    pub(super) fn of_glance(glance: &Glance) -> Self {
+        Self {
+            version: glance.version,
+            digest: String::new(),
+            order: glance.order,
+            folder: glance.folder.clone(),
+            octets: glance.octets,
+            state: glance.state,
+        }
+    }
+
+    pub(super) fn is_glance(&self) -> bool {
+        self.digest.is_empty()
+    }
+
+    /// The same behind a mark.
+    pub(super) fn marked(&self, mark: &Mark) -> Self {
+        Self { version: self.version + 1, state: mark.state(), ..self.clone() }
     }
 
     /// Whether it may become this: body and place in time stay.

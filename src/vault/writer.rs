@@ -8,12 +8,16 @@
 //! refused.
 
 use super::apply::{self, Accepted};
-use super::core::{Core, read_item};
+use super::core::{Core, Newest, State};
 use super::disk::failed;
 use super::error::VaultError;
+use super::index::Glance;
 use super::intake::{Incoming, Ready, ReadyBody};
 use super::item::Item;
-use super::journal::{self, BodyAt, Journal, Record, What};
+use super::journal::{self, Journal};
+use super::mark::Mark;
+use super::marks::MARKS_MAX;
+use super::record::{BodyAt, Record, What};
 use super::tally::Counted;
 use crate::mail::Id;
 use std::collections::HashMap;
@@ -51,6 +55,8 @@ pub(super) enum Proposal {
     /// The item with its new version, and its file.
     Write(Arc<Item>, Arc<Vec<u8>>),
     Remove(Id, u64),
+    /// A mark on what the index had when everything up to this sequence number was in it.
+    Mark(Box<Glance>, Arc<Mark>, u64),
     /// It could not even be made ready.
     Hopeless(VaultError),
 }
@@ -211,6 +217,7 @@ impl Batch {
                 let what = What::Remove(old.digest.clone());
                 Accepted::new(id, version + 1, what, None, Some(old))
             }
+            Proposal::Mark(glance, mark, seen) => self.mark(&core.state(), &glance, mark, seen)?,
         };
         self.octets += accepted.octets();
         if let What::Write(_, BodyAt::Inline(_, octets)) = &accepted.record.what {
@@ -226,7 +233,7 @@ impl Batch {
         let known = match self.newest.get(&item.id) {
             Some(newest) => newest.is_some(),
             None => match core.state().newer.get(&item.id) {
-                Some(newer) => newer.item.is_some(),
+                Some(newer) => !matches!(newer.what, Newest::Gone),
                 None => is_there(&core.layout.item(item.id))?,
             },
         };
@@ -242,14 +249,36 @@ impl Batch {
         Ok(Accepted { incoming, _share: share, ..accepted })
     }
 
+    /// Only where nothing happened to the item since the index was asked, and nothing is on its way to it: whoever asks
+    /// otherwise reads the item and writes it.
+    fn mark(
+        &self,
+        state: &State,
+        glance: &Glance,
+        mark: Arc<Mark>,
+        seen: u64,
+    ) -> Result<Accepted, VaultError> {
+        let id = glance.id;
+        let moved = self.newest.contains_key(&id)
+            || state.newer.contains_key(&id)
+            || state.recent.changed(id, seen)
+            || state.rebuilding.is_some();
+        if moved || state.marks.len() + self.accepted.len() >= MARKS_MAX {
+            return Err(VaultError::Conflict(id));
+        }
+        let old = Counted::of_glance(glance);
+        let new = old.marked(&mark);
+        let record = Record { sequence: 0, id, version: new.version, what: What::Mark(glance.order, mark) };
+        Ok(Accepted { record, item: None, old: Some(old), new: Some(new), incoming: None, _share: None })
+    }
+
     /// The state that a change was made from, if it is the newest.
     fn old(&self, core: &Core, id: Id, version: u64) -> Result<Counted, VaultError> {
         let old = match self.newest.get(&id) {
+            // Of what was marked in this batch not everything is known here.
+            Some(Some(marked)) if marked.is_glance() => return Err(VaultError::Conflict(id)),
             Some(newest) => newest.clone().ok_or(VaultError::Missing(id))?,
-            None => match core.state().newer.get(&id).map(|newer| newer.item.clone()) {
-                Some(item) => Counted::of(item.ok_or(VaultError::Missing(id))?.as_ref()),
-                None => Counted::of(&read_item(&core.layout.item(id), id)?),
-            },
+            None => Counted::of(core.item(id)?.as_ref()),
         };
         if old.version == version { Ok(old) } else { Err(VaultError::Conflict(id)) }
     }
@@ -312,6 +341,14 @@ impl Drop for Ending<'_> {
 
 /// Files and index are durable behind this, and the segments below `number` go.
 pub(super) fn checkpoint(core: &Core, number: Option<u64>) -> Result<(), VaultError> {
+    {
+        let mut log = core.applying();
+        let marks = core.state().marks.len();
+        if log.is_stale(marks) {
+            let all = core.state().marks.all();
+            log.renew(&core.disk, &core.layout, &all)?;
+        }
+    }
     core.disk.flush_volume(&core.layout.root)?;
     // While the index is being made anew a crash makes it anew once more, from the files.
     if core.state().rebuilding.is_none() {

@@ -27,8 +27,8 @@ enum Use {
 pub(in crate::cli) fn block(rules: &Path, options: &Block) -> ExitCode {
     let now = Timestamp::now();
     let entry = Typed::parse(&options.entry).and_then(|typed| {
-        let action = options::action(&options.action);
-        Ok((typed, Attributes { action, ..options.terms.attributes(now)? }))
+        let (action, sweep) = (options::action(&options.action), options.sweep.clone());
+        Ok((typed, Attributes { action, sweep, ..options.terms.attributes(now)? }))
     });
     let place = Where { rules, place: &options.place, now: now.as_second(), force: options.force };
     finish(entry.and_then(|(typed, attributes)| run(&place, Use::Block, &typed, &attributes)))

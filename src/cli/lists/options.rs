@@ -1,6 +1,6 @@
 //! Options of the verbs.
 
-use crate::rules::{Attributes, BlockAction, Mode, parse_duration, parse_until};
+use crate::rules::{Attributes, BlockAction, Mode, Sweep, parse_duration, parse_until};
 use crate::verdict::Direction;
 use jiff::Timestamp;
 use nix::unistd::User;
@@ -50,6 +50,9 @@ pub(in crate::cli) struct Block {
     /// What is done: refuse for good, refuse for now, close the connection, or take it into the folder `policy`
     #[arg(long, value_parser = ["reject", "tempfail", "drop", "quarantine"], default_value = "reject", hide_possible_values = true, value_name = "reject|tempfail|drop|quarantine")]
     pub action: String,
+    /// As long as the entry stands: put what the source has in quarantine and spool, and what still comes there, into the trash or into a folder
+    #[arg(long, value_name = "delete|move=FOLDER", value_parser = Sweep::parse)]
+    pub sweep: Option<Sweep>,
     /// Also where it blocks clients that are [trusted] or may relay
     #[arg(long)]
     pub force: bool,

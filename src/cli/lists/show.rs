@@ -43,6 +43,8 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<BlockAction>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sweep: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
@@ -106,6 +108,7 @@ fn shown(entry: &Written<'_>, list: &str, now: i64) -> Entry {
         exception: entry.exception,
         mode: about.mode,
         action: (list == "block" && !entry.exception).then_some(about.action),
+        sweep: about.sweep.as_ref().map(ToString::to_string),
         dir: about.dir.map(|dir| match dir {
             Direction::Inbound => "in",
             Direction::Outbound => "out",
@@ -148,6 +151,7 @@ fn row(out: &mut String, entry: &Entry, paint: Paint) {
         Mode::Log => words.push("only told".to_owned()),
         Mode::Off => words.push("off".to_owned()),
     }
+    words.extend(entry.sweep.as_deref().map(|sweep| format!("sweeps ({sweep})")));
     words.extend(entry.dir.map(str::to_owned));
     words.extend(entry.auth_any.then(|| "for anybody who claims it".to_owned()));
     let over = if entry.expired { "over since" } else { "until" };

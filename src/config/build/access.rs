@@ -3,10 +3,11 @@
 use super::common::Others;
 use super::lists::Missing;
 use crate::config::file::{Got, Table};
+use crate::config::model::QuarantineFolder;
 use crate::config::sources::{LIST_SUFFIX, LISTS};
 use crate::config::value::quoted;
 use crate::mail::Domain;
-use crate::rules::{List, Position, Problem};
+use crate::rules::{List, Position, Problem, Sweep, nearest};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ const SOME_NAME: &str = "mail";
 pub fn build(table: &Table<'_>, others: &Others<'_>) -> (Vec<Arc<List>>, Vec<Arc<List>>) {
     let block = lists(table, "block", others);
     let allow = lists(table, "allow", others);
+    block.iter().for_each(|(_, list)| sweeps(table, others, list));
     for (got, list) in &allow {
         if block.iter().any(|(_, other)| Arc::ptr_eq(other, list)) {
             table.sink.error(&got.span, format!("`allow`: {} is a block list as well", quoted(&got.value)));
@@ -56,6 +58,25 @@ fn lists(table: &Table<'_>, key: &str, others: &Others<'_>) -> Vec<(Got<String>,
         }
     }
     out
+}
+
+/// Where `sweep=move:` leads to.
+fn sweeps(table: &Table<'_>, others: &Others<'_>, list: &List) {
+    let Some(folders) = others.folders else { return };
+    for swept in list.swept() {
+        let Sweep::Move(folder) = &swept.sweep else { continue };
+        let wrong = if **folder == *QuarantineFolder::HELD {
+            format!("`sweep`: {folder} is for messages that wait by themselves; move to another folder")
+        } else if !folders.iter().any(|known| *known.name == **folder) {
+            let near = nearest(folder, folders.iter().map(|known| &*known.name));
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            format!("`sweep`: there is no folder {folder}{near}")
+        } else {
+            continue;
+        };
+        let at = Position { line: swept.line, column: 1 };
+        table.sink.other(Problem::error(&list.file, at, wrong));
+    }
 }
 
 /// Whoever writes a sender of ours in MAIL would pass every check.

@@ -25,6 +25,17 @@ pub struct Batch<'c> {
     skew_ms: i64,
 }
 
+/// A mark as the index takes it.
+pub struct Marking {
+    /// Reference, place and new version of the item.
+    pub id: i64,
+    pub ord: i64,
+    pub version: i64,
+    /// Its state behind it.
+    pub state: i64,
+    pub trash_at: Option<i64>,
+}
+
 /// What stands in the index of an item.
 struct Standing {
     ord: i64,
@@ -64,12 +75,38 @@ impl<'c> Batch<'c> {
         }
     }
 
+    /// A mark on an item; on a newer or an equal version it changes nothing, nor where there is none.
+    pub fn mark(&mut self, mark: &Marking) -> Result<()> {
+        let standing = match self.standing_at(mark.ord, mark.id)? {
+            Some(standing) => Some(standing),
+            None => self.standing(mark.id)?,
+        };
+        let Some(standing) = standing.filter(|standing| standing.version < mark.version) else {
+            return Ok(());
+        };
+        self.connection
+            .prepare_cached("UPDATE item SET version = ?2, state = ?3, trash_at = ?4 WHERE ord = ?1")?
+            .execute(params![standing.ord, mark.version, mark.state, mark.trash_at])?;
+        self.tally(&standing.counted, -1);
+        self.tally(&Counted { state: mark.state, ..standing.counted }, 1);
+        Ok(())
+    }
+
     fn standing(&self, id: i64) -> Result<Option<Standing>> {
-        let mut statement = self.connection.prepare_cached(
+        self.stands("item i INDEXED BY item_id", "i.id = ?1 AND ?2", id, 1)
+    }
+
+    /// By its place, which lies near that of its neighbours in time.
+    fn standing_at(&self, ord: i64, id: i64) -> Result<Option<Standing>> {
+        self.stands("item i NOT INDEXED", "i.ord = ?1 AND i.id = ?2", ord, id)
+    }
+
+    fn stands(&self, from: &str, condition: &str, one: i64, two: i64) -> Result<Option<Standing>> {
+        let mut statement = self.connection.prepare_cached(&format!(
             "SELECT i.ord, i.version, i.text, f.text, i.state, r.text, i.size, i.received, i.sdomain
-             FROM item i INDEXED BY item_id CROSS JOIN name f ON f.id = i.folder CROSS JOIN name r ON r.id = i.rule
-             WHERE i.id = ?",
-        )?;
+             FROM {from} CROSS JOIN name f ON f.id = i.folder CROSS JOIN name r ON r.id = i.rule
+             WHERE {condition}",
+        ))?;
         let row = |row: &rusqlite::Row<'_>| {
             let counted = Counted {
                 folder: row.get(3)?,
@@ -81,7 +118,7 @@ impl<'c> Batch<'c> {
             let (ord, version, text, sdomain) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(8)?);
             Ok(Standing { ord, version, text, counted, sdomain })
         };
-        statement.query_row([id], row).optional()
+        statement.query_row([one, two], row).optional()
     }
 
     /// The wanted order, or the next one that no other item has: the vault gives each once, but files can be copied.

@@ -7,6 +7,7 @@
 
 mod enter;
 mod fill;
+mod glance;
 mod groups;
 mod like;
 mod look;
@@ -25,6 +26,7 @@ mod terms;
 mod text;
 mod work;
 
+pub use glance::Glance;
 pub use service::{Entry, Found, Index};
 pub use state::state_of;
 

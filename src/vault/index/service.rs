@@ -1,22 +1,24 @@
 //! The index as everybody in the vault has it.
 
-use super::enter::Batch;
+use super::enter::{Batch, Marking};
 use super::fill::{Fill, Taken};
+use super::glance::{self, Glance};
 use super::names::Names;
 use super::plan::{Bounds, Ground, meta};
 use super::record::{Record, bits, kept};
-use super::schema::{INDEXES, SHAPE};
+use super::schema::{INDEXES, SHAPE, state_number};
 use super::{groups, look, row, stats, work};
 use crate::mail::Id;
 use crate::query::Query;
 use crate::store::sqlite::{Database, DatabaseError, Opened};
 use crate::vault::error::VaultError;
 use crate::vault::item::Item;
+use crate::vault::mark::Mark;
 use crate::vault::view::{FolderStats, Group, Page, PageRequest, Row, Scope, Stats};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take. What is asked by people takes milliseconds; this is for patterns that nothing helps.
@@ -50,6 +52,17 @@ pub enum Entry {
     Put(Box<Item>),
     /// Gone.
     Removed(Id),
+    /// A mark on what stands there, whose place is `order`; not while the index is filled.
+    Marked {
+        /// Reference.
+        id: Id,
+        /// Place.
+        order: i64,
+        /// Version behind it.
+        version: u64,
+        /// The mark.
+        mark: Arc<Mark>,
+    },
 }
 
 /// How it was found.
@@ -113,40 +126,36 @@ impl Index {
     /// It cannot be written; nothing of the batch is in.
     pub fn enter(&self, batch: &[Entry], sequence: u64) -> Result<(), VaultError> {
         let (removed, mut put) = last_words(batch);
+        let marks: Vec<Marking> = batch.iter().filter_map(marking).collect();
         let phase = self.phase.read().unwrap_or_else(PoisonError::into_inner);
+        let said = |put| Said { removed: &removed, put, marks: &marks };
         let done = match &*phase {
             Phase::Noting(fill) if put.len() >= self.bounds.noted => {
-                fill.note(&put).and_then(|()| self.transaction(&removed, &[], sequence, Some(fill), false))
+                fill.note(&put).and_then(|()| self.transaction(&said(&[]), sequence, Some(fill)))
             }
-            Phase::Noting(fill) | Phase::Taking(fill) => {
-                self.transaction(&removed, &put, sequence, Some(fill), false)
-            }
+            Phase::Noting(fill) | Phase::Taking(fill) => self.transaction(&said(&put), sequence, Some(fill)),
             Phase::Whole => {
                 // The full text wants its rows in order.
                 put.sort_by_key(|record| record.ord);
-                self.transaction(&removed, &put, sequence, None, true)
+                self.transaction(&said(&put), sequence, None)
             }
         };
         done.map_err(|error| self.error(error))
     }
 
-    fn transaction(
-        &self,
-        removed: &[i64],
-        put: &[Record],
-        sequence: u64,
-        fill: Option<&Fill>,
-        indexed: bool,
-    ) -> Result<(), DatabaseError> {
+    /// `fill`: what is noted down while it is filled; without it all indexes are there.
+    fn transaction(&self, said: &Said<'_>, sequence: u64, fill: Option<&Fill>) -> Result<(), DatabaseError> {
+        let Said { removed, put, marks } = said;
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let done = self.database.write(|connection| {
             if let Some(fill) = fill.filter(|_| !removed.is_empty()) {
                 // In here nobody takes it in meanwhile.
                 fill.forget(removed)?;
             }
-            let mut batch = Batch::new(connection, &mut names, indexed);
+            let mut batch = Batch::new(connection, &mut names, fill.is_none());
             removed.iter().try_for_each(|id| batch.remove(*id))?;
             put.iter().try_for_each(|record| batch.put(record))?;
+            marks.iter().try_for_each(|mark| batch.mark(mark))?;
             batch.end()?;
             connection
                 .prepare_cached("UPDATE meta SET value = max(value, ?) WHERE key = 'sequence'")?
@@ -403,6 +412,17 @@ impl Index {
         self.ask(now_ms(), |connection, ground| work::recipients(connection, query, after, most, ground))
     }
 
+    /// What is known of items at their places; those that are not there, or elsewhere, are left out.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn glances(&self, places: &[(Id, i64)]) -> Result<HashMap<Id, Glance>, VaultError> {
+        self.read(|connection| {
+            let found = places.iter().map(|(id, order)| glance::glance(connection, *id, *order));
+            found.filter_map(Result::transpose).map(|glance| glance.map(|g| (g.id, g))).collect()
+        })
+    }
+
     /// Rows of single items, in the order asked for; those that are not there are left out.
     ///
     /// # Errors
@@ -433,6 +453,24 @@ fn error_of(path: &Path, error: DatabaseError) -> VaultError {
     }
 }
 
+/// What is entered in one transaction, in this order.
+struct Said<'a> {
+    removed: &'a [i64],
+    put: &'a [Record],
+    marks: &'a [Marking],
+}
+
+fn marking(entry: &Entry) -> Option<Marking> {
+    let Entry::Marked { id, order, version, mark } = entry else { return None };
+    Some(Marking {
+        id: bits(*id),
+        ord: *order,
+        version: kept(*version),
+        state: state_number(mark.state()),
+        trash_at: mark.trash_at(),
+    })
+}
+
 /// What a batch says in the end of each item: whether it goes, and what it is then.
 fn last_words(batch: &[Entry]) -> (Vec<i64>, Vec<Record>) {
     let (mut removed, mut put): (Vec<i64>, HashMap<Id, &Item>) = (Vec::new(), HashMap::new());
@@ -448,6 +486,7 @@ fn last_words(batch: &[Entry]) -> (Vec<i64>, Vec<Record>) {
                     *newest = item;
                 }
             }
+            Entry::Marked { .. } => {}
         }
     }
     (removed, put.into_values().map(Record::of).collect())

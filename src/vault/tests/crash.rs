@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 type Expected = BTreeMap<Id, Vec<u64>>;
 
 /// One step of a scenario: which item, what is done, what version it makes (0 is gone).
-type Deed = (u64, fn(&Arc<Vault>, u64) -> Result<(), VaultError>, u64);
+type Step = (u64, fn(&Arc<Vault>, u64) -> Result<(), VaultError>, u64);
 
 fn put_one(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
     put(vault, n, "spam").map(drop)
@@ -51,7 +51,15 @@ fn remove_one(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
     remove(vault, id(n))
 }
 
-const DEEDS: [Deed; 11] = [
+fn trash_one(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
+    mark(vault, id(n), &to_trash())
+}
+
+fn untrash_one(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
+    mark(vault, id(n), &mark_of(super::Deed::Untrash))
+}
+
+const DEEDS: [Step; 20] = [
     (0, put_one, 1),
     (1, put_same, 1),
     (2, put_large, 1),
@@ -63,6 +71,15 @@ const DEEDS: [Deed; 11] = [
     (1, remove_one, 0),
     (4, put_same, 1),
     (2, remove_one, 0),
+    (3, trash_one, 3),
+    (4, trash_one, 2),
+    (5, put_one, 1),
+    (3, untrash_one, 4),
+    (5, trash_one, 2),
+    (3, trash_one, 5),
+    (3, move_one, 6),
+    (5, untrash_one, 3),
+    (4, remove_one, 0),
 ];
 
 /// Does what it can; `slowly` lets the files follow each deed.
@@ -263,8 +280,10 @@ fn at_many_steps_of_a_bulk_change() {
         else {
             continue;
         };
-        let changes = (0..60).map(|n| match n % 2 {
+        let order = |n| vault.item(id(n)).unwrap().order;
+        let changes = (0..60).map(|n| match n % 3 {
             0 => Change::Remove { id: id(n), version: 1 },
+            1 => Change::Mark { id: id(n), order: order(n), mark: Arc::new(to_trash()) },
             _ => {
                 let mut item = vault.item(id(n)).unwrap();
                 item.folder = "policy".into();
@@ -276,7 +295,7 @@ fn at_many_steps_of_a_bulk_change() {
         let caught_up = vault.catch_up();
         writer.close();
         let expected = results.iter().enumerate().map(|(n, result)| {
-            let after = if n % 2 == 0 { 0 } else { 2 };
+            let after = if n % 3 == 0 { 0 } else { 2 };
             (id(n as u64), if result.is_ok() { vec![after] } else { vec![1, after] })
         });
         is_as_expected(dir.path(), &expected.collect(), &format!("bulk, step {step}"));

@@ -3,12 +3,13 @@
 mod basics;
 mod crash;
 mod faults;
+mod marks;
 mod measure;
 
 use super::disk::Disk;
 use super::disk::faults::Faults;
 use super::start::Limits;
-use super::{Change, Delivery, Item, Spool, Vault, VaultError, VaultWriter};
+use super::{Change, Deed, Delivery, Item, Mark, Spool, Vault, VaultError, VaultWriter};
 use crate::mail::{Id, Scramble};
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +42,31 @@ fn change(vault: &Vault, change: Change) -> Result<(), VaultError> {
 fn remove(vault: &Vault, id: Id) -> Result<(), VaultError> {
     let version = vault.item(id)?.version;
     change(vault, Change::Remove { id, version })
+}
+
+fn mark_of(deed: Deed) -> Mark {
+    Mark { at_ms: 9, by: "alice".into(), deed, copy: false }
+}
+
+fn to_trash() -> Mark {
+    mark_of(Deed::Trash { batch: "delete-1".into() })
+}
+
+/// By a mark alone.
+fn mark_only(vault: &Vault, id: Id, mark: &Mark) -> Result<(), VaultError> {
+    let order = vault.item(id)?.order;
+    change(vault, Change::Mark { id, order, mark: Arc::new(mark.clone()) })
+}
+
+/// By a mark, or by writing where it has to be.
+fn mark(vault: &Vault, id: Id, mark: &Mark) -> Result<(), VaultError> {
+    match mark_only(vault, id, mark) {
+        Err(VaultError::Conflict(_)) => {}
+        done => return done,
+    }
+    let mut item = vault.item(id)?;
+    mark.apply(&mut item);
+    change(vault, Change::Write(Box::new(item)))
 }
 
 fn release(vault: &Vault, id: Id) -> Result<(), VaultError> {
@@ -116,6 +142,8 @@ fn agrees(vault: &Vault, path: &Path) -> Vec<(Id, u64)> {
     for id in found {
         let item = vault.item(id).unwrap();
         assert!(octets(vault, &item).unwrap().len() as u64 == item.size);
+        let row = vault.rows(&[id]).unwrap().remove(0);
+        assert_eq!((row.state, &row.folder), (super::state_of(&item), &item.folder), "{id}");
         bodies.push(item.digest.clone());
         if item.trash.is_none() {
             let folder = folders.entry(item.folder.clone()).or_default();
