@@ -18,7 +18,6 @@ use crate::message::edit::Replace;
 use crate::scan::{self, Input, Job};
 use crate::vault::{FindingView, Item, SpoolCause};
 use crate::verdict::{Authentication, Envelope, Finding, Verdict, merge};
-use std::sync::Arc;
 use std::time::Instant as Clock;
 use tokio::time::Instant;
 

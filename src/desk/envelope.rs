@@ -25,7 +25,7 @@ pub(super) fn envelope(item: &Item, policy: &Policy) -> Envelope {
         user: text(&client.user),
         authenticated: client.user.is_some(),
         // Who may be told is whoever proved himself, or whose network is ours.
-        may_relay: client.answerable,
+        may_relay: client.may_relay,
         trusted: client.ip.is_none_or(|ip| policy.trusted.contains(ip)),
         tls: client.tls.as_deref().and_then(tls),
         sender: path(&item.envelope.line).unwrap_or(Path::Null),

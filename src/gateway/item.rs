@@ -33,6 +33,8 @@ pub(super) struct Seen<'a> {
     pub(super) helo: Option<&'a [u8]>,
     pub(super) user: Option<&'a str>,
     pub(super) authenticated: bool,
+    /// SPF or DKIM prove the domain of the reverse-path.
+    pub(super) sender_proved: bool,
     pub(super) tls: Option<&'a Tls>,
     pub(super) mail: &'a Mail,
     /// MAIL as it goes down, without SIZE.
@@ -121,6 +123,7 @@ fn reason(purpose: Purpose<'_>) -> &'static str {
 
 fn client(seen: &Seen<'_>) -> ClientView {
     let client = seen.client;
+    let may_relay = client.may_relay && !client.balancer;
     ClientView {
         session: seen.session.to_string(),
         ip: Some(client.ip),
@@ -132,8 +135,9 @@ fn client(seen: &Seen<'_>) -> ClientView {
         listener: seen.listener.name.to_string(),
         direction: Some(seen.listener.direction),
         downstream: seen.listener.downstream.to_string(),
+        may_relay,
         // Whoever proved who he is, or whose network is ours, gets his report; a forged sender never does.
-        answerable: seen.authenticated || (client.may_relay && !client.balancer),
+        answerable: seen.authenticated || seen.sender_proved || may_relay,
     }
 }
 
@@ -331,6 +335,7 @@ mod tests {
                 helo: Some(b"he\xfflo"),
                 user: Some("anna"),
                 authenticated: true,
+                sender_proved: false,
                 tls: Some(&self.tls),
                 mail: &self.mail,
                 mail_line: b"MAIL FROM:<a@example.com>\r\n",
@@ -362,6 +367,7 @@ mod tests {
             listener: "in".into(),
             direction: Some(Direction::Inbound),
             downstream: "mx".into(),
+            may_relay: false,
             answerable: true,
         }
     }
@@ -473,6 +479,8 @@ mod tests {
         assert!(!item.client.answerable && item.client.user.is_none());
         assert_eq!((item.envelope.from.as_str(), item.envelope.body), ("", BodyKind::SevenBit));
         assert!(!item.envelope.ret_headers && item.envelope.envid.is_none());
+        let proved = Seen { authenticated: false, sender_proved: true, ..scene.seen() }.then_item();
+        assert!(proved.client.answerable && !proved.client.may_relay);
         scene.client.may_relay = true;
         assert!(stranger(&scene).client.answerable);
         scene.client.balancer = true;

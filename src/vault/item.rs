@@ -140,8 +140,11 @@ pub struct ClientView {
     /// Downstream of that listener.
     #[serde(default)]
     pub downstream: String,
-    /// Whether a delivery report may be sent to the envelope sender: authenticated, in `relay.from`, or aligned. A
-    /// forged sender never gets one.
+    /// Whether it is in `relay.from`, and no balancer that speaks for others.
+    #[serde(default)]
+    pub may_relay: bool,
+    /// Whether a delivery report may be sent to the envelope sender: authenticated, in `relay.from`, or proved by SPF or
+    /// DKIM. A forged sender never gets one.
     #[serde(default)]
     pub answerable: bool,
 }
