@@ -1,10 +1,10 @@
 //! Arguments, and the table of verbs: one line and one file each.
 
 use super::{
-    bans, blocks, check, demo, doctor, explain, held, items, kick, lists, loops, quarantine, reload,
+    bans, blocks, check, demo, doctor, explain, held, items, kick, lists, loops, manual, quarantine, reload,
     rollback, run, scanners, spool, status, test, throttles, top, who,
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -85,6 +85,12 @@ pub(super) enum Verb {
     Test(test::Options),
     /// Try it out: the gateway, a mail server behind it and some mail, with nothing but this program
     Demo(demo::Options),
+    /// Print a script that completes command lines in a shell
+    Completions(manual::Completions),
+    /// Write the pages of the manual, one for each verb
+    Man(manual::Man),
+    /// Print the JSON schema of a file of settings, for editors
+    Schema(manual::Schema),
 }
 
 impl Verb {
@@ -115,6 +121,9 @@ impl Verb {
             Self::Unallow(options) => lists::unallow(rules, options),
             Self::Test(options) => test::run(rules, options),
             Self::Demo(options) => demo::run(options),
+            Self::Completions(options) => manual::completions(options, Args::command()),
+            Self::Man(options) => manual::man(options, Args::command()),
+            Self::Schema(options) => manual::schema(options),
         }
     }
 }
@@ -131,7 +140,6 @@ const NOUNS_OF_QUERIES: [&str; 4] = ["quarantine", "q", "spool", "held"];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_arguments_are_consistent() {

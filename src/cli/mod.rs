@@ -20,6 +20,7 @@ mod kick;
 mod lists;
 mod logging;
 mod loops;
+mod manual;
 mod out;
 mod privileges;
 mod quarantine;

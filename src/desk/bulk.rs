@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep};
 const STEP: usize = 200;
 /// Messages that the index is asked for at once: full text goes over everything before them each time.
 const AHEAD: usize = 2_000;
+/// For so many the index is read ahead.
+const MANY: u64 = 10_000;
 /// Between two steps, at least; and as long as the step before took, for mail comes first.
 const PAUSE: Duration = Duration::from_millis(2);
 /// But not longer.
@@ -72,6 +74,11 @@ impl Desk {
             return Err(Refusal::nothing("no message matches"));
         }
         let ticket = self.ticket(verb, by, total)?;
+        if total >= MANY {
+            let (vault, job) = (Arc::clone(&self.vault), Arc::downgrade(ticket.running()));
+            // Beside the work, and over with it.
+            drop(tokio::task::spawn_blocking(move || vault.warm(&|| job.strong_count() > 0)));
+        }
         Ok(Run {
             desk: self,
             query: pick.query.clone(),

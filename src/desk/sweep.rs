@@ -75,7 +75,8 @@ impl Desk {
                 }
                 continue;
             }
-            done += self.sweep_step(&mut run, &swept.sweep, (meant, &places), &batch).await?;
+            let step = self.sweep_step(&mut run, &swept.sweep, (meant, &places), &batch);
+            done += Box::pin(step).await?;
         }
         if done == 0 {
             return Ok(0);

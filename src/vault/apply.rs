@@ -106,7 +106,8 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
     place_all(core, batch, &is_newest)?;
     note(core, &mut log, batch.iter().map(|accepted| &accepted.record))?;
     let newest = batch.iter().filter(|accepted| is_newest(&accepted.record));
-    let entries: Vec<Entry> = newest.map(|accepted| entry(core, accepted)).collect::<Result<_, _>>()?;
+    let entries: Vec<Entry> =
+        newest.filter_map(|accepted| entry(core, accepted).transpose()).collect::<Result<_, _>>()?;
     core.disk.other(&core.layout.index)?;
     core.index.enter(&entries, last)?;
     drop_bodies(core, batch.iter().map(|accepted| &accepted.record))?;
@@ -118,18 +119,26 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// What the index is told.
-fn entry(core: &Core, accepted: &Accepted) -> Result<Entry, VaultError> {
+/// What the index is told, if anything.
+fn entry(core: &Core, accepted: &Accepted) -> Result<Option<Entry>, VaultError> {
     let Record { id, version, what, .. } = &accepted.record;
-    Ok(match (what, &accepted.item) {
+    Ok(Some(match (what, &accepted.item) {
         (What::Mark(order, mark), _) if core.state().rebuilding.is_none() => {
             Entry::Marked { id: *id, order: *order, version: *version, mark: Arc::clone(mark) }
         }
         // An index that is being filled may not have it yet.
-        (What::Mark(..), _) => Entry::Put(Box::new(core.read(&core.layout.item(*id), *id)?)),
+        (What::Mark(..), _) => match core.read(&core.layout.item(*id), *id) {
+            Ok(item) => Entry::Put(Box::new(item)),
+            // An index that is made from the files does not have it either.
+            Err(error @ (VaultError::Missing(_) | VaultError::Damaged { .. })) => {
+                core.damaged(&error);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        },
         (_, Some(item)) => Entry::Put(Box::new(Item::clone(item))),
         (_, None) => Entry::Removed(*id),
-    })
+    }))
 }
 
 /// What the log of marks is told: new ones, and which are over because the files have them.

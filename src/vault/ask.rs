@@ -113,6 +113,11 @@ impl Vault {
         self.core.index.recipients(query, after, most)
     }
 
+    /// Reads the index ahead, for whoever is going to ask for much of it, as long as that is wanted. Blocks for seconds.
+    pub fn warm(&self, wanted: &dyn Fn() -> bool) {
+        self.core.index.warm(wanted);
+    }
+
     /// Rows of single items, for samples.
     ///
     /// # Errors

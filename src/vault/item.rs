@@ -389,29 +389,6 @@ pub struct Event {
     pub what: String,
 }
 
-/// A change of one item.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// The item as it shall be; its `version` is the one it was read with.
-    Write(Box<Item>),
-    /// Gone for good, with its body where no other item has it.
-    Remove {
-        /// Which.
-        id: Id,
-        /// The version it was read with.
-        version: u64,
-    },
-    /// A mark on whatever it is now. `Conflict` where that is not to be done without its file: read it, and write it.
-    Mark {
-        /// Which.
-        id: Id,
-        /// Its place in the index, as [`super::Vault::ids`] gives it.
-        order: i64,
-        /// What.
-        mark: std::sync::Arc<super::Mark>,
-    },
-}
-
 impl Item {
     /// Remembers what happened.
     pub fn happened(&mut self, at_ms: i64, by: &str, what: impl Into<String>) {

@@ -9,8 +9,8 @@
 //! what its newer marks say ([`Marks::of`]). A mark goes when its item is written or removed, so most go with the
 //! retention of the trash.
 //!
-//! State: [`Marks`], part of the vault's state: at most [`MARKS_MAX`], about 50 octets each; beyond that items are
-//! written. [`MarkLog`], owner of the file, with whoever holds the lock of the applying thread. The log is not flushed
+//! State: [`Marks`], part of the vault's state: at most [`MARKS_MAX`], about 50 octets each (up to 100 while they come);
+//! beyond that items are written. [`MarkLog`], owner of the file, with whoever holds the lock of the applying thread. The log is not flushed
 //! by itself: the journal keeps what the log may lose until a checkpoint made the whole volume durable. It is made anew
 //! at each start, and when three quarters of it are over. Failure: a step that fails is done again, over what it left.
 //! A log that is not whole before its end is set aside and named, what is whole counts, and the index is made anew:
@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"\x8ePCMARK1";
 /// Marks in memory.
-pub(super) const MARKS_MAX: usize = 1_000_000;
+pub(super) const MARKS_MAX: usize = 500_000;
 /// Items in one frame.
 const FRAME_ITEMS: usize = 10_000;
 /// A log of fewer entries is not worth making anew.

@@ -4,14 +4,17 @@
 //!
 //! Owner of: `state_dir/vault/`, its journal, item files, bodies, and the index `state_dir/vault.db`. An item and its
 //! changes are durable when [`Pending::commit`] or a change has returned: the journal is flushed once for all that
-//! wait, the files follow. Failure: no space is [`VaultError::NoSpace`], for the client 452; a damaged file is named,
-//! skipped and kept; a damaged or missing index is rebuilt from the files.
+//! wait, the files follow. Into the trash and out of it, many at once, an item goes by a mark: in the journal, then in a
+//! log of its own, and never in the file until something else changes it (`marks`). Failure: no space is
+//! [`VaultError::NoSpace`], for the client 452; a damaged file is named, skipped and kept; a damaged or missing index is
+//! rebuilt from the files.
 
 mod apply;
 mod ask;
 mod block;
 mod bodies;
 mod canary;
+mod change;
 mod core;
 mod counts;
 mod disk;
@@ -33,11 +36,12 @@ mod tests;
 mod view;
 mod writer;
 
+pub use change::Change;
 pub use error::VaultError;
 pub use index::state_of;
 pub use item::{
-    Attempt, BodyKind, Change, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold,
-    Item, Line, Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
+    Attempt, BodyKind, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold, Item, Line,
+    Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
 };
 pub use mark::{Deed, Mark};
 pub use service::{Pending, Vault, VaultReport, VaultWriter};

@@ -3,12 +3,13 @@
 //! Readers never wait for writers. Changes go to the journal thread through a bounded channel, and wait there for the
 //! flush that they share with all others. What blocks says so and belongs on the blocking pool.
 
+use super::change::Change;
 use super::core::Core;
 use super::disk::Disk;
 use super::error::VaultError;
 use super::index::Glance;
 use super::intake::{Intake, Ready, ReadyBody, sealed_item};
-use super::item::{Change, Item};
+use super::item::Item;
 use super::mark::Mark;
 use super::start::{self, Limits, Threads};
 use super::writer::{Job, Proposal};

@@ -1,5 +1,5 @@
-//! The index of the vault: what lists, counts, searches and clocks ask, in SQLite. It holds nothing that the files do
-//! not say; it is made anew from them at any time.
+//! The index of the vault: what lists, counts, searches and clocks ask, in SQLite. It holds nothing that the files and
+//! the log of marks do not say; it is made anew from them at any time.
 //!
 //! Owner of: `vault.db`. Reads are bounded in time ([`VaultError::Slow`](super::error::VaultError)), memory is that of
 //! the page caches (one that writes, four that read). Failure: nothing of a batch is in; a damaged file is set aside at

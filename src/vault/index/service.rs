@@ -26,6 +26,8 @@ const QUESTION_MAX: Duration = Duration::from_secs(30);
 /// Full text in memory while items are taken in by order, and otherwise, in octets.
 const WORDS_FILLING: i64 = 32 << 20;
 const WORDS_OCTETS: i64 = 1 << 20;
+/// A larger file is not read ahead: it would drive everything else out of memory.
+const WARM_MAX: u64 = 2 << 30;
 
 /// The index.
 pub struct Index {
@@ -421,6 +423,11 @@ impl Index {
             let found = places.iter().map(|(id, order)| glance::glance(connection, *id, *order));
             found.filter_map(Result::transpose).map(|glance| glance.map(|g| (g.id, g))).collect()
         })
+    }
+
+    /// Before much of it is asked for: it is read ahead, as long as that is wanted. Blocks for seconds.
+    pub fn warm(&self, wanted: &dyn Fn() -> bool) {
+        self.database.warm(WARM_MAX, wanted);
     }
 
     /// Rows of single items, in the order asked for; those that are not there are left out.
