@@ -17,7 +17,7 @@ use crate::checks;
 use crate::config::model::{Lane, QuarantineFolder, ScannerRules};
 use crate::content::{Contents, Dress, Found, Known, authserv_id, dress, put_on};
 use crate::inspect::{Inspected, write};
-use crate::mail::Mailbox;
+use crate::mail::{Domain, Mailbox};
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
 use crate::reply::{Entry, Reply, catalogue};
@@ -101,10 +101,10 @@ impl Session {
         let judged = self.judge_message(&owed, found, &examined);
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.header = Some(summary);
-            let domain = transaction.mail.path.mailbox().and_then(Mailbox::domain);
+            let domain = transaction.mail.path.mailbox().and_then(Mailbox::domain).map(Domain::as_str);
             let told = examined.authentication.as_ref();
-            transaction.sender_proved =
-                domain.zip(told).is_some_and(|(domain, told)| told.proves_sender(domain.as_str()));
+            let proved = |domain: &&str| told.is_some_and(|told| told.proves_sender(domain));
+            transaction.sender_proved = domain.filter(proved).map(Into::into);
             transaction.times.scan = millis(looked.elapsed());
             transaction.verdict = match judged.as_slice() {
                 [] => "continue",

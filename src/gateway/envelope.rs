@@ -161,7 +161,7 @@ impl Session {
             times: super::lines::Times::default(),
             octets: 0,
             header: None,
-            sender_proved: false,
+            sender_proved: None,
             downstream: None,
             downstream_tls: None,
             downstream_reply: None,

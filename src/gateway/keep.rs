@@ -220,7 +220,7 @@ impl Session {
             helo: self.hello.as_ref().map(|h| &*h.name),
             user: self.user.as_deref(),
             authenticated: self.authenticated,
-            sender_proved: t.sender_proved,
+            sender_proved: t.sender_proved.is_some(),
             tls: self.tls.as_deref(),
             mail: &t.mail,
             mail_line: t.mail_line_without_size.as_deref().unwrap_or(&t.mail_line),

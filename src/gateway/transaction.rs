@@ -107,8 +107,8 @@ pub(super) struct Transaction {
     pub(super) times: Times,
     pub(super) octets: u64,
     pub(super) header: Option<HeaderSummary>,
-    /// SPF or DKIM prove the domain of the reverse-path.
-    pub(super) sender_proved: bool,
+    /// The domain of the reverse-path, where SPF or DKIM prove it.
+    pub(super) sender_proved: Option<Box<str>>,
     pub(super) downstream: Option<(Arc<str>, SocketAddr)>,
     pub(super) downstream_tls: Option<Arc<Outcome>>,
     pub(super) downstream_reply: Option<Reply>,
