@@ -126,7 +126,7 @@ def test_every_place_of_a_program_is_seen(env):
         "preamble": parts("\r\nnothing", first=EICAR + "\r\n--b\r\n"),
         "no blank line": parts(part.replace("\r\n\r\n", "\r\n") + b64),
         "comment": parts(part.replace(": base64", ": (c) base64") + b64),
-        "page": f"Content-Type: text/html\r\n\r\n<a download=x.exe href='data:x/y;base64,{b64}'>here</a>",
+        "page": f"Content-Type: text/html\r\n\r\n<a download=x.exe href='data:x/y;base64,{b64}'>here</a>\r\n",
         "partial": "MIME-Version: 1.0\r\nContent-Type: message/partial; number=1; total=2; id=x\r\n\r\n" + inner,
     }
     passed = []
