@@ -145,7 +145,7 @@ async fn the_envelope_is_that_of_the_item() {
     item.client.listener = "in".into();
     item.client.direction = Some(Direction::Outbound);
     item.client.user = Some("anna".into());
-    item.client.answerable = true;
+    item.client.may_relay = true;
     let policy = stage.world.policy.lock().unwrap().clone();
     let sent = envelope(&item, &policy);
     assert_eq!((sent.id, sent.client.to_string(), sent.trusted), (item.id, "192.0.2.7".into(), false));
