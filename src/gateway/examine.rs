@@ -16,7 +16,8 @@ impl Session {
     pub(super) async fn examine(&mut self, body: &Body, finish_by: Instant) -> Inspected {
         let Some(transaction) = self.transaction.as_deref() else { return Inspected::default() };
         let generation = Arc::clone(&transaction.generation);
-        if !wants(&generation.policy, &generation.scanners) {
+        let ours = self.authenticated || self.client.may_relay || self.client.trusted;
+        if !wants(&generation.policy, &generation.scanners, ours) {
             return Inspected::default();
         }
         let envelope = Arc::new(self.sent(transaction));

@@ -56,10 +56,11 @@ pub struct Inspected {
     pub results: Results,
 }
 
-/// Whether anybody may want to look.
+/// Whether anybody may want to look. `ours`: the client has nothing to prove.
 #[must_use]
-pub fn wants(policy: &Policy, scanners: &Scanners) -> bool {
-    wants_octets(policy) || policy.content.authentication.is_on() || !scanners.all().is_empty()
+pub fn wants(policy: &Policy, scanners: &Scanners, ours: bool) -> bool {
+    let proves = policy.content.authentication.is_on() && !ours;
+    wants_octets(policy) || proves || !scanners.all().is_empty()
 }
 
 /// Whether any rule wants to see the octets.
@@ -78,7 +79,7 @@ fn proves(policy: &Policy, envelope: &Envelope) -> bool {
 /// Looks at a message.
 pub async fn inspect(request: &Request<'_>) -> Inspected {
     let Request { body, envelope, policy, scanners, finish_by, .. } = *request;
-    if !wants(policy, scanners) {
+    if !wants(policy, scanners, !authentication::applies(envelope)) {
         return Inspected::default();
     }
     let job = Job { input: Input::Message(body), envelope: Some(envelope), deadline: finish_by };
