@@ -11,10 +11,13 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Mode of the file.
+const PRIVATE: u32 = 0o600;
 /// Page cache of the writer, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The same while the database is filled.
@@ -388,7 +391,22 @@ fn prepared(connection: Connection, cache_kib: i64) -> Result<Connection, Databa
     Ok(connection)
 }
 
+/// Subjects and addresses stand in it: only its owner reads it. What SQLite makes beside it gets the same mode.
+fn keep_private(path: &Path) -> Result<(), DatabaseError> {
+    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE).open(path);
+    drop(made.map_err(|error| failed("open", path, &error))?);
+    for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+        let open_to_others = fs::metadata(&file).is_ok_and(|there| there.mode() & 0o077 != 0);
+        if open_to_others {
+            let done = fs::set_permissions(&file, fs::Permissions::from_mode(PRIVATE));
+            done.map_err(|error| failed("change the mode of", &file, &error))?;
+        }
+    }
+    Ok(())
+}
+
 fn writer(path: &Path) -> Result<Connection, DatabaseError> {
+    keep_private(path)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = prepared(Connection::open_with_flags(path, flags)?, WRITER_CACHE_KIB)?;
@@ -430,6 +448,7 @@ impl Scratch {
     pub fn make(beside_of: &Path, suffix: &str, schema: &str) -> Result<Self, DatabaseError> {
         let path = beside(beside_of, suffix);
         remove(&path)?;
+        keep_private(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;

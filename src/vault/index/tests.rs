@@ -50,6 +50,23 @@ fn found(index: &Index, text: &str, scope: Scope) -> Vec<Id> {
 }
 
 #[test]
+fn only_its_owner_reads_it() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let (dir, index) = with(&[item(1)]);
+    let modes = || {
+        let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
+        files.map(|file| (file.file_name(), file.metadata().unwrap().mode() & 0o777)).collect::<Vec<_>>()
+    };
+    assert!(modes().len() >= 2 && modes().iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes());
+    // One of an older version is closed to others when it is opened.
+    drop(index);
+    let path = dir.path().join("vault.db");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (_index, _) = Index::open(&path).unwrap();
+    assert!(modes().iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes());
+}
+
+#[test]
 fn a_row_says_what_the_item_says() {
     let mut one = item(1);
     one.envelope.from = "Some.Body@Example.COM".into();
