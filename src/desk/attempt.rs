@@ -5,7 +5,7 @@
 //! end of data cannot have gone down, with it where it may have. Only one attempt of a message runs at a time.
 
 use super::edit::Decision;
-use super::outcome::{AWAY, Attempted, Fate, enter, summary};
+use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter, summary};
 use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::{OURSELVES, SPOOL};
@@ -60,7 +60,7 @@ impl Desk {
             return Ok(Report::only("nothing waits for delivery"));
         };
         if item.trash.is_some() || (!forced && (spool.frozen || spool.next_ms > now)) {
-            return Ok(Report::only("not due"));
+            return Ok(Report::only(NOT_DUE));
         }
         let name = spool.downstream.clone();
         let rcpts: Vec<String> = waiting(&item).map(|d| d.rcpt.clone()).collect();

@@ -6,6 +6,7 @@ use super::edit::Decision;
 use super::envelope::envelope;
 use super::judge::{Judgement, Objection, Scanned};
 use super::notices::Happening;
+use super::outcome::NOT_DUE;
 use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::{OURSELVES, SPOOL, VIRUS, deliveries, downstream_of, millis, spool};
@@ -58,7 +59,7 @@ impl Desk {
         };
         let due = item.hold.as_ref().is_some_and(|h| forced || h.next_ms <= self.now_ms());
         if !due || item.trash.is_some() {
-            return "not due".to_owned();
+            return NOT_DUE.to_owned();
         }
         let judged = Box::pin(self.scan(&item)).await;
         let done = self.after_scan(id, &judged, OURSELVES).await;

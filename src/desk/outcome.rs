@@ -11,6 +11,8 @@ use crate::vault::{Attempt, Item, Progress};
 /// Characters of what was said that are kept.
 const SAID_CHARS: usize = 300;
 
+/// What is said of one whose time has not come.
+pub(super) const NOT_DUE: &str = "not due";
 /// How what is said of a downstream begins that does not answer at all.
 pub(super) const AWAY: &str = "the downstream is away";
 

@@ -7,7 +7,7 @@
 
 use super::attempt::Report;
 use super::notices::Happening;
-use super::outcome::{AWAY, Attempted, Fate, enter};
+use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter};
 use super::refusal::{Refusal, blocking};
 use super::service::Desk;
 use crate::mail::Id;
@@ -31,6 +31,15 @@ const STEP: usize = 200;
 /// How long a downstream that does not answer is left alone, doubled each time.
 const REST_FIRST: Duration = Duration::from_secs(5);
 const REST_MAX: Duration = Duration::from_secs(60);
+
+/// What came of an item. The index is behind for a moment, so one that was just seen to may be offered again.
+fn tell(id: Id, what: &'static str, said: &str) {
+    if said == NOT_DUE {
+        tracing::debug!(item = %id, said, "{what}");
+    } else {
+        tracing::info!(item = %id, said, "{what}");
+    }
+}
 
 impl Desk {
     /// Delivers what waits, scans what is held, applies retention, sends notices; until `stop` is true. Deliveries under
@@ -91,10 +100,10 @@ impl Desk {
             running.spawn(async move {
                 if held {
                     let said = Box::pin(desk.look_again(id, false)).await;
-                    tracing::info!(item = %id, said, "scanned again");
+                    tell(id, "scanned again", &said);
                 } else {
                     let report = Box::pin(desk.attempt(id, false)).await;
-                    tracing::info!(item = %id, said = report.said, "delivery");
+                    tell(id, "delivery", &report.said);
                     desk.heard(&report);
                 }
             });
