@@ -30,6 +30,8 @@ pub(super) struct Report {
     pub away: Option<String>,
     /// The downstream, where it took something.
     pub back: Option<String>,
+    /// It could not even be tried, and nothing of it was noted.
+    pub failed: bool,
 }
 
 impl Report {
@@ -48,7 +50,7 @@ impl Desk {
             Ok(report) => report,
             Err(refusal) => {
                 tracing::warn!(item = %id, error = refusal.text, "a delivery could not be tried");
-                Report::only(refusal.text)
+                Report { failed: true, ..Report::only(refusal.text) }
             }
         }
     }
@@ -176,6 +178,7 @@ impl Desk {
             said,
             away: attempted.away.then(|| downstream.to_owned()),
             back: (delivered || !attempted.away).then(|| downstream.to_owned()),
+            failed: false,
         })
     }
 

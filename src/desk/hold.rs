@@ -52,32 +52,33 @@ impl Desk {
 
     /// Scans a held message if it is due. Returns what is to be said.
     pub(super) async fn look_again(self: &Arc<Self>, id: Id, forced: bool) -> String {
-        let Some(claim) = self.under_way.claim(id) else { return "a scan of it is under way".to_owned() };
-        let item = match self.item(id).await {
-            Ok(item) => item,
-            Err(refusal) => return refusal.text,
-        };
+        self.looked_again(id, forced).await.unwrap_or_else(|refusal| refusal.text)
+    }
+
+    /// The same; an error where nothing of it could be noted.
+    pub(super) async fn looked_again(self: &Arc<Self>, id: Id, forced: bool) -> Result<String, Refusal> {
+        let Some(claim) = self.under_way.claim(id) else { return Ok("a scan of it is under way".to_owned()) };
+        let item = self.item(id).await?;
         let due = item.hold.as_ref().is_some_and(|h| forced || h.next_ms <= self.now_ms());
         if !due || item.trash.is_some() {
-            return NOT_DUE.to_owned();
+            return Ok(NOT_DUE.to_owned());
         }
         let judged = Box::pin(self.scan(&item)).await;
         let done = self.after_scan(id, &judged, OURSELVES).await;
         drop(claim);
-        match (done, judged.scanned) {
-            (Err(refusal), _) => refusal.text,
-            (Ok(_), Scanned::Infected(what)) => format!("infected: {what}: moved to {VIRUS}"),
-            (Ok(_), Scanned::Objected(Objection { folder, finding })) => {
+        Ok(match (done?, judged.scanned) {
+            (_, Scanned::Infected(what)) => format!("infected: {what}: moved to {VIRUS}"),
+            (_, Scanned::Objected(Objection { folder, finding })) => {
                 format!("{}: {}: moved to {folder}", finding.id, finding.text)
             }
-            (Ok(_), Scanned::Unknown(what)) => format!("not scanned, still held: {what}"),
-            (Ok(false), Scanned::Clean) => "clean".to_owned(),
-            (Ok(true), Scanned::Clean) => {
+            (_, Scanned::Unknown(what)) => format!("not scanned, still held: {what}"),
+            (false, Scanned::Clean) => "clean".to_owned(),
+            (true, Scanned::Clean) => {
                 let report = Box::pin(self.attempt(id, true)).await;
                 self.heard(&report);
                 format!("clean; {}", report.said)
             }
-        }
+        })
     }
 
     /// Enters what a scan came to. True: it is to be delivered now.
@@ -125,6 +126,13 @@ fn enter(
             remember(item, judged);
             item.findings.push(FindingView { verdict, ..finding.clone() });
             put_into(item, VIRUS, &finding, by, now_ms);
+            // What waited for its delivery waits for a word of the admin's now.
+            if item.waiting() > 0
+                && let Some(spool) = &mut item.spool
+            {
+                spool.frozen = true;
+                item.happened(now_ms, by, "its delivery is stopped; `spool retry` goes on with it");
+            }
             held.then_some("infected, found after a hold")
         }
         Scanned::Objected(Objection { folder, finding }) => {

@@ -120,6 +120,7 @@ impl Desk {
     ) -> Result<u64, Refusal> {
         let (vault, most) = (Arc::clone(&self.vault), STEP.saturating_add(left.len()));
         let (skip, limited) = (left.clone(), before_ms == i64::MAX);
+        let of = folder.clone();
         let step = blocking(move || {
             let ids = vault.older(folder.as_deref(), before_ms, most)?;
             let ids = ids.into_iter().filter(|id| !skip.contains(id));
@@ -129,7 +130,7 @@ impl Desk {
         let (mut changes, mut of_items, mut of_octets) = (Vec::new(), 0, 0);
         for (id, item) in step {
             match item {
-                Ok(item) if stays(&item) => left.push(id),
+                Ok(item) if stays(&item) || !is_over(&item, of.as_deref(), before_ms) => left.push(id),
                 Ok(item) => {
                     if limited && of_items >= items && of_octets >= octets {
                         break;
@@ -160,10 +161,12 @@ impl Desk {
         }
     }
 
-    /// By age; caps are not foreseen.
+    /// By age; the trash first, which nothing brings back.
     async fn would_go(&self) -> Result<Answer, Refusal> {
         let policy = self.world.policy();
-        let (mut items, mut octets) = (0, 0);
+        let before = self.now_ms().saturating_sub(millis(policy.quarantine.trash));
+        let vault = Arc::clone(&self.vault);
+        let (mut items, mut octets) = blocking(move || vault.trash_before(before)).await??;
         for folder in &policy.quarantine.folders {
             let Some(keep) = folder.keep else { continue };
             let what = [What::Folder(folder.name.to_string()), What::Age(Comparison::More, millis(keep))];
@@ -183,6 +186,15 @@ impl Desk {
     }
 }
 
+/// The index may be behind: what was taken back or moved meanwhile is not what was asked about.
+fn is_over(item: &Item, folder: Option<&str>, before_ms: i64) -> bool {
+    match (folder, &item.trash) {
+        (None, Some(trash)) => trash.at_ms < before_ms,
+        (Some(folder), None) => item.folder == folder && item.received_ms < before_ms,
+        (None, None) | (Some(_), Some(_)) => false,
+    }
+}
+
 /// What somebody waits for.
 fn stays(item: &Item) -> bool {
     item.trash.is_none() && (is_waiting(item) || item.hold.is_some())
@@ -196,5 +208,32 @@ fn progress(job: Option<(&Ticket, &Sender<Answer>)>, done: u64) {
     if let Some((ticket, answers)) = job {
         ticket.running().at(done);
         ticket.tell(answers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stage::Stage;
+    use super::*;
+    use crate::vault::Trash;
+
+    #[tokio::test]
+    async fn what_came_back_meanwhile_is_not_over() {
+        let some = Stage::new().item("spam", &["a@example.org"]);
+        let at = |folder: &str, received_ms, trash: Option<i64>| {
+            let trash = trash.map(|at_ms| Trash { at_ms, ..Trash::default() });
+            Item { folder: folder.into(), received_ms, trash, ..some.clone() }
+        };
+        for (item, folder, want) in [
+            (at("spam", 5, Some(9)), None, true),
+            (at("spam", 5, Some(10)), None, false),
+            (at("spam", 5, None), None, false),
+            (at("spam", 9, None), Some("spam"), true),
+            (at("spam", 10, None), Some("spam"), false),
+            (at("policy", 9, None), Some("spam"), false),
+            (at("spam", 9, Some(1)), Some("spam"), false),
+        ] {
+            assert_eq!(is_over(&item, folder, 10), want, "{item:?} {folder:?}");
+        }
     }
 }

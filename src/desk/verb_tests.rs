@@ -1,12 +1,14 @@
 //! Verbs on many messages, jobs, holds, retention, notices, import.
 
 use super::edit::Decision;
-use super::request::{Answer, Request};
+use super::request::{Answer, Pick, Request};
 use super::stage::{NOW, Stage, folder, one};
 use crate::mail::Id;
+use crate::query::parse;
 use crate::scan::ScanVerdict;
-use crate::vault::{Item, Scope};
+use crate::vault::{Item, Progress, Scope, SpoolCause};
 use base64::Engine as _;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -160,6 +162,48 @@ async fn what_is_moved_out_of_the_spool_goes_to_nobody_who_has_it() {
     let text = stage.refused(Request::Move { pick: one(id), folder: "plicy".into() }).await;
     assert!(text.contains("did you mean policy?"), "{text}");
     assert!(stage.refused(Request::Move { pick: one(id), folder: "held".into() }).await.contains("held"));
+}
+
+#[tokio::test]
+async fn deliveries_of_a_released_message_end_when_it_is_moved_and_stop_when_it_is_infected() {
+    let stage = Stage::new();
+    let waits = || {
+        let mut item = stage.outage(&["a@example.org", "b@example.org"]);
+        item.folder = "spam".to_owned();
+        let spool = item.spool.as_mut().unwrap();
+        spool.cause = SpoolCause::Released;
+        spool.deliveries[0].progress = Progress::Delivered;
+        stage.put(item)
+    };
+    let (moved, infected) = (waits(), waits());
+    assert_eq!(stage.done(Request::Move { pick: one(moved), folder: "policy".into() }).await.changed, 1);
+    let item = stage.get(moved).unwrap();
+    assert!(item.spool.is_none() && item.recipients.len() == 1 && item.recipients[0].rcpt == "b@example.org");
+    stage.says(ScanVerdict::Infected("Eicar".into()));
+    stage.done(Request::Rescan { pick: one(infected) }).await;
+    let item = stage.get(infected).unwrap();
+    assert_eq!((&*item.folder, item.spool.as_ref().unwrap().frozen), ("virus", true));
+    assert_eq!(stage.desk.attempt(infected, false).await.said, "not due");
+    assert!(stage.script(|s| s.messages.is_empty()));
+}
+
+#[tokio::test]
+async fn what_was_deleted_from_the_spool_comes_back() {
+    let stage = Stage::new();
+    let id = stage.put(stage.outage(&["a@example.org"]));
+    let done = stage.done(Request::Delete { pick: one(id), forever: false }).await;
+    assert_eq!(done.changed, 1);
+    stage.settled();
+    // As the command asks: also in the list of the trash.
+    let pick = Pick {
+        scope: Scope::Quarantine,
+        query: parse("state:trash", NOW, &TimeZone::UTC).unwrap(),
+        ..one(id)
+    };
+    let listed = stage.ask(Request::Count { pick: pick.clone() }).await;
+    assert!(matches!(listed[..], [Answer::Count { items: 1, .. }]), "{listed:?}");
+    assert_eq!(stage.done(Request::Undelete { pick, batch: done.batch }).await.changed, 1);
+    assert!(stage.get(id).unwrap().trash.is_none());
 }
 
 #[tokio::test]

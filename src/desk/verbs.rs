@@ -1,14 +1,16 @@
 //! Verbs that only change what is known of messages: delete, undelete, move, order in the spool.
 
+use super::access::may_release;
 use super::bulk::Run;
 use super::edit::Decision;
 use super::refusal::Refusal;
 use super::request::{Answer, Pick};
 use super::service::Desk;
-use super::spooling::{HELD, SPOOL, undelivered};
+use super::spooling::{HELD, OURSELVES, SPOOL, undelivered};
+use crate::config::model::QuarantineFolder;
 use crate::query::{Query, State, Term, What};
 use crate::rules::nearest;
-use crate::vault::{Deed, Item, Mark, Priority, RecipientView};
+use crate::vault::{Deed, Item, Mark, Priority, Progress, RecipientView, SpoolCause};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
@@ -25,12 +27,16 @@ impl Desk {
             return self.preview(pick).await;
         }
         let batch = format!("{}-{}", if forever { "forever" } else { "delete" }, self.ids.next());
+        let of_trash = pick.query.terms.iter().any(|t| !t.not && t.what == What::State(State::Trash));
         let mut run = self.begin("delete", by, pick, answers).await?;
         while let Some(places) = run.places().await? {
             let mark = self.mark(Deed::Trash { batch: batch.clone() }, by);
             let act = |item: &mut Item| {
                 if self.under_way.has(item.id) {
                     return Decision::Leave("a delivery of it is under way: try again in a moment".into());
+                }
+                if forever && of_trash && item.trash.is_none() {
+                    return Decision::Leave("taken back from the trash meanwhile".into());
                 }
                 if forever {
                     return Decision::Remove;
@@ -121,7 +127,7 @@ impl Desk {
     }
 
     pub(super) async fn put_step(&self, run: &mut Run<'_>, items: Vec<Item>, folder: &str, by: &str) {
-        let now = self.now_ms();
+        let (now, policy) = (self.now_ms(), self.world.policy());
         run.apply(items, |item| {
             if item.folder == folder {
                 return Decision::Leave(format!("in {folder} already"));
@@ -129,8 +135,17 @@ impl Desk {
             if self.under_way.has(item.id) {
                 return Decision::Leave("a delivery of it is under way: try again in a moment".into());
             }
+            // Elsewhere others may release it.
+            let barred = |f: &&Arc<QuarantineFolder>| *f.name == *item.folder && !may_release(f, by);
+            if by != OURSELVES
+                && let Some(folder) = policy.quarantine.folders.iter().find(barred)
+            {
+                let who = folder.release.join(", ");
+                return Decision::Leave(format!("from {} only {who} may move it, not {by}", folder.name));
+            }
             item.happened(now, by, format!("moved from {} to {folder}", item.folder));
-            if item.folder == SPOOL {
+            // Deliveries that wait are over, in whatever folder the message waits.
+            if item.folder == SPOOL || item.waiting() > 0 {
                 take_out_of_spool(item);
             }
             item.hold = None;
@@ -195,6 +210,15 @@ impl Desk {
 /// What was never in quarantine becomes a quarantined message for those who do not have it yet.
 fn take_out_of_spool(item: &mut Item) {
     let Some(spool) = item.spool.take() else { return };
+    if spool.cause == SpoolCause::Released {
+        // It may have been released to others than its recipients.
+        let has =
+            |rcpt: &str| spool.deliveries.iter().any(|d| d.rcpt == rcpt && d.progress == Progress::Delivered);
+        if item.recipients.iter().any(|r| !has(&r.rcpt)) {
+            item.recipients.retain(|r| !has(&r.rcpt));
+        }
+        return;
+    }
     let old = std::mem::take(&mut item.recipients);
     item.recipients = undelivered(&spool)
         .map(|d| {

@@ -13,10 +13,11 @@ use super::service::Desk;
 use crate::mail::Id;
 use crate::query::{Query, State, Term, What};
 use crate::vault::{Change, Item, Progress, Scope};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 
 /// Looked at least so often, whatever the index said.
@@ -31,6 +32,30 @@ const STEP: usize = 200;
 /// How long a downstream that does not answer is left alone, doubled each time.
 const REST_FIRST: Duration = Duration::from_secs(5);
 const REST_MAX: Duration = Duration::from_secs(60);
+
+/// Items of which nothing could be noted, a damaged file or a full disk: they rest, lest they take the places of others
+/// in every round.
+#[derive(Default)]
+struct Failed(HashMap<Id, Instant>);
+
+impl Failed {
+    fn note(&mut self, done: Result<Option<Id>, JoinError>) {
+        if let Ok(Some(id)) = done {
+            self.0.insert(id, Instant::now() + REST_MAX);
+        }
+    }
+
+    /// How many rest.
+    fn resting(&mut self) -> usize {
+        let now = Instant::now();
+        self.0.retain(|_, until| *until > now);
+        self.0.len()
+    }
+
+    fn has(&self, id: Id) -> bool {
+        self.0.contains_key(&id)
+    }
+}
 
 /// What came of an item. The index is behind for a moment, so one that was just seen to may be offered again.
 fn tell(id: Id, what: &'static str, said: &str) {
@@ -56,22 +81,25 @@ impl Desk {
 
     /// Takes what is due, one kind of it.
     async fn turn(self: Arc<Self>, held: bool, mut stop: watch::Receiver<bool>) {
-        let mut running: JoinSet<()> = JoinSet::new();
+        let mut running: JoinSet<Option<Id>> = JoinSet::new();
+        let mut failed = Failed::default();
         while !*stop.borrow() {
-            while running.try_join_next().is_some() {}
+            while let Some(done) = running.try_join_next() {
+                failed.note(done);
+            }
             let policy = self.world.policy();
             let together =
                 if held { policy.quarantine.hold.concurrency } else { policy.quarantine.spool.concurrency };
             let room = together.max(1).saturating_sub(running.len());
             let mut pause = LOOK;
             if room > 0 {
-                pause = self.take_due(held, room, &mut running).await;
+                pause = self.take_due(held, room, &mut running, &mut failed).await;
             }
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
                 () = async { sleep(LOOK_LEAST).await; self.woken(held).await }, if room > 0 => {}
                 () = sleep(pause) => {}
-                Some(_) = running.join_next() => {}
+                Some(done) = running.join_next() => failed.note(done),
             }
         }
         while running.join_next().await.is_some() {}
@@ -82,29 +110,40 @@ impl Desk {
     }
 
     /// Begins what is due. Returns how long to wait if nothing happens.
-    async fn take_due(self: &Arc<Self>, held: bool, room: usize, running: &mut JoinSet<()>) -> Duration {
+    async fn take_due(
+        self: &Arc<Self>,
+        held: bool,
+        room: usize,
+        running: &mut JoinSet<Option<Id>>,
+        failed: &mut Failed,
+    ) -> Duration {
         let now = self.now_ms();
         let vault = Arc::clone(&self.vault);
-        let due = blocking(move || vault.due(held, now, STEP)).await;
-        let (ids, next) = match due.and_then(|due| due.map_err(Refusal::from)) {
+        let most = STEP + failed.resting();
+        let due = blocking(move || vault.due(held, now, most)).await;
+        let (mut ids, next) = match due.and_then(|due| due.map_err(Refusal::from)) {
             Ok(due) => due,
             Err(refusal) => {
                 tracing::error!(error = refusal.text, "it cannot be seen what is due");
                 return LOOK;
             }
         };
+        ids.retain(|id| !failed.has(*id));
         let fresh: Vec<Id> = ids.iter().copied().filter(|id| !self.under_way.has(*id)).collect();
         let (resting, fresh) = if held { (Vec::new(), fresh) } else { self.sift(fresh).await };
         for id in fresh.into_iter().take(room) {
             let desk = Arc::clone(self);
             running.spawn(async move {
                 if held {
-                    let said = Box::pin(desk.look_again(id, false)).await;
-                    tell(id, "scanned again", &said);
+                    let looked = Box::pin(desk.looked_again(id, false)).await;
+                    let failed = looked.is_err();
+                    tell(id, "scanned again", &looked.unwrap_or_else(|refusal| refusal.text));
+                    failed.then_some(id)
                 } else {
                     let report = Box::pin(desk.attempt(id, false)).await;
                     tell(id, "delivery", &report.said);
                     desk.heard(&report);
+                    report.failed.then_some(id)
                 }
             });
         }

@@ -393,8 +393,12 @@ fn prepared(connection: Connection, cache_kib: i64) -> Result<Connection, Databa
 
 /// Subjects and addresses stand in it: only its owner reads it. What SQLite makes beside it gets the same mode.
 fn keep_private(path: &Path) -> Result<(), DatabaseError> {
-    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE).open(path);
-    drop(made.map_err(|error| failed("open", path, &error))?);
+    // One that is there is not opened: closing it would take SQLite's locks in this process away (fcntl(2)).
+    match fs::OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path) {
+        Ok(made) => drop(made),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed("open", path, &error)),
+    }
     for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
         let open_to_others = fs::metadata(&file).is_ok_and(|there| there.mode() & 0o077 != 0);
         if open_to_others {

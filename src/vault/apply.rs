@@ -148,7 +148,7 @@ fn note<'a>(
     records: impl Iterator<Item = &'a Record>,
 ) -> Result<(), VaultError> {
     let (mut marked, mut settled): (Vec<Marked>, Vec<(Id, u64)>) = (Vec::new(), Vec::new());
-    let state = core.state();
+    let mut state = core.state();
     for Record { id, version, what, .. } in records {
         match what {
             What::Mark(_, mark) => marked.push((*id, *version, Arc::clone(mark))),
@@ -156,8 +156,14 @@ fn note<'a>(
             What::Write(..) | What::Remove(_) => {}
         }
     }
+    let all = (!log.is_open() && marked.len() + settled.len() > 0).then(|| state.marks.all());
     drop(state);
-    log.append(&core.disk, &core.layout, (&marked, &settled))
+    if let Some(all) = all {
+        log.renew(&core.disk, &core.layout, &all)?;
+        // The new ones are among them.
+        marked.clear();
+    }
+    log.append(&core.disk, (&marked, &settled))
 }
 
 /// All files of a batch. They are of different items, or of the same body: the order does not matter, and several

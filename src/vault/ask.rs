@@ -100,6 +100,14 @@ impl Vault {
         self.core.index.older(folder, before_ms, most)
     }
 
+    /// Messages and octets that are in the trash since before then.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn trash_before(&self, before_ms: i64) -> Result<(u64, u64), VaultError> {
+        self.core.index.trash_before(before_ms)
+    }
+
     /// The summaries' recipients: every recipient of the items that match, in order, behind `after`.
     ///
     /// # Errors

@@ -243,7 +243,7 @@ impl Reading {
         Ok(match read_frame(&mut self.from)? {
             Frame::Whole(octets) => decode(&octets).map_or(Next::NotWhole, |r| Next::Whole(r, octets.len())),
             Frame::NotWhole => Next::NotWhole,
-            Frame::End => Next::End,
+            Frame::End | Frame::Absurd => Next::End,
         })
     }
 }

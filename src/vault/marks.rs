@@ -117,19 +117,20 @@ pub(super) struct MarkLog {
 }
 
 impl MarkLog {
+    /// Whether it can be appended to; else [`Self::renew`] comes first.
+    pub(super) fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Appends. May be called again with the same where it failed.
     pub(super) fn append(
         &mut self,
         disk: &Disk,
-        layout: &Layout,
         (marked, settled): (&[Marked], &[(Id, u64)]),
     ) -> Result<(), VaultError> {
         let entries = (marked.len() + settled.len()) as u64;
         if entries == 0 {
             return Ok(());
-        }
-        if self.file.is_none() {
-            self.renew(disk, layout, &[])?;
         }
         let Some(file) = &self.file else { return Err(VaultError::Closed) };
         let mut octets = Vec::new();
@@ -166,6 +167,7 @@ impl MarkLog {
         for (mark, items) in by_mark {
             items.chunks(FRAME_ITEMS).for_each(|some| marked_frame(&mut octets, mark, some));
         }
+        // Which of both has its name is not known where it fails: the next one writes all of them anew.
         self.file = None;
         self.file = Some(disk.replace(&layout.marks_temp(), &layout.marks(), &octets)?);
         (self.length, self.entries) = (octets.len() as u64, all.len() as u64);
@@ -221,6 +223,8 @@ fn load_file(path: &Path, marks: &mut Marks) -> Result<Found, VaultError> {
         match read_frame(&mut from).map_err(cannot)? {
             Frame::Whole(octets) if enter(&octets, marks).is_some() => whole &= !behind,
             Frame::Whole(_) | Frame::NotWhole => behind = true,
+            // What a crash tears off ends early, or is empty.
+            Frame::Absurd => return Ok(Found::Damaged),
             Frame::End if whole => return Ok(Found::Whole),
             Frame::End => return Ok(Found::Damaged),
         }

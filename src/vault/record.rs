@@ -50,6 +50,8 @@ pub(super) enum BodyAt {
 pub(super) enum Frame {
     Whole(Vec<u8>),
     NotWhole,
+    /// A length that no frame has.
+    Absurd,
     End,
 }
 
@@ -62,7 +64,7 @@ pub(super) fn read_frame(from: &mut impl Read) -> std::io::Result<Frame> {
     let mut parts = Parts(&head);
     let (length, checksum) = (parts.short().unwrap_or(u32::MAX) as usize, parts.short());
     if length > RECORD_MAX {
-        return Ok(Frame::End);
+        return Ok(Frame::Absurd);
     }
     let mut octets = vec![0; length];
     if !filled(from, &mut octets)? {

@@ -27,7 +27,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Err(REFUSED.into());
     }
     let query = in_trash(options.words.query()?);
-    let pick = Pick { query, scope: Scope::Quarantine, dry_run: false };
+    let pick = Pick { query, scope: Scope::Everything, dry_run: false };
     let request = Request::Undelete { pick: pick.clone(), batch: options.batch.clone() };
     // A batch was confirmed when it was deleted, and how much of it is left cannot be counted beforehand.
     let sure = Bulk { yes: options.bulk.yes || options.batch.is_some(), ..options.bulk.clone() };

@@ -166,7 +166,8 @@ pub fn in_scope(scope: Scope, folder: &str, state: State, trash: bool) -> bool {
         Scope::Spool => {
             matches!(state, State::Spooled | State::Failed) || (folder == DEAD && state != State::Trash)
         }
-        Scope::Quarantine => folder != SPOOL && (trash || state != State::Trash),
+        Scope::Quarantine if state == State::Trash => trash,
+        Scope::Quarantine => folder != SPOOL,
     }
 }
 

@@ -200,10 +200,11 @@ fn of_scope(connection: &Connection, query: &Query, scope: Scope) -> Result<Vec<
         Scope::Held => out.push(terms::state_condition(State::Held)),
         Scope::Spool => out.push(terms::spool(folder(DEAD)?)),
         Scope::Quarantine => {
-            if let Some(spool) = folder(SPOOL)? {
-                out.push(terms::plain(Sql::new("i.folder <> ?").with(spool)));
-            }
+            // What was deleted from the spool lies in the same trash.
             if !asks_for_trash(query) {
+                if let Some(spool) = folder(SPOOL)? {
+                    out.push(terms::plain(Sql::new("i.folder <> ?").with(spool)));
+                }
                 out.push(terms::plain(Sql::new("i.state <> ?").with(state_number(State::Trash))));
             }
         }

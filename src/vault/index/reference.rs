@@ -127,7 +127,10 @@ fn in_scope(item: &Item, scope: Scope, asks_for_trash: bool) -> bool {
                 || state == State::Failed
                 || (item.folder == "dead" && state != State::Trash)
         }
-        Scope::Quarantine => item.folder != "spool" && (asks_for_trash || state != State::Trash),
+        Scope::Quarantine => match state {
+            State::Trash => asks_for_trash,
+            _ => item.folder != "spool",
+        },
     }
 }
 

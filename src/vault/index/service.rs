@@ -400,6 +400,14 @@ impl Index {
         self.read(|connection| work::older(connection, folder, before_ms, most))
     }
 
+    /// Items and octets that are in the trash since before then.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn trash_before(&self, before_ms: i64) -> Result<(u64, u64), VaultError> {
+        self.read(|connection| work::trash_before(connection, before_ms))
+    }
+
     /// Recipients of the items of the quarantine that match, in order, behind `after`, lower case, with how many of
     /// these items each has.
     ///

@@ -78,6 +78,14 @@ pub fn older(connection: &Connection, folder: Option<&str>, before_ms: i64, most
     ids(connection, &sql.with(state_number(State::Trash)).with(limit(most)))
 }
 
+/// Items and octets that are in the trash since before then.
+pub fn trash_before(connection: &Connection, before_ms: i64) -> Result<(u64, u64)> {
+    let sql = "SELECT count(*), coalesce(sum(size), 0) FROM item INDEXED BY item_trash WHERE trash_at < ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([before_ms], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+    Ok((found.0.unsigned_abs(), found.1.unsigned_abs()))
+}
+
 /// Recipients of the items that match, in order, behind `after`, with how many of these items each has.
 pub fn recipients(
     connection: &Connection,
