@@ -120,14 +120,8 @@ impl<'m> Walk<'m, '_> {
         if !self.read(part.info.number, page.len()) {
             return;
         }
-        let (found, cut) = embedded(page);
-        if cut {
-            self.tell(part.info.number, Odd::TooManyParts);
-        }
-        for octets in found {
-            if !self.file(part, None, &octets) {
-                return;
-            }
+        if let Some(odd) = embedded(page, &mut |octets| self.file(part, None, octets)) {
+            self.tell(part.info.number, odd);
         }
     }
 
