@@ -99,9 +99,12 @@ impl<'m> Walk<'m, '_> {
         if !self.search(part.info.number, text.len()) {
             return;
         }
-        let Files { files: found, cut, binhex } = files(text);
+        let Files { files: found, cut, over, binhex } = files(text);
         if cut {
             self.tell(part.info.number, Odd::TooManyParts);
+        }
+        if over {
+            self.tell(part.info.number, Odd::TooMuch);
         }
         if binhex {
             self.tell(part.info.number, Odd::Binhex);
