@@ -72,11 +72,11 @@ pub(super) fn decode(coding: Coding, octets: &[u8]) -> Decoded<'_> {
             }
             Decoded { main: Cow::Owned(main), odd, others }
         }
-        Coding::Uuencode => Decoded {
-            main: Cow::Owned(super::text_files::uu_all(octets)),
-            odd: vec![Odd::Uuencode],
-            others: Vec::new(),
-        },
+        Coding::Uuencode => {
+            let (main, over) = super::text_files::uu_all(octets);
+            let odd = [Odd::Uuencode].into_iter().chain(over.then_some(Odd::TooMuch)).collect();
+            Decoded { main: Cow::Owned(main), odd, others: Vec::new() }
+        }
     }
 }
 

@@ -99,9 +99,12 @@ impl<'m> Walk<'m, '_> {
         if !self.search(part.info.number, text.len()) {
             return;
         }
-        let Files { files: found, cut, binhex } = files(text);
+        let Files { files: found, cut, over, binhex } = files(text);
         if cut {
             self.tell(part.info.number, Odd::TooManyParts);
+        }
+        if over {
+            self.tell(part.info.number, Odd::TooMuch);
         }
         if binhex {
             self.tell(part.info.number, Odd::Binhex);
@@ -120,14 +123,8 @@ impl<'m> Walk<'m, '_> {
         if !self.read(part.info.number, page.len()) {
             return;
         }
-        let (found, cut) = embedded(page);
-        if cut {
-            self.tell(part.info.number, Odd::TooManyParts);
-        }
-        for octets in found {
-            if !self.file(part, None, &octets) {
-                return;
-            }
+        if let Some(odd) = embedded(page, &mut |octets| self.file(part, None, octets)) {
+            self.tell(part.info.number, odd);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Files in the text of a web page: in `data:` addresses, and in the strings from which scripts make files.
 
 use super::base64::{Rules, base64};
+use super::odd::Odd;
 use crate::message::files::{Class, type_of};
 use memchr::memmem;
 use std::borrow::Cow;
@@ -24,14 +25,43 @@ pub(super) fn is_page_file(name: &str) -> bool {
     [".html", ".htm", ".xhtml", ".xht", ".shtml", ".svg", ".xml"].iter().any(|end| name.ends_with(end))
 }
 
-/// Files in a page, and whether there may be more. Pictures and fonts are left out.
-pub(super) fn embedded(page: &[u8]) -> (Vec<Vec<u8>>, bool) {
+/// Hands out the files in a page, one at a time, until `give` says that it was enough; which bound was reached. Pictures and
+/// fonts are left out.
+pub(super) fn embedded(page: &[u8], give: &mut dyn FnMut(&[u8]) -> bool) -> Option<Odd> {
     let page = narrow(page);
-    let mut files = Vec::new();
+    let mut out = Out { files: 0, octets: page.len().saturating_mul(2), give };
+    in_base64(&page, &mut out).and_then(|()| escaped(&page, &mut out)).err().flatten()
+}
+
+/// Where files go, and how many there may still be.
+struct Out<'o> {
+    files: usize,
+    /// Octets of all of them together that there is room for. Those that do not overlap come to less than the page; an
+    /// address that stands in another is in that one too.
+    octets: usize,
+    give: &'o mut dyn FnMut(&[u8]) -> bool,
+}
+
+impl Out<'_> {
+    /// A file of so many octets at most; the error ends the search, and may say why.
+    fn add(&mut self, octets: usize, file: impl FnOnce() -> Vec<u8>) -> Result<(), Option<Odd>> {
+        self.files += 1;
+        if self.files > FILES_MAX {
+            return Err(Some(Odd::TooManyParts));
+        }
+        self.octets = self.octets.checked_sub(octets).ok_or(Some(Odd::TooMuch))?;
+        if (self.give)(&file()) { Ok(()) } else { Err(None) }
+    }
+}
+
+fn in_base64(page: &[u8], out: &mut Out<'_>) -> Result<(), Option<Odd>> {
     let mut last = 0..0;
-    let marked = memmem::find_iter(&page, b"base64,").map(|at| behind(&page, at + b"base64,".len()));
+    let mut end = 0;
+    // Of those that end together, the first.
+    let marked =
+        addresses(page, b"base64,").filter(|range| std::mem::replace(&mut end, range.end) != range.end);
     let mut places: Vec<Range<usize>> = marked.take(FILES_MAX + 1).collect();
-    places.extend(runs(&page).take(FILES_MAX + 1));
+    places.extend(runs(page).take(FILES_MAX + 1));
     places.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     for range in places {
         if range.start < last.end {
@@ -42,27 +72,35 @@ pub(super) fn embedded(page: &[u8]) -> (Vec<Vec<u8>>, bool) {
         let start = base64(text.get(..KNOWN_BY).unwrap_or(text), Rules::default()).0;
         let shown = matches!(type_of(&start).class(), Some(Class::Image | Class::Media));
         if !shown && !start.is_empty() {
-            if files.len() >= FILES_MAX {
-                return (files, true);
-            }
-            files.push(base64(text, Rules::default()).0);
+            out.add(text.len(), || base64(text, Rules::default()).0)?;
         }
     }
-    for at in memmem::find_iter(&page, b"data:") {
-        let text = page.get(behind(&page, at + b"data:".len())).unwrap_or_default();
-        let Some((_, escaped)) =
-            memchr::memchr(b',', text).and_then(|comma| text.split_at_checked(comma + 1))
+    Ok(())
+}
+
+/// Addresses with octets written as `%4d`.
+fn escaped(page: &[u8], out: &mut Out<'_>) -> Result<(), Option<Odd>> {
+    // Behind a place from which there are too few, or no comma, there are too few to the end of the address.
+    let (mut none_to, mut comma) = (0, 0);
+    for range in addresses(page, b"data:") {
+        // All that stand in front of one comma are the same file.
+        if range.end <= none_to || range.start <= comma {
+            continue;
+        }
+        let text = page.get(range.clone()).unwrap_or_default();
+        let Some((before, text)) = memchr::memchr(b',', text).and_then(|at| text.split_at_checked(at + 1))
         else {
+            none_to = range.end;
             continue;
         };
-        if escaped.iter().filter(|b| **b == b'%').count() >= RUN_OCTETS_MIN / 4 {
-            if files.len() >= FILES_MAX {
-                return (files, true);
-            }
-            files.push(unescaped(escaped));
+        comma = range.start + before.len() - 1;
+        if memchr::memchr_iter(b'%', text).take(RUN_OCTETS_MIN / 4).count() < RUN_OCTETS_MIN / 4 {
+            none_to = range.end;
+            continue;
         }
+        out.add(text.len(), || unescaped(text))?;
     }
-    (files, false)
+    Ok(())
 }
 
 /// UTF-16 without its zeros.
@@ -73,11 +111,18 @@ fn narrow(page: &[u8]) -> Cow<'_, [u8]> {
     if wide { page.iter().copied().filter(|b| *b != 0).collect::<Vec<u8>>().into() } else { page.into() }
 }
 
-/// Up to what ends an address.
-fn behind(page: &[u8], from: usize) -> Range<usize> {
-    let rest = page.get(from..).unwrap_or_default();
-    let end = rest.iter().position(|b| b"\"'`<>)".contains(b)).unwrap_or(rest.len());
-    from..from + end
+/// From behind each mark up to what ends an address. That is looked for once: marks up to it have the same end.
+fn addresses(page: &[u8], mark: &'static [u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    memmem::find_iter(page, mark).map(move |at| {
+        let from = at + mark.len();
+        if from > end {
+            let rest = page.get(from..).unwrap_or_default();
+            let ends = |b: &u8| b"\"'`<>)".contains(b);
+            end = from + rest.iter().position(ends).unwrap_or(rest.len());
+        }
+        from..end
+    })
 }
 
 /// Runs of digits of base64. Each holds one of every so many places, so only these are looked at.
@@ -120,9 +165,18 @@ mod tests {
 
     const CODE: &str = "TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAgAAAAA4fug4AtAnNIbgBTM0h";
 
+    fn all(page: &[u8]) -> (Vec<Vec<u8>>, Option<Odd>) {
+        let mut files = Vec::new();
+        let ended = embedded(page, &mut |file| {
+            files.push(file.to_vec());
+            true
+        });
+        (files, ended)
+    }
+
     fn found(page: &str) -> usize {
-        let (files, cut) = embedded(page.as_bytes());
-        assert!(!cut && files.iter().all(|file| file.starts_with(b"MZ\x90")), "{page}: {files:?}");
+        let (files, ended) = all(page.as_bytes());
+        assert!(ended.is_none() && files.iter().all(|file| file.starts_with(b"MZ\x90")), "{page}: {files:?}");
         files.len()
     }
 
@@ -134,9 +188,9 @@ mod tests {
         assert_eq!(found(&format!("<a href='data:;base64,{first}\n {second}'>")), 1);
         let wide: Vec<u8> =
             format!("<a href='data:;base64,{CODE}'>").encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(embedded(&wide).0.len(), 1);
+        assert_eq!(all(&wide).0.len(), 1);
         let escaped: String = (0..40).map(|n| format!("%{:02x}", n + 48)).collect();
-        assert_eq!(embedded(format!("<a href='data:text/x,{escaped}'>").as_bytes()).0.len(), 1);
+        assert_eq!(all(format!("<a href='data:text/x,{escaped}'>").as_bytes()).0.len(), 1);
     }
 
     #[test]
@@ -151,6 +205,39 @@ mod tests {
             0
         );
         let many = format!("'{CODE}' ").repeat(FILES_MAX + 1);
-        assert!(embedded(many.as_bytes()).1);
+        assert_eq!(all(many.as_bytes()).1, Some(Odd::TooManyParts));
+    }
+
+    /// Addresses that nothing ends: each goes on to the end of the page.
+    #[test]
+    fn addresses_without_an_end_come_to_a_bound() {
+        let escapes = "%4d".repeat(2000);
+        for (mark, files, bound) in [
+            ("data:".to_owned(), 0, None),
+            ("data:,".to_owned(), 0, None),
+            ("data:,%41%41%41%41".to_owned(), 2, Some(Odd::TooMuch)),
+            (format!("data:{}", "a".repeat(50)), 0, None),
+            (format!("data:,{escapes}"), 2, Some(Odd::TooMuch)),
+            ("data:;base64,".to_owned(), 1, None),
+        ] {
+            let page = mark.repeat(1000);
+            let (found, ended) = all(page.as_bytes());
+            let octets: usize = found.iter().map(Vec::len).sum();
+            assert!(octets <= 2 * page.len(), "{octets} of {}", page.len());
+            assert_eq!((found.len(), ended), (files, bound), "{}", mark.get(..6).unwrap());
+        }
+        // Each looked at alone.
+        let pages = [
+            format!("<a href='data:text/x,{escapes}'>").repeat(20),
+            format!("<a href=data:text/x,{escapes}>"),
+        ];
+        assert_eq!(
+            pages.map(|page| (all(page.as_bytes()).0.len(), all(page.as_bytes()).1)),
+            [(20, None), (1, None)]
+        );
+        // One that the name of another attribute hides, or that is a picture's own.
+        let hidden = format!("<a title=data:, href=data:text/x,{escapes}>");
+        assert_eq!(all(hidden.as_bytes()).0.last().map(Vec::len), Some(2000));
+        assert_eq!(all(hidden.as_bytes()).1, None);
     }
 }

@@ -7,6 +7,10 @@ use memchr::{memchr, memchr2, memmem};
 
 /// Most files of one text.
 const FILES_MAX: usize = 100;
+/// What uuencode may come to: so many times its text, and these octets. Lines need not have the length that they claim, and
+/// one of two octets claims 63.
+const UU_GROWTH: usize = 4;
+const UU_OCTETS: usize = 64 << 10;
 
 /// A file in a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,20 +27,25 @@ pub(super) struct Files {
     pub(super) files: Vec<File>,
     /// There may be more.
     pub(super) cut: bool,
+    /// One goes on, and comes to more than is decoded; what is behind it is not looked at.
+    pub(super) over: bool,
     /// There is one that is not opened.
     pub(super) binhex: bool,
 }
 
 /// The files in a text.
 pub(super) fn files(text: &[u8]) -> Files {
-    let mut files = Vec::new();
+    let (mut files, mut over) = (Vec::new(), false);
+    let mut room = uu_room(text);
     if memmem::find(text, b"begin").is_some() || memmem::find(text, b"=ybegin ").is_some() {
         let mut rest = text;
-        while files.len() < FILES_MAX {
+        while files.len() < FILES_MAX && !over {
             let Some((line, after)) = next_line(rest) else { break };
             rest = after;
             if let Some(name) = uu_begin(line) {
-                let (octets, after) = uu(rest);
+                let (octets, after);
+                (octets, after, over) = uu(rest, room);
+                room = room.saturating_sub(octets.len());
                 files.push(File { name, octets, how: Odd::Uuencode });
                 rest = after;
             } else if let Some(name) = base64_begin(line) {
@@ -54,15 +63,24 @@ pub(super) fn files(text: &[u8]) -> Files {
         }
     }
     let binhex = memmem::find(text, b"(This file must be converted with BinHex").is_some();
-    Files { cut: files.len() >= FILES_MAX, files, binhex }
+    Files { cut: files.len() >= FILES_MAX, over, files, binhex }
 }
 
-/// The whole of a body that says that it is uuencode.
-pub(super) fn uu_all(text: &[u8]) -> Vec<u8> {
-    let found = files(text).files;
+/// The whole of a body that says that it is uuencode, and whether it comes to more than is decoded.
+pub(super) fn uu_all(text: &[u8]) -> (Vec<u8>, bool) {
+    let Files { files: found, over, .. } = files(text);
+    if found.is_empty() {
+        let (octets, _, over) = uu(text, uu_room(text));
+        return (octets, over);
+    }
     let mut all: Vec<u8> = Vec::new();
-    found.iter().for_each(|file| all.extend_from_slice(&file.octets));
-    if found.is_empty() { uu(text).0 } else { all }
+    found.iter().for_each(|file| append(&mut all, &file.octets));
+    (all, over)
+}
+
+/// Octets that the uuencode in a text may come to.
+fn uu_room(text: &[u8]) -> usize {
+    text.len().saturating_mul(UU_GROWTH).saturating_add(UU_OCTETS)
 }
 
 fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -90,20 +108,23 @@ fn base64_begin(line: &[u8]) -> Option<String> {
     rest.get(at..).map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned())
 }
 
-/// Up to `end`: the octets, and what is behind.
-fn uu(text: &[u8]) -> (Vec<u8>, &[u8]) {
+/// Up to `end`: the octets, what is behind, and whether there was no room for more.
+fn uu(text: &[u8], room: usize) -> (Vec<u8>, &[u8], bool) {
     let (mut out, mut rest) = (Vec::new(), text);
     while let Some((line, after)) = next_line(rest) {
         if line.trim_ascii_end() == b"end" {
-            return (out, after);
+            return (out, after, false);
         }
         if uu_begin(line).is_some() {
-            return (out, rest);
+            return (out, rest, false);
         }
         rest = after;
         uu_line(line, &mut out);
+        if out.len() > room {
+            return (out, rest, true);
+        }
     }
-    (out, rest)
+    (out, rest, false)
 }
 
 fn uu_line(line: &[u8], out: &mut Vec<u8>) {
@@ -159,7 +180,7 @@ mod tests {
             found.iter().map(|f| (f.name.as_str(), f.octets.as_slice())).collect();
         assert_eq!(names, [("a.txt", &b"hello"[..]), ("b.txt", b"hello")]);
         assert!(!binhex);
-        assert_eq!(uu_all(b"%:&5L;&\\\n`\n"), b"hello");
+        assert_eq!(uu_all(b"%:&5L;&\\\n`\n"), (b"hello".to_vec(), false));
         assert_eq!(files(b"begin the day, 644 times\nbegin 9 x\n"), Files::default());
     }
 
@@ -172,5 +193,26 @@ mod tests {
             (file.name.as_str(), file.octets.as_slice(), file.how),
             ("a b.bin", &b"hello\0"[..], Odd::Yenc)
         );
+    }
+
+    /// Lines of one digit that claim 63 octets each.
+    #[test]
+    fn uuencode_grows_to_a_bound() {
+        let lines = "_\n".repeat(200_000);
+        for text in
+            [lines.clone(), format!("begin 644 a\n{lines}"), format!("begin 644 a\n{lines}end\n").repeat(3)]
+        {
+            let found = files(text.as_bytes());
+            let octets: usize = found.files.iter().map(|file| file.octets.len()).sum();
+            assert!(octets <= uu_room(text.as_bytes()) + 63, "{octets}");
+            assert_eq!(found.over, text.starts_with('b'));
+            let (all, over) = uu_all(text.as_bytes());
+            assert!(over && all.len() <= uu_room(text.as_bytes()) + 63, "{}", all.len());
+        }
+        // What lost the blanks at the end of its lines is no longer than what was encoded.
+        let honest = format!("begin 644 a\n{}`\nend\n", "M\n".repeat(300)).repeat(2);
+        let found = files(honest.as_bytes());
+        assert_eq!((found.files.len(), found.over), (2, false));
+        assert_eq!(uu_all(honest.as_bytes()), (vec![0; 2 * 45 * 300], false));
     }
 }

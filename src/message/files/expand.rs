@@ -22,6 +22,15 @@ pub(super) struct Unpacked<'o> {
     pub(super) octets: Cow<'o, [u8]>,
     /// Why not all of them: [`Mark::TooLarge`], [`Mark::Bomb`], [`Mark::Damaged`].
     pub(super) ended: Option<Mark>,
+    /// Octets that were gone through for it, packed or unpacked, whichever is more.
+    pub(super) work: u64,
+}
+
+impl Unpacked<'_> {
+    fn new(octets: Vec<u8>, ended: Option<Mark>, used: usize) -> Unpacked<'static> {
+        let work = used.max(octets.len()) as u64;
+        Unpacked { octets: octets.into(), ended, work }
+    }
 }
 
 /// Bounds of one unpacking.
@@ -42,42 +51,44 @@ impl Room {
     }
 }
 
-/// The octets of an entry; `None` where they are not to be had.
-pub(super) fn expand<'o>(archive: &'o [u8], packed: Packed, room: Room) -> Option<Unpacked<'o>> {
+/// The octets of an entry; where they are not to be had, what it cost to find out.
+pub(super) fn expand<'o>(archive: &'o [u8], packed: Packed, room: Room) -> Result<Unpacked<'o>, u64> {
     let piece = |range: &Range<usize>| {
         let whole = range.end <= archive.len();
         cut(archive, range).and_then(|range| archive.get(range)).map(|octets| (octets, whole))
     };
-    match packed {
+    let unpacked = match packed {
         Packed::Nowhere => None,
-        Packed::Plain(range) => {
-            let (octets, whole) = piece(&range)?;
-            Some(plain(octets, whole, room))
-        }
+        Packed::Plain(range) => piece(&range).map(|(octets, whole)| plain(octets, whole, room)),
         Packed::Ready(mut octets) => {
             let kept = usize::try_from(room.octets).unwrap_or(usize::MAX).min(octets.len());
             let ended = (kept < octets.len()).then_some(Mark::TooLarge);
             octets.truncate(kept);
-            Some(Unpacked { octets: octets.into(), ended })
+            Some(Unpacked::new(octets, ended, 0))
         }
         Packed::Doubtful { range, deflated, crc } => {
-            let (octets, whole) = piece(&range)?;
+            let (octets, whole) = piece(&range).ok_or(0u64)?;
             let unpacked = if deflated { inflate(octets, false, room).0 } else { plain(octets, whole, room) };
             let mut sum = Crc::new();
             sum.update(&unpacked.octets);
             let true_to_it = unpacked.ended.is_none() && !unpacked.octets.is_empty() && sum.sum() == crc;
-            true_to_it.then_some(Unpacked { ended: Some(Mark::Ambiguous), ..unpacked })
+            if !true_to_it {
+                return Err(unpacked.work);
+            }
+            Some(Unpacked { ended: Some(Mark::Ambiguous), ..unpacked })
         }
-        Packed::Deflate(range) => Some(inflate(piece(&range)?.0, false, room).0),
-        Packed::Zlib(range) => Some(inflate(piece(&range)?.0, true, room).0),
-        Packed::Gzip(range) => Some(gunzip(piece(&range)?.0, room)),
-    }
+        Packed::Deflate(range) => piece(&range).map(|(octets, _)| inflate(octets, false, room).0),
+        Packed::Zlib(range) => piece(&range).map(|(octets, _)| inflate(octets, true, room).0),
+        Packed::Gzip(range) => piece(&range).map(|(octets, _)| gunzip(octets, room)),
+    };
+    unpacked.ok_or(0)
 }
 
 fn plain(octets: &[u8], whole: bool, room: Room) -> Unpacked<'_> {
     let kept = usize::try_from(room.octets).unwrap_or(usize::MAX).min(octets.len());
     let ended = if kept < octets.len() { Some(Mark::TooLarge) } else { (!whole).then_some(Mark::Damaged) };
-    Unpacked { octets: octets.get(..kept).unwrap_or(octets).into(), ended }
+    let octets = octets.get(..kept).unwrap_or(octets);
+    Unpacked { octets: octets.into(), ended, work: octets.len() as u64 }
 }
 
 /// Inflates; also says how many octets of the input were used.
@@ -103,18 +114,19 @@ pub(super) fn inflate(input: &[u8], zlib: bool, room: Room) -> (Unpacked<'static
     if let Ok(most) = usize::try_from(room.octets) {
         out.truncate(most);
     }
-    (Unpacked { octets: out.into(), ended }, used)
+    (Unpacked::new(out, ended, used), used)
 }
 
 /// All members of a gzip file, one behind the other.
 fn gunzip(input: &[u8], room: Room) -> Unpacked<'static> {
     let mut out: Vec<u8> = Vec::new();
     let mut rest = input;
+    let gone = |rest: &[u8]| input.len() - rest.len();
     for _ in 0..GZIP_MEMBERS_MAX {
         let Some(data) = header_length(rest).and_then(|length| rest.get(length..)) else {
             // Behind the first member junk is common, blanks and zeros are usual.
             let ended = out.is_empty().then_some(Mark::Damaged);
-            return Unpacked { octets: out.into(), ended };
+            return Unpacked::new(out, ended, gone(rest));
         };
         let left = Room { octets: room.octets.saturating_sub(out.len() as u64), ..room };
         let (unpacked, used) = inflate(data, false, left);
@@ -122,10 +134,10 @@ fn gunzip(input: &[u8], room: Room) -> Unpacked<'static> {
         let ended = unpacked.ended.or_else(|| room.ended(out.len(), input.len()));
         rest = data.get(used + 8..).unwrap_or_default();
         if ended.is_some() || rest.is_empty() {
-            return Unpacked { octets: out.into(), ended };
+            return Unpacked::new(out, ended, gone(rest));
         }
     }
-    Unpacked { octets: out.into(), ended: Some(Mark::TooMany) }
+    Unpacked::new(out, Some(Mark::TooMany), gone(rest))
 }
 
 /// Octets of the header of a gzip member (RFC 1952 section 2.3).

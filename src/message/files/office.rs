@@ -204,23 +204,84 @@ fn objects(slides: &[u8], listing: &mut Listing, most: usize, left: usize) {
             return;
         };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let data = slides.get(place + 8..).unwrap_or_default();
-        let data = data.get(..length).unwrap_or(data);
-        if kind == 0x1011 {
+        let is_object = kind == 0x1011;
+        if is_object {
             listing.marks.add(Mark::Embedded);
-            let octets = if version >> 4 == 1 {
-                let (unpacked, _) = inflate(data.get(4..).unwrap_or_default(), true, room);
-                listing.marks.add_if(unpacked.ended.is_some(), Mark::Damaged);
-                unpacked.octets.into_owned()
-            } else {
-                data.to_vec()
-            };
+            let data = slides.get(place + 8..).unwrap_or_default();
+            let data = data.get(..length).unwrap_or(data);
+            let Some(octets) = object(version, data, room, &mut listing.marks) else { return };
             room.octets = room.octets.saturating_sub(octets.len() as u64);
             if !listing.add(ready(vec!["object".into()], octets), most) {
                 return;
             }
         }
-        // Containers are entered, what they contain follows.
-        place += 8 + if version & 0x000f == 0x000f { 0 } else { length };
+        // Containers are entered, what they contain follows. An object is none, whatever its version says: octets that are
+        // taken out twice are copied twice.
+        let entered = version & 0x000f == 0x000f && !is_object;
+        place = place.saturating_add(8).saturating_add(if entered { 0 } else { length });
+    }
+}
+
+/// The octets of one object; `None` where there is no room for them.
+fn object(version: u16, data: &[u8], room: Room, marks: &mut Marks) -> Option<Vec<u8>> {
+    if version >> 4 == 1 {
+        let (unpacked, _) = inflate(data.get(4..).unwrap_or_default(), true, room);
+        marks.add_if(unpacked.ended.is_some(), Mark::Damaged);
+        return Some(unpacked.octets.into_owned());
+    }
+    let fits = data.len() as u64 <= room.octets;
+    marks.add_if(!fits, Mark::Bomb);
+    fits.then(|| data.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use std::io::Write as _;
+
+    fn record(version: u16, data: &[u8], claimed: usize) -> Vec<u8> {
+        let length = u32::try_from(claimed).unwrap().to_le_bytes();
+        [&version.to_le_bytes()[..], &0x1011u16.to_le_bytes(), &length, data].concat()
+    }
+
+    /// Octets of each object.
+    fn taken(slides: &[u8], left: usize) -> (Vec<usize>, Marks) {
+        let mut listing = Listing::default();
+        objects(slides, &mut listing, 10_000, left);
+        let lengths = listing.entries.iter().map(|entry| match &entry.packed {
+            Packed::Ready(octets) => octets.len(),
+            _ => 0,
+        });
+        (lengths.collect(), listing.marks)
+    }
+
+    #[test]
+    fn objects_of_a_presentation_do_not_overlap() {
+        for version in [0x000f, 0x001f] {
+            let slides: Vec<u8> = (0..5000).flat_map(|_| record(version, &[], 1 << 30)).collect();
+            let (lengths, _) = taken(&slides, slides.len());
+            let octets: usize = lengths.iter().sum();
+            assert!(lengths.len() == 1 && octets <= slides.len(), "{version} {}: {octets}", lengths.len());
+        }
+        let mut encoder = ZlibEncoder::new(vec![5, 0, 0, 0], Compression::default());
+        encoder.write_all(b"hello").unwrap();
+        let packed = encoder.finish().unwrap();
+        let slides = [
+            vec![0x0f, 0, 0xe8, 3, 0, 0, 0, 0],
+            record(0x0000, b"plain data", 10),
+            record(0x0010, &packed, packed.len()),
+            record(0x0000, b"more", 4),
+        ];
+        assert_eq!(taken(&slides.concat(), 1000), (vec![10, 5, 4], Marks::of(Mark::Embedded)));
+    }
+
+    #[test]
+    fn plain_objects_count_as_compressed_ones_do() {
+        let one = record(0, &[7; 100_000], 100_000);
+        let (lengths, marks) = taken(&one.repeat(5), 0);
+        assert_eq!(lengths, [100_000; 2]);
+        assert!(marks.has(Mark::Bomb));
     }
 }

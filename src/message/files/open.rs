@@ -138,9 +138,23 @@ impl Opener<'_> {
         if part {
             room.octets = room.octets.min(PEEK_OCTETS);
         }
-        let Some(Unpacked { octets, ended }) = expand(archive, packed, room) else {
+        if self.budget.octets == 0 && packed != Packed::Nowhere {
+            // What comes to nothing costs its reading all the same.
+            entry.marks.add(Mark::TooLarge);
             up.join(self.file(Some(parent.number), parent.depth + 1, entry, None));
             return up;
+        }
+        let (octets, ended) = match expand(archive, packed, room) {
+            Ok(Unpacked { octets, ended, work }) => {
+                // The octets themselves count when they are handed on.
+                self.charge(work.saturating_sub(octets.len() as u64));
+                (octets, ended)
+            }
+            Err(work) => {
+                self.charge(work);
+                up.join(self.file(Some(parent.number), parent.depth + 1, entry, None));
+                return up;
+            }
         };
         let peeked = part && ended == Some(Mark::TooLarge) && type_of(&octets) == Type::Xml;
         if !peeked {
@@ -155,6 +169,10 @@ impl Opener<'_> {
         up
     }
 
+    fn charge(&mut self, octets: u64) {
+        self.budget.octets = self.budget.octets.saturating_sub(octets);
+    }
+
     fn room(&self) -> Room {
         Room { octets: self.budget.room(), ratio: self.budget.limits.ratio }
     }
@@ -163,7 +181,7 @@ impl Opener<'_> {
     fn held(&mut self, parent: Parent, entry: Entry, octets: &[u8], owned: bool) -> Marks {
         let length = octets.len() as u64;
         let held = if owned { length } else { 0 };
-        self.budget.octets = self.budget.octets.saturating_sub(length);
+        self.charge(length);
         self.budget.held = self.budget.held.saturating_sub(held);
         let marks = self.file(Some(parent.number), parent.depth + 1, entry, Some(octets));
         self.budget.held = self.budget.held.saturating_add(held);

@@ -329,6 +329,64 @@ fn bombs_end() {
     assert_eq!(seen[0].octets.as_ref().map(Vec::len), Some(2 << 20));
 }
 
+/// A zip file of one stored or deflated member as it is given, named by `names` headers of the directory, or by as many with
+/// one of its own each.
+fn raw_zip(packed: &[u8], names: usize, flags: u8, method: u8, own: bool) -> Vec<u8> {
+    let size = u32::try_from(packed.len()).unwrap().to_le_bytes();
+    let fields = [&[flags, 0, method, 0, 0, 0, 0, 0, 1, 2, 3, 4][..], &size, &size, &[1, 0, 0, 0]].concat();
+    let (mut out, mut central) = (Vec::new(), Vec::new());
+    for n in 0..names {
+        let at = if own { out.len() } else { 0 };
+        if own || n == 0 {
+            out.extend([b"PK\x03\x04\x14\0", &fields[..], b"a", packed].concat());
+        }
+        let at = u32::try_from(at).unwrap().to_le_bytes();
+        central.extend([b"PK\x01\x02\x14\0\x14\0", &fields[..], &[0; 10], &at, b"a"].concat());
+    }
+    let (start, length) = (u32::try_from(out.len()).unwrap(), u32::try_from(central.len()).unwrap());
+    let count = u16::try_from(names).unwrap().to_le_bytes();
+    out.extend(&central);
+    out.extend(
+        [b"PK\x05\x06\0\0\0\0", &count[..], &count, &length.to_le_bytes(), &start.to_le_bytes(), &[0, 0]]
+            .concat(),
+    );
+    out
+}
+
+/// Members that come to nothing cost what was read of them: blocks without octets, and what is called encrypted.
+#[test]
+fn what_comes_to_nothing_counts() {
+    let blocks = b"\0\0\0\xff\xff".repeat(2000);
+    let limits = Limits { octets: 100_000, ..Limits::default() };
+    for (flags, method) in [(0, 8), (1, 8), (1, 0)] {
+        let (seen, budget) = open_with("a.zip", &raw_zip(&blocks, 50, flags, method, true), limits);
+        assert_eq!((seen.len(), budget.unpacked()), (51, limits.octets), "{flags} {method}");
+        let skipped = seen.iter().filter(|s| s.depth == 1 && s.marks.contains(&"too-large")).count();
+        assert_eq!(skipped, 40, "{flags} {method}");
+        let (seen, budget) = open_with("a.zip", &raw_zip(&blocks, 5, flags, method, true), limits);
+        assert_eq!(budget.unpacked(), 50_000, "{flags} {method}");
+        assert!(!seen.last().unwrap().marks.iter().any(|mark| matches!(*mark, "too-large" | "bomb")));
+    }
+}
+
+/// One member that many headers name: it is told, and nothing of it is unpacked.
+#[test]
+fn members_that_overlap_are_not_unpacked() {
+    let deflated = [&b"\x01\x05\0\xfa\xff"[..], b"hello"].concat();
+    for (flags, method) in [(0, 0), (0, 8), (1, 8), (1, 0)] {
+        let (seen, budget) =
+            open_with("a.zip", &raw_zip(&deflated, 1000, flags, method, false), Limits::default());
+        assert_eq!((seen.len(), budget.unpacked()), (1001, 0), "{flags} {method}");
+        assert!(
+            seen.last().unwrap().marks.contains(&"bomb")
+                && seen.iter().rev().skip(1).all(|s| s.octets.is_none())
+        );
+        let (seen, _) = open_with("a.zip", &raw_zip(&deflated, 3, flags, method, true), Limits::default());
+        assert!(!seen.last().unwrap().marks.contains(&"bomb"), "{flags} {method}");
+        assert_eq!(seen.iter().filter(|s| s.octets.is_some()).count(), if flags == 0 { 4 } else { 1 });
+    }
+}
+
 #[test]
 fn members_have_an_end() {
     let names: Vec<String> = (0..3000).map(|n| format!("{n}.txt")).collect();

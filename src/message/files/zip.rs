@@ -57,9 +57,13 @@ pub(super) fn list(octets: &[u8], most: usize) -> Listing {
     if !listing.marks.has(Mark::TooMany) {
         reader.by_headers(&mut listing);
     }
-    if overlap(&mut reader.ranges) {
+    let shared = shared(&mut reader.ranges);
+    if !shared.is_empty() {
         listing.marks.add(Mark::Ambiguous);
         listing.marks.add(Mark::Bomb);
+        // Told; what stands there once is not unpacked many times.
+        let twice = listing.entries.iter_mut().filter(|entry| is_among(&shared, &entry.packed));
+        twice.for_each(|entry| entry.packed = Packed::Nowhere);
     }
     listing
 }
@@ -315,8 +319,27 @@ fn with_extra<'o>(mut header: Header<'o>, extra: &'o [u8], mut local: Option<&mu
     header
 }
 
-/// Whether two of the ranges share octets.
-fn overlap(ranges: &mut [Range<usize>]) -> bool {
+/// Octets that are in two of the ranges or more, in order.
+fn shared(ranges: &mut [Range<usize>]) -> Vec<Range<usize>> {
     ranges.sort_unstable_by_key(|range| range.start);
-    ranges.windows(2).any(|pair| matches!(pair, [a, b] if b.start < a.end))
+    let (mut out, mut end): (Vec<Range<usize>>, usize) = (Vec::new(), 0);
+    for range in ranges {
+        let both = range.start..range.end.min(end);
+        end = end.max(range.end);
+        match out.last_mut() {
+            Some(last) if both.start <= last.end => last.end = last.end.max(both.end),
+            _ if both.is_empty() => {}
+            _ => out.push(both),
+        }
+    }
+    out
+}
+
+/// Whether an entry has octets in one of these ranges, which are in order.
+fn is_among(shared: &[Range<usize>], packed: &Packed) -> bool {
+    let (Packed::Plain(range) | Packed::Deflate(range) | Packed::Doubtful { range, .. }) = packed else {
+        return false;
+    };
+    let nth = shared.partition_point(|other| other.end <= range.start);
+    shared.get(nth).is_some_and(|other| other.start < range.end)
 }
