@@ -150,6 +150,7 @@ def test_archives(env):
         ("7z, 256 MB", attached("7z", "zeros.7z", bombs.seven_bomb()), "kept"),
         ("gz, 500,000 members", attached("gz members", "a.gz", bombs.gz_members(500_000)), "kept"),
         ("zip, 100,000 members", attached("zip members", "a.zip", bombs.empty_members(100_000)), "kept"),
+        ("zip, one member 9,000 times", attached("zip again", "a.zip", bombs.same_again(9_000, 10 * M)), "kept"),
     ])
 
 
@@ -162,6 +163,17 @@ def test_documents(env):
         ("RTF, 20 MB object", attached("rtf object", "a.rtf", bombs.long_rtf(20 * M)), "pass"),
         ("PDF, 20 MB of actions", attached("pdf", "a.pdf", bombs.wild_pdf(20 * M)), "pass"),
         ("OLE, loops", attached("ole", "a.doc", bombs.ole_loop(20_000)), "pass"),
+        ("PPT, objects in objects", attached("ppt", "a.ppt", bombs.ppt_objects(500_000)), "pass"),
+    ])
+
+
+@slow(600)
+def test_texts(env):
+    """Files in texts, of which more would be made than there is."""
+    gate, down = gateway(env)
+    tried(env, gate, down, [
+        ("page, 20 MB of addresses", bombs.endless_addresses(20 * M), "kept"),
+        ("uuencode, 10 MB", bombs.short_uuencode(10 * M), "kept"),
     ])
 
 

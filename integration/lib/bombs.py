@@ -297,3 +297,41 @@ def empty_members(count):
         for n in range(count):
             z.writestr(zipfile.ZipInfo(f"{n}"), b"")
     return out.getvalue()
+
+
+def same_again(members, octets):
+    """A zip file of many entries of the directory that name one member, called encrypted: blocks of deflate with nothing in them."""
+    packed = b"\0\0\0\xff\xff" * (octets // 5)
+    fields = struct.pack("<HHHHHIIIHH", 20, 1, 8, 0, 0x21, 1, len(packed), 9, 1, 0)
+    local = b"PK\3\4" + fields + b"a" + packed
+    central = (b"PK\1\2" + struct.pack("<H", 20) + fields + struct.pack("<HHHII", 0, 0, 0, 0, 0) + b"a") * members
+    return local + central + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, members, members, len(central), len(local), 0)
+
+
+def ppt_objects(records):
+    """A presentation of objects that are containers too, each as long as all that is behind it."""
+    octets = records * 8
+    sectors = -(-octets // 512)
+    tables = -(-(sectors + 1) // 127)
+    header = bytearray(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH", 0x3e, 3, 0xfffe, 9, 6) + bytes(6))
+    header += struct.pack("<IIIIIIIII", 0, tables, tables, 0, 4096, 0xfffffffe, 0, 0xfffffffe, 0)
+    header += struct.pack("<109I", *[n if n < tables else 0xffffffff for n in range(109)])
+    chain = [0xfffffffd] * tables + [0xfffffffe] + [tables + 2 + n for n in range(sectors - 1)] + [0xfffffffe]
+    chain += [0xffffffff] * (tables * 128 - len(chain))
+    root = "Root Entry".encode("utf-16-le").ljust(64, b"\0") + struct.pack("<HBBIII", 22, 5, 1, 0xffffffff, 0xffffffff, 1)
+    stream = "PowerPoint Document".encode("utf-16-le").ljust(64, b"\0")
+    stream += struct.pack("<HBBIII", 40, 2, 1, 0xffffffff, 0xffffffff, 0xffffffff)
+    directory = root + bytes(36) + struct.pack("<IQ", 0xfffffffe, 0) + stream + bytes(36) + struct.pack("<IQ", tables + 1, octets)
+    data = struct.pack("<HHI", 0x000f, 0x1011, octets) * records
+    return bytes(header) + struct.pack(f"<{len(chain)}I", *chain) + directory.ljust(512, b"\0") + data.ljust(sectors * 512, b"\0")
+
+
+def endless_addresses(octets):
+    """A page of addresses that nothing ends."""
+    one = b"data:,%41%42\r\n"
+    return head("addresses", "MIME-Version: 1.0\r\nContent-Type: text/html\r\n") + b"\r\n" + one * (octets // len(one))
+
+
+def short_uuencode(octets):
+    """Lines of one digit that claim 63 octets each."""
+    return head("uuencode") + b"\r\nbegin 644 a.bin\r\n" + b"_\r\n" * (octets // 3) + b"end\r\n"
