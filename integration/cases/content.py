@@ -1,5 +1,6 @@
 """The message itself: attachments, signatures, score, sender authentication, policies; what goes out and what is kept."""
 import base64
+import binascii
 import io
 import json
 import os
@@ -230,6 +231,13 @@ def test_a_part_is_taken_out_and_kept(env):
     kept = rows(gate)
     assert [(r["subject"], r["folder"], r["state"]) for r in kept] == [("list", "policy", "copy")], kept
     assert gate.command("quarantine", "raw", kept[0]["id"]).stdout.replace("\r\n", "\n").endswith(came.decode().replace("\r\n", "\n"))
+    # What is no part of its own cannot be taken out, so nobody gets the rest with it.
+    octets = zipped("list.txt", b"many words")
+    lines = b"".join(binascii.b2a_uu(octets[i:i + 45]) for i in range(0, len(octets), 45)).decode().replace("\n", "\r\n")
+    assert send(gate.address, message("inline", f"See below.\r\n\r\nbegin 644 list.zip\r\n{lines}`\r\nend\r\n")).code == 250
+    kept = rows(gate)
+    assert [(r["subject"], r["folder"], r["state"]) for r in kept if r["subject"] == "inline"] == [("inline", "policy", "kept")], kept
+    assert len(down.accepted) == 1, "only the first one went out"
 
 
 def test_senders_prove_themselves(env):

@@ -5,13 +5,13 @@
 
 use super::attachments::{Carried, Outcome, judge};
 use super::score;
-use crate::config::model::{MessageFacts, Policy};
+use crate::config::model::{MessageFacts, Policy, QuarantineFolder};
 use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
 use crate::message::edit::{Replace, note};
 use crate::message::files::{Budget, open};
 use crate::message::large::buffer;
 use crate::rules::Mode;
-use crate::verdict::{Authentication, Envelope, Finding};
+use crate::verdict::{Authentication, Envelope, Finding, Folder, Verdict};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
@@ -107,8 +107,15 @@ impl Analysis {
         envelope: &Envelope,
         now: i64,
     ) -> (Vec<Finding>, Vec<Replace>) {
-        let Outcome { findings, strips } =
+        let Outcome { mut findings, strips } =
             judge(&self.carried, &self.odd, &policy.attachments, envelope, now);
+        // What stands nowhere in the message as such, a file in uuencode or in an encoded message, cannot be taken out.
+        for strip in strips.iter().filter(|strip| !self.places.contains_key(&strip.part)) {
+            for finding in findings.iter_mut().filter(|f| f.enforced && f.id == strip.rule) {
+                finding.verdict = Verdict::Quarantine(Folder(QuarantineFolder::POLICY.into()));
+                finding.reason = format!("{}; it cannot be taken out where it stands", finding.reason).into();
+            }
+        }
         let reference = envelope.id.to_string();
         let replace = strips.iter().filter_map(|strip| {
             let (range, body) = self.places.get(&strip.part)?.clone();

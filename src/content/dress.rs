@@ -74,15 +74,22 @@ pub fn authserv_id(policy: &Policy) -> String {
 }
 
 /// The message as it goes out; `None` where it goes as it came.
-#[must_use]
-pub fn put_on(dress: &Dress, message: &[u8], authserv_id: &str) -> Option<Vec<u8>> {
+///
+/// # Errors
+/// In words: a part that is to be taken out cannot be, and so the message must not go out.
+pub fn put_on(dress: &Dress, message: &[u8], authserv_id: &str) -> Result<Option<Vec<u8>>, String> {
     let edits = Edits {
         remove: OURS.to_vec(),
         authserv_id: Some(authserv_id),
         subject_tag: dress.subject_tag.as_deref(),
         replace: dress.replace.clone(),
     };
-    apply(message, &edits).map(|edited| edited.message)
+    match apply(message, &edits) {
+        Some(edited) if edited.left > 0 => {
+            Err(format!("{} parts that rules take out cannot be taken out where they stand", edited.left))
+        }
+        edited => Ok(edited.map(|edited| edited.message)),
+    }
 }
 
 fn ours(out: &mut String, weighed: &Weighed, envelope: &Envelope, scored: bool) {

@@ -50,6 +50,7 @@ impl Desk {
         };
         let held = with_octets(&self.places, &body, finish_by, work).await?;
         let (edited, taken_out) = &held.outcome;
+        let edited = edited.as_ref().map_err(Clone::clone)?;
         if *taken_out && item.folder == SPOOL {
             // What is taken out is kept for certain, before anybody gets the rest.
             let kept = self.edit(item.id, |item| {
@@ -82,8 +83,9 @@ impl Desk {
         let work = move |octets: &[u8]| put_on(&dress, octets, &name);
         let edited = match with_octets(request.places, request.body, request.finish_by, work).await {
             Ok(held) => match &held.outcome {
-                Some(octets) => self.written(octets).await,
-                None => return judged,
+                Ok(Some(octets)) => self.written(octets).await,
+                Ok(None) => return judged,
+                Err(error) => Err(error.clone()),
             },
             Err(error) => Err(error),
         };

@@ -23,7 +23,7 @@ pub(super) fn envelope(item: &Item, policy: &Policy) -> Envelope {
         client_name: text(&client.name),
         hello: text(&client.helo),
         user: text(&client.user),
-        authenticated: client.user.is_some(),
+        authenticated: client.authenticated || client.user.is_some(),
         // Who may be told is whoever proved himself, or whose network is ours.
         may_relay: client.may_relay,
         trusted: client.ip.is_none_or(|ip| policy.trusted.contains(ip)),

@@ -246,11 +246,13 @@ impl Session {
         let (strips, on_error) = (!dress.replace.is_empty(), dress.on_error);
         let (name, dress) = (authserv_id(&self.generation.policy), dress.clone());
         let edited = self.with_octets(body, finish_by, move |octets| put_on(&dress, octets, &name)).await;
-        let edited = edited.map_err(|error| {
-            tracing::warn!(session = %self.id, %error, "the message cannot be edited");
+        let cannot = |error: &str| {
+            tracing::warn!(session = %self.id, error, "the message cannot be edited");
             catalogue::INTERNAL
-        })?;
-        let Some(octets) = &edited.outcome else { return Ok(None) };
+        };
+        let edited = edited.map_err(|error| cannot(&error))?;
+        let octets = edited.outcome.as_ref().map_err(|error| cannot(error))?;
+        let Some(octets) = octets else { return Ok(None) };
         let body = write(&self.gateway.budget, octets).await.map_err(|error| {
             tracing::warn!(session = %self.id, %error, "the edited message cannot be kept");
             if matches!(error, BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }

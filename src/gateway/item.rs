@@ -135,6 +135,7 @@ fn client(seen: &Seen<'_>) -> ClientView {
         listener: seen.listener.name.to_string(),
         direction: Some(seen.listener.direction),
         downstream: seen.listener.downstream.to_string(),
+        authenticated: seen.authenticated,
         may_relay,
         // Whoever proved who he is, or whose network is ours, gets his report; a forged sender never does.
         answerable: seen.authenticated || seen.sender_proved || may_relay,
@@ -367,6 +368,7 @@ mod tests {
             listener: "in".into(),
             direction: Some(Direction::Inbound),
             downstream: "mx".into(),
+            authenticated: true,
             may_relay: false,
             answerable: true,
         }

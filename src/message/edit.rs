@@ -50,6 +50,8 @@ pub struct Edited {
     pub removed: Vec<Box<str>>,
     /// Parts that were replaced.
     pub replaced: usize,
+    /// Parts that were to be replaced and are still there: they begin in the header, or overlap others.
+    pub left: usize,
     /// The subject has the word now, and had not before.
     pub tagged: bool,
 }
@@ -72,7 +74,7 @@ pub fn apply(message: &[u8], edits: &Edits<'_>) -> Option<Edited> {
         out.extend_from_slice(message.get(header..header + blank_line(message, header)).unwrap_or_default());
         body(message, header + blank_line(message, header), &edits.replace, &mut out, &mut edited);
     }
-    let same = edited.removed.is_empty() && edited.replaced == 0 && !edited.tagged;
+    let same = edited.removed.is_empty() && edited.replaced == 0 && edited.left == 0 && !edited.tagged;
     edited.message = out;
     (!same).then_some(edited)
 }
@@ -231,9 +233,14 @@ fn body(message: &[u8], from: usize, replace: &[Replace], out: &mut Vec<u8>, edi
     let mut parts: Vec<&Replace> = replace.iter().collect();
     // Of two that begin together the longer one.
     parts.sort_by_key(|part| (part.range.start, std::cmp::Reverse(part.range.end)));
-    let mut at = from;
+    let (mut at, mut gone) = (from, from..from);
     for part in parts {
+        let inside = gone.start <= part.range.start && part.range.end <= gone.end;
+        if part.range.start < at && inside && !gone.is_empty() {
+            continue;
+        }
         if part.range.start < at || part.range.end > message.len() || part.range.start > part.range.end {
+            edited.left += 1;
             continue;
         }
         out.extend_from_slice(message.get(at..part.range.start).unwrap_or_default());
@@ -244,7 +251,7 @@ fn body(message: &[u8], from: usize, replace: &[Replace], out: &mut Vec<u8>, edi
         if out.ends_with(b"\r\n") && blank_line(message, part.range.end) > 0 {
             out.truncate(out.len() - 2);
         }
-        at = part.range.end;
+        (at, gone) = (part.range.end, part.range.clone());
         edited.replaced += 1;
     }
     out.extend_from_slice(message.get(at..).unwrap_or_default());
@@ -402,6 +409,23 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("=2D-b\r\n=2E\r\n=46rom x\r\ngr=C3=B6=C3=9Fe =3D x"), "{text}");
         assert!(text.lines().all(|line| line.len() <= 76 && line.is_ascii()));
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_taken_out_is_told() {
+        let message = b"A: b\r\n\r\n0123456789\r\n";
+        let part = |range: std::ops::Range<usize>| Replace { body: range.clone(), range, note: "n".into() };
+        for (replace, replaced, left) in [
+            (vec![part(8..12)], 1, 0),
+            (vec![part(8..14), part(9..12)], 1, 0),
+            (vec![part(8..12), part(10..16)], 1, 1),
+            (vec![part(2..12)], 0, 1),
+            (vec![part(2..4)], 0, 1),
+            (vec![part(8..200)], 0, 1),
+        ] {
+            let edited = apply(message, &Edits { replace, ..Edits::default() }).unwrap();
+            assert_eq!((edited.replaced, edited.left), (replaced, left));
+        }
     }
 
     proptest! {

@@ -140,6 +140,9 @@ pub struct ClientView {
     /// Downstream of that listener.
     #[serde(default)]
     pub downstream: String,
+    /// Whether it logged in; its user is known for some mechanisms only.
+    #[serde(default)]
+    pub authenticated: bool,
     /// Whether it is in `relay.from`, and no balancer that speaks for others.
     #[serde(default)]
     pub may_relay: bool,

@@ -9,6 +9,8 @@ use std::ops::Range;
 
 /// Most files of one page.
 const FILES_MAX: usize = 100;
+/// Most places of a page that are looked at, pictures among them.
+const PLACES_MAX: usize = 10_000;
 /// Shortest run of base64 that is taken for a file.
 const RUN_OCTETS_MIN: usize = 80;
 /// Octets by which pictures are known.
@@ -60,8 +62,9 @@ fn in_base64(page: &[u8], out: &mut Out<'_>) -> Result<(), Option<Odd>> {
     // Of those that end together, the first.
     let marked =
         addresses(page, b"base64,").filter(|range| std::mem::replace(&mut end, range.end) != range.end);
-    let mut places: Vec<Range<usize>> = marked.take(FILES_MAX + 1).collect();
-    places.extend(runs(page).take(FILES_MAX + 1));
+    let mut places: Vec<Range<usize>> = marked.take(PLACES_MAX + 1).collect();
+    places.extend(runs(page).take(PLACES_MAX + 1));
+    let too_many = places.len() > PLACES_MAX;
     places.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     for range in places {
         if range.start < last.end {
@@ -75,7 +78,7 @@ fn in_base64(page: &[u8], out: &mut Out<'_>) -> Result<(), Option<Odd>> {
             out.add(text.len(), || base64(text, Rules::default()).0)?;
         }
     }
-    Ok(())
+    if too_many { Err(Some(Odd::TooManyParts)) } else { Ok(()) }
 }
 
 /// Addresses with octets written as `%4d`.

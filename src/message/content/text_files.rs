@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2, memmem};
 const FILES_MAX: usize = 100;
 /// What uuencode may come to: so many times its text, and these octets. Lines need not have the length that they claim, and
 /// one of two octets claims 63.
-const UU_GROWTH: usize = 4;
+const UU_GROWTH: usize = 2;
 const UU_OCTETS: usize = 64 << 10;
 
 /// A file in a text.
