@@ -19,7 +19,7 @@ use portcullis::records::Records;
 use portcullis::rules::Mode as RuleMode;
 use portcullis::scan::Scanners;
 use portcullis::store::StateDir;
-use portcullis::vault::{Item, Scope, Vault, VaultWriter};
+use portcullis::vault::{Item, Scope, Vault, VaultError, VaultWriter};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -485,7 +485,13 @@ impl Harness {
         let vault = &self.gateway.vault;
         assert!(vault.catch_up());
         let ids = vault.ids(&Query::default(), Scope::Everything, 0, 1000).unwrap();
-        ids.into_iter().map(|(id, _)| vault.item(id).unwrap()).collect()
+        let item = |id| match vault.item(id) {
+            Ok(item) => Some(item),
+            // Delivered since it was listed.
+            Err(VaultError::Missing(_)) => None,
+            Err(error) => panic!("{error}"),
+        };
+        ids.into_iter().filter_map(|(id, _)| item(id)).collect()
     }
 
     /// The octets of one of them.
