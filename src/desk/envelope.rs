@@ -24,7 +24,6 @@ pub(super) fn envelope(item: &Item, policy: &Policy) -> Envelope {
         hello: text(&client.helo),
         user: text(&client.user),
         authenticated: client.authenticated || client.user.is_some(),
-        // Who may be told is whoever proved himself, or whose network is ours.
         may_relay: client.may_relay,
         trusted: client.ip.is_none_or(|ip| policy.trusted.contains(ip)),
         tls: client.tls.as_deref().and_then(tls),
