@@ -401,7 +401,9 @@ impl Harness {
         let current = Arc::new(ArcSwap::from_pointee(generation));
         let budget = Budget::new(policy.memory_octets, policy.disk_octets, state.tmp());
         let trace_key = TraceKey::new(state.trace_key());
-        let world = Arc::new(gateway::Surroundings::new(Arc::clone(&current), audit.clone()));
+        let counters = Arc::<gateway::Counters>::default();
+        let world =
+            Arc::new(gateway::Surroundings::new(Arc::clone(&current), audit.clone(), Arc::clone(&counters)));
         let desk = Desk::new(
             Arc::clone(&vault),
             Arc::clone(&world) as Arc<dyn World>,
@@ -423,7 +425,7 @@ impl Harness {
             audit,
             records,
             live: Arc::default(),
-            counters: gateway::Counters::default(),
+            counters,
             limits: Arc::new(Limits::open(&policy.state_dir, 0).unwrap()),
             fold: portcullis::gateway::Fold::default(),
             phase: tokio::sync::watch::channel(gateway::Phase::Running).0,

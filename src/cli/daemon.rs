@@ -85,7 +85,8 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
     let current = Arc::new(ArcSwap::from_pointee(generation.numbered(numbered)));
     let budget = Budget::new(policy.memory_octets, policy.disk_octets, state.tmp());
     let trace_key = TraceKey::new(state.trace_key());
-    let world = Arc::new(Surroundings::new(Arc::clone(&current), audit.clone()));
+    let counters = Arc::<gateway::Counters>::default();
+    let world = Arc::new(Surroundings::new(Arc::clone(&current), audit.clone(), Arc::clone(&counters)));
     let desk = Desk::new(
         Arc::clone(&vault),
         Arc::clone(&world) as Arc<dyn World>,
@@ -107,7 +108,7 @@ pub(super) fn prepare(policy: Policy, rules: &Path) -> Result<Daemon, Box<dyn Er
         audit,
         records,
         live: Arc::default(),
-        counters: gateway::Counters::default(),
+        counters,
         limits: Arc::new(limits),
         fold: gateway::Fold::default(),
         phase: tokio::sync::watch::channel(gateway::Phase::Running).0,

@@ -6,6 +6,7 @@
 
 use super::edit::Decision;
 use super::jobs::Ticket;
+use super::pace::Pace;
 use super::refusal::{Refusal, blocking};
 use super::request::{Answer, Outcome, Pick};
 use super::service::Desk;
@@ -16,18 +17,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-/// Messages of one step.
-const STEP: usize = 200;
-/// Messages that the index is asked for at once: full text goes over everything before them each time.
-const AHEAD: usize = 2_000;
 /// For so many the index is read ahead.
 const MANY: u64 = 10_000;
-/// Between two steps, at least; and as long as the step before took, for mail comes first.
+/// Between two steps of any work, at least.
 const PAUSE: Duration = Duration::from_millis(2);
-/// But not longer.
-const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// While the vault is so many changes behind, bulk work waits.
 const BEHIND_MAX: u64 = 1_000;
 /// Messages that are spoken of one by one.
@@ -52,8 +47,7 @@ pub(super) struct Run<'a> {
     after: i64,
     /// Of the next steps.
     ahead: VecDeque<(Id, i64)>,
-    /// When the step began that is being worked on.
-    begun: Option<Instant>,
+    pace: Pace,
     ticket: Ticket,
     answers: &'a mpsc::Sender<Answer>,
     tally: Tally,
@@ -85,7 +79,7 @@ impl Desk {
             scope: pick.scope,
             after: i64::MIN,
             ahead: VecDeque::new(),
-            begun: None,
+            pace: Pace::new(self.world.messages()),
             ticket,
             answers,
             tally: Tally::default(),
@@ -137,20 +131,21 @@ impl Run<'_> {
             self.tally.outcome.cancelled = true;
             return Ok(None);
         }
-        if let Some(begun) = self.begun {
+        if let Some(pause) = self.pace.pause(self.desk.world.messages()) {
             self.tell();
-            sleep(begun.elapsed().min(PAUSE_MAX)).await;
+            sleep(pause).await;
             self.desk.give_way().await;
         }
-        self.begun = Some(Instant::now());
+        let most = self.pace.begin();
         if self.ahead.is_empty() {
             let (vault, query, scope, after) =
                 (Arc::clone(&self.desk.vault), self.query.clone(), self.scope, self.after);
-            self.ahead = blocking(move || vault.ids(&query, scope, after, AHEAD)).await??.into();
+            let ahead = self.pace.ahead();
+            self.ahead = blocking(move || vault.ids(&query, scope, after, ahead)).await??.into();
             let Some((_, last)) = self.ahead.back() else { return Ok(None) };
             self.after = *last;
         }
-        let step: Vec<(Id, i64)> = self.ahead.drain(..STEP.min(self.ahead.len())).collect();
+        let step: Vec<(Id, i64)> = self.ahead.drain(..most.min(self.ahead.len())).collect();
         self.ticket.running().add(step.len() as u64);
         Ok(Some(step))
     }

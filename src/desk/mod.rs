@@ -23,6 +23,7 @@ mod mbox;
 mod notices;
 mod outcome;
 mod own;
+mod pace;
 mod refusal;
 mod release;
 mod request;

@@ -57,6 +57,11 @@ pub trait World: Send + Sync {
         true
     }
 
+    /// Messages that came since the start, however they ended: work on many waits for mail.
+    fn messages(&self) -> u64 {
+        0
+    }
+
     /// An audit line: an object with `kind` = `delivery` or `desk`.
     fn audit(&self, line: serde_json::Value) {
         tracing::info!(%line, "audit");

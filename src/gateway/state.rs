@@ -51,7 +51,7 @@ pub struct Gateway {
     /// Open sessions.
     pub live: Arc<Live>,
     /// Messages.
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
     /// Connections at once, rates, bans, throttles, greylisting.
     pub limits: Arc<Limits>,
     /// Refusals at the door.
@@ -91,6 +91,11 @@ impl Counters {
 
     pub(super) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// However they ended.
+    pub(super) fn messages(&self) -> u64 {
+        [&self.delivered, &self.kept, &self.refused].iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     pub(super) fn connected(&self) {

@@ -2,6 +2,7 @@
 
 use super::audit::Audit;
 use super::generation::Generation;
+use super::state::Counters;
 use crate::config::model::Policy;
 use crate::desk::World;
 use crate::downstream::Pool;
@@ -15,14 +16,15 @@ use tokio::sync::Notify;
 pub struct Surroundings {
     current: Arc<ArcSwap<Generation>>,
     audit: Audit,
+    counters: Arc<Counters>,
     changed: Notify,
 }
 
 impl Surroundings {
-    /// Of the generation that a gateway has in force, and its log.
+    /// Of the generation that a gateway has in force, its log, and its messages.
     #[must_use]
-    pub fn new(current: Arc<ArcSwap<Generation>>, audit: Audit) -> Self {
-        Self { current, audit, changed: Notify::new() }
+    pub fn new(current: Arc<ArcSwap<Generation>>, audit: Audit, counters: Arc<Counters>) -> Self {
+        Self { current, audit, counters, changed: Notify::new() }
     }
 
     /// Until the desk edited a list that nobody watches: the rules are to be read again.
@@ -53,6 +55,10 @@ impl World for Surroundings {
         if !self.policy().watch {
             self.changed.notify_one();
         }
+    }
+
+    fn messages(&self) -> u64 {
+        self.counters.messages()
     }
 
     fn audit(&self, line: serde_json::Value) {

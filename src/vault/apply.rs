@@ -176,7 +176,9 @@ fn place_all(
     let some = |hand: usize, some: &[Accepted]| {
         some.iter().try_for_each(|accepted| place(core, &accepted.record, is_newest(&accepted.record), hand))
     };
-    if batch.len() < HANDS * 8 {
+    // Marks touch no file.
+    let placed = batch.iter().filter(|accepted| !matches!(accepted.record.what, What::Mark(..))).count();
+    if placed < HANDS * 8 {
         return some(0, batch);
     }
     let parts = batch.chunks(batch.len().div_ceil(HANDS));
