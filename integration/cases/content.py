@@ -198,6 +198,24 @@ def test_each_recipient_has_its_own_policy(env):
     assert "spam" in line["note"], line
 
 
+def test_a_rule_for_one_recipient_lets_nobody_else_off(env):
+    """An accepted file, and points off, for one of two: the other is judged without them."""
+    files = {"attachments.toml": '[[rule]]\nid = "ours"\naction = "accept"\nextension = "exe"\nrecipient = "bob@example.net"\n'
+                                 '[[rule]]\nid = "no-exe"\naction = "quarantine"\nextension = "exe"\n',
+             "content.toml": '[[rule]]\nid = "won"\nscore = 9.0\ntext = "you have won"\n'
+                             '[[rule]]\nid = "likes-it"\nscore = -50.0\ntext = "you have won"\nrecipient = "bob@example.net"\n'}
+    down = env.downstream()
+    gate = env.gateway(down, files=files)
+    both = ["alice@example.net", "bob@example.net"]
+    assert send(gate.address, message("tool", name="tool.exe", octets=b"MZ nothing"), rcpt=both).code == 250
+    assert send(gate.address, message("prize", "You have won."), rcpt=both).code == 250
+    down.wait_messages(2)
+    for got, subject in zip(down.accepted, ("tool", "prize")):
+        assert len(got.rcpt) == 1 and "bob@" in str(got.rcpt) and got.fields("Subject") == [subject], (got.rcpt, got.message)
+    kept = sorted((r["subject"], r["folder"], r["to"][0].strip("<>"), len(r["to"])) for r in rows(gate))
+    assert kept == [("prize", "spam", "alice@example.net", 1), ("tool", "policy", "alice@example.net", 1)], kept
+
+
 def test_what_a_policy_turns_off_counts_against_nobody(env):
     """Points of a refusal by attachment: none from mail to those whose policy has no such rules."""
     files = {"attachments.toml": '[[rule]]\nid = "no-zip"\naction = "reject"\nextension = "zip"\n',

@@ -4,6 +4,7 @@
 //! second time. Failure: none; what is over a bound is odd, and what is odd is for the rules of attachments.
 
 use super::attachments::{Carried, Outcome, judge};
+use super::circles::Circles;
 use super::score;
 use crate::config::model::{MessageFacts, Policy, QuarantineFolder};
 use crate::message::content::{Limits, Odd, Overview, PartInfo, Reading, Visitor, visit};
@@ -42,8 +43,10 @@ pub struct Ask<'a> {
 pub struct Analysis {
     /// By signatures of our own.
     pub malware: Vec<Finding>,
-    /// Symbols.
-    pub symbols: Vec<Finding>,
+    /// Recipients whom rules treat alike.
+    pub circles: Circles,
+    /// What the rules of scores found, for each circle; see [`Self::symbols`].
+    symbols: Vec<Vec<Finding>>,
     /// Numbers that rules of content ask about.
     pub facts: MessageFacts,
     /// What it carries: judged for each group of recipients.
@@ -94,11 +97,19 @@ pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
         odd: &odd,
         now: ask.now,
     };
-    let scored = score.map(|score| score.finish(&inputs)).unwrap_or_default();
-    Analysis { malware, symbols: scored.findings, facts: scored.facts, carried, odd, again, places }
+    let circles = Circles::new(policy, ask.envelope, ask.now);
+    let (facts, scored) = score.map(|score| score.finish(&inputs, &circles)).unwrap_or_default();
+    let symbols = scored.into_iter().map(|scored| scored.findings).collect();
+    Analysis { malware, circles, symbols, facts, carried, odd, again, places }
 }
 
 impl Analysis {
+    /// What the rules of scores say for the recipients of a circle.
+    #[must_use]
+    pub fn symbols(&self, circle: usize) -> &[Finding] {
+        self.symbols.get(circle).map_or(&[], Vec::as_slice)
+    }
+
     /// What the rules of attachments say for one envelope, and what they take out.
     #[must_use]
     pub fn attachments(

@@ -2,10 +2,12 @@
 
 pub mod analyse;
 pub mod attachments;
+mod circles;
 mod dress;
 pub mod score;
 mod signatures;
 mod weigh;
 
+pub use circles::Circles;
 pub use dress::{Dress, Known, authserv_id, dress, put_on};
 pub use weigh::{Contents, Found, Weighed, lane_verdict, points};

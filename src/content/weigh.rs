@@ -18,7 +18,7 @@ pub struct Contents {
     pub malware: Vec<Finding>,
     /// Of scanners that gave no answer, with the lane of scanners.toml as verdict; a policy may have another lane.
     pub unanswered: Vec<Finding>,
-    /// What has a score.
+    /// What engines gave a score.
     pub symbols: Vec<Finding>,
     /// What DMARC asks for.
     pub dmarc: Vec<Finding>,
@@ -44,8 +44,10 @@ pub struct Found<'f> {
     pub general: &'f [Finding],
     /// Found in it.
     pub contents: &'f Contents,
-    /// What the rules of attachments say.
+    /// What the rules of attachments say, for these recipients.
     pub files: &'f [Finding],
+    /// What the rules of scores say, for these recipients.
+    pub symbols: &'f [Finding],
     /// An allow entry matched, so that score and DMARC do not count.
     pub allowed: bool,
 }
@@ -54,7 +56,7 @@ impl Weighed {
     /// By everything that was found. `by`: what was found for these recipients before the message.
     #[must_use]
     pub fn of(policy: &Arc<MailPolicy>, by: Option<&Finding>, found: &Found<'_>) -> Self {
-        let Found { general, contents, files, allowed } = *found;
+        let Found { general, contents, files, symbols, allowed } = *found;
         let mut findings: Vec<Finding> = by.into_iter().chain(general).cloned().collect();
         let mut take = |on: bool, list: &[Finding]| findings.extend(list.iter().filter(|_| on).cloned());
         take(policy.malware, &contents.malware);
@@ -63,11 +65,12 @@ impl Weighed {
         take(policy.dmarc && !allowed, &contents.dmarc);
         let scored = policy.score && !allowed;
         take(scored, &contents.symbols);
+        take(scored, symbols);
         let count = |list: &[Finding]| {
             list.iter().filter(|f| f.enforced).fold(0_i32, |sum, f| sum.saturating_add(f.score_milli))
         };
         let attached = if policy.attachments { count(files) } else { 0 };
-        let score_milli = count(&contents.symbols).saturating_add(attached);
+        let score_milli = count(&contents.symbols).saturating_add(count(symbols)).saturating_add(attached);
         let spam = scored && score_milli >= policy.tag_milli;
         if scored {
             findings.extend(threshold(policy, score_milli));
@@ -158,7 +161,7 @@ mod tests {
     }
 
     fn weighed(policy: MailPolicy, contents: &Contents, files: &[Finding], allowed: bool) -> Weighed {
-        Weighed::of(&Arc::new(policy), None, &Found { general: &[], contents, files, allowed })
+        Weighed::of(&Arc::new(policy), None, &Found { general: &[], contents, files, symbols: &[], allowed })
     }
 
     #[test]

@@ -5,14 +5,14 @@
 
 use super::edit::Decision;
 use super::envelope::envelope;
-use super::judge::{Judgement, Objection, Scanned, groups};
+use super::judge::{Group, Judgement, Objection, Scanned, groups};
 use super::service::Desk;
 use super::spooling::SPOOL;
 use super::views::finding_view;
 use crate::body::Body;
 use crate::config::model::{AttachmentAction, MailPolicy, Policy, QuarantineFolder, ScannerRules};
 use crate::content::analyse::{Ask, analyse};
-use crate::content::{Dress, authserv_id, put_on};
+use crate::content::{Circles, Dress, authserv_id, put_on};
 use crate::inspect::{Request, with_octets, write};
 use crate::message::edit::Replace;
 use crate::scan::{self, Input, Job};
@@ -34,7 +34,8 @@ impl Desk {
         let rescanned = item.spool.as_ref().is_some_and(|spool| spool.cause == SpoolCause::Rescanned);
         let sent = envelope(item, &policy);
         let now = self.now_ms() / 1000;
-        let Some((mail, _)) = groups(&policy, &sent, now).into_iter().next() else { return Ok(body) };
+        let groups = groups(&policy, &sent, &Circles::new(&policy, &sent, now), now);
+        let Some(Group { mail, .. }) = groups.into_iter().next() else { return Ok(body) };
         let marked = item.tags.iter().any(|tag| tag == SPAM);
         let subject_tag = mail.subject_tag.clone().filter(|_| marked);
         if !rescanned || (subject_tag.is_none() && !strips(&policy, &mail)) {

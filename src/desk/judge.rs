@@ -9,7 +9,7 @@ use super::envelope::envelope;
 use super::views::finding_view;
 use crate::checks::mail_policy_for;
 use crate::config::model::{Lane, MailPolicy, Policy, QuarantineFolder};
-use crate::content::{Dress, Found, Known, Weighed, dress};
+use crate::content::{Circles, Dress, Found, Known, Weighed, dress};
 use crate::inspect::Inspected;
 use crate::mail::{Path, escape_at_most};
 use crate::reply::Class;
@@ -79,9 +79,11 @@ impl Judgement {
         let envelope = envelope(item, policy);
         let allowed = item.findings.iter().any(|f| f.verdict == "accept" && !f.told_only);
         let mut worst: Option<Self> = None;
-        for (mail, recipients) in groups(policy, &envelope, now) {
+        let alike = Circles::default();
+        let circles = found.analysis.as_ref().map_or(&alike, |analysis| &analysis.circles);
+        for Group { mail, circle, recipients } in groups(policy, &envelope, circles, now) {
             let envelope = Envelope { recipients, ..envelope.clone() };
-            let judged = for_one(found, policy, &mail, &envelope, allowed, now);
+            let judged = for_one(found, policy, (&mail, circle), &envelope, allowed, now);
             if worst.as_ref().is_none_or(|worst| rank(&judged.scanned) > rank(&worst.scanned)) {
                 worst = Some(judged);
             }
@@ -103,18 +105,29 @@ fn rank(scanned: &Scanned) -> u8 {
     }
 }
 
-/// The recipients by policy; one without any where there are none.
-pub(super) fn groups(policy: &Policy, envelope: &Envelope, now: i64) -> Vec<(Arc<MailPolicy>, Vec<Path>)> {
-    let mut groups: Vec<(Arc<MailPolicy>, Vec<Path>)> = Vec::new();
-    for recipient in &envelope.recipients {
+/// Recipients who share a policy, and whom rules treat alike.
+pub(super) struct Group {
+    pub(super) mail: Arc<MailPolicy>,
+    pub(super) circle: usize,
+    pub(super) recipients: Vec<Path>,
+}
+
+/// The recipients by policy and circle; one group without any where there are none.
+pub(super) fn groups(policy: &Policy, envelope: &Envelope, circles: &Circles, now: i64) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (place, recipient) in envelope.recipients.iter().enumerate() {
         let mail = mail_policy_for(&policy.policies, envelope, Some(recipient), now);
-        match groups.iter_mut().find(|(known, _)| Arc::ptr_eq(known, mail)) {
-            Some((_, members)) => members.push(recipient.clone()),
-            None => groups.push((Arc::clone(mail), vec![recipient.clone()])),
+        let circle = circles.of(place);
+        match groups.iter_mut().find(|group| group.circle == circle && Arc::ptr_eq(&group.mail, mail)) {
+            Some(group) => group.recipients.push(recipient.clone()),
+            None => {
+                groups.push(Group { mail: Arc::clone(mail), circle, recipients: vec![recipient.clone()] })
+            }
         }
     }
     if groups.is_empty() {
-        groups.push((Arc::clone(mail_policy_for(&policy.policies, envelope, None, now)), Vec::new()));
+        let mail = Arc::clone(mail_policy_for(&policy.policies, envelope, None, now));
+        groups.push(Group { mail, circle: 0, recipients: Vec::new() });
     }
     groups
 }
@@ -122,14 +135,15 @@ pub(super) fn groups(policy: &Policy, envelope: &Envelope, now: i64) -> Vec<(Arc
 fn for_one(
     found: &Inspected,
     policy: &Policy,
-    mail: &Arc<MailPolicy>,
+    (mail, circle): (&Arc<MailPolicy>, usize),
     envelope: &Envelope,
     allowed: bool,
     now: i64,
 ) -> Judgement {
     let (files, replace) =
         found.analysis.as_ref().map(|a| a.attachments(policy, envelope, now)).unwrap_or_default();
-    let all = Found { general: &found.unseen, contents: &found.contents, files: &files, allowed };
+    let symbols = found.analysis.as_ref().map_or(&[][..], |a| a.symbols(circle));
+    let all = Found { general: &found.unseen, contents: &found.contents, files: &files, symbols, allowed };
     let weighed = Weighed::of(mail, None, &all);
     let known = Known {
         policy,

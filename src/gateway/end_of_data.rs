@@ -138,8 +138,10 @@ impl Session {
         // Most have nothing that depends on who they are for.
         let looked = examined.analysis.is_some() || examined.authentication.is_some();
         let sent = looked.then(|| self.sent(transaction));
-        let found_by_all = Found { general: &general, contents: &examined.contents, files: &[], allowed };
-        let mut attachments: Vec<Finding> = Vec::new();
+        let found_by_all =
+            Found { general: &general, contents: &examined.contents, files: &[], symbols: &[], allowed };
+        let circles = examined.analysis.as_ref().map(|analysis| &analysis.circles);
+        let (mut attachments, mut scored): (Vec<Finding>, Vec<Finding>) = Default::default();
         let mut counted: Vec<Finding> = Vec::new();
         let mut judge = |party: Party| {
             let Some(sent) = &sent else {
@@ -148,9 +150,15 @@ impl Session {
             let recipients = party.members.iter().filter_map(|at| transaction.recipients.get(*at));
             let envelope =
                 Envelope { recipients: recipients.map(|r| r.path.clone()).collect(), ..sent.clone() };
-            let carried = examined.analysis.as_ref();
-            let carried = carried.map(|a| a.attachments(&generation.policy, &envelope, now));
+            let analysis = examined.analysis.as_ref();
+            let carried = analysis.map(|a| a.attachments(&generation.policy, &envelope, now));
             let (files, replace) = carried.unwrap_or_default();
+            let symbols = analysis.map_or(&[][..], |a| a.symbols(party.circle));
+            for symbol in symbols {
+                if !scored.iter().any(|known| known.id == symbol.id) {
+                    scored.push(symbol.clone());
+                }
+            }
             for file in &files {
                 if !attachments.iter().any(|known| known.id == file.id) {
                     attachments.push(file.clone());
@@ -159,7 +167,7 @@ impl Session {
                     counted.push(file.clone());
                 }
             }
-            let mut judged = Judged::of(party, &Found { files: &files, ..found_by_all });
+            let mut judged = Judged::of(party, &Found { files: &files, symbols, ..found_by_all });
             let known = Known {
                 policy: &generation.policy,
                 envelope: &envelope,
@@ -170,7 +178,7 @@ impl Session {
             judged.dress = dress(&judged.weighed, &known, replace);
             judged
         };
-        let judged: Vec<Judged> = transaction.parties().into_iter().map(&mut judge).collect();
+        let judged: Vec<Judged> = transaction.parties(circles).into_iter().map(&mut judge).collect();
         // What is turned off for all recipients says nothing of the client.
         if judged.iter().any(|j| j.party.policy.malware) {
             counted.extend(examined.contents.malware.iter().cloned());
@@ -182,7 +190,7 @@ impl Session {
         let Contents { malware, unanswered, symbols, dmarc } = &examined.contents;
         let own_lanes = judged.iter().any(|j| j.party.policy.on_error.is_none());
         let unanswered: &[Finding] = if own_lanes { unanswered } else { &[] };
-        let all = [malware, unanswered, &attachments, dmarc, symbols].into_iter().flatten().cloned();
+        let all = [malware, unanswered, &attachments, dmarc, symbols, &scored].into_iter().flatten().cloned();
         transaction.findings.extend(all.take(FINDINGS_MAX));
         for weighed in judged.iter().map(|j| &j.weighed) {
             let lanes = weighed.in_other_lane(&examined.contents);

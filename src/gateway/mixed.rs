@@ -7,18 +7,17 @@
 //! client hears 451 and some recipients may get the message twice: twice, not never.
 
 use super::item::Purpose;
-use super::party::Judged;
+use super::party::{Judged, Party};
 use super::session::Session;
 use super::transaction::{Kept, Transaction};
 use crate::body::Body;
-use crate::config::model::{MailPolicy, QuarantineFolder};
+use crate::config::model::QuarantineFolder;
 use crate::content::Dress;
 use crate::downstream::DownstreamError;
 use crate::reply::{Class, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::vault::Pending;
 use crate::verdict::{Disposition, Finding};
-use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 /// Where a party's message goes.
@@ -39,7 +38,7 @@ enum Way {
 /// One end, and for whom.
 struct Leg<'j> {
     way: Way,
-    policy: &'j Arc<MailPolicy>,
+    party: &'j Party,
     decided: Option<&'j Finding>,
     members: Vec<usize>,
     dress: &'j Dress,
@@ -245,11 +244,10 @@ fn copy_of(judged: &Judged) -> Option<Leg<'_>> {
     let decision = judged.decision();
     let way = Way::Copy((&*decision.copy?.0).into());
     let members = judged.party.members.clone();
-    let policy = &judged.party.policy;
-    Some(Leg { way, policy, decided: decision.decided, members, dress: &judged.dress })
+    Some(Leg { way, party: &judged.party, decided: decision.decided, members, dress: &judged.dress })
 }
 
-/// The legs: parties that go the same way in the same dress are one; what is held is one for each policy, for it is judged
+/// The legs: parties that go the same way in the same dress are one; what is held is one for each policy and circle, for it is judged
 /// again by it. In this session the downstream gets one of them; what
 /// is dressed otherwise follows from the spool.
 fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) -> Vec<Leg<'j>> {
@@ -262,17 +260,17 @@ fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) ->
             Way::Downstream if legs.iter().any(other) => Way::Rest,
             way => way,
         };
-        let policy = &judged.party.policy;
+        let party = &judged.party;
         let alike = |leg: &&mut Leg<'_>| match way {
             Way::Folder(_) | Way::Copy(_) => true,
-            Way::Hold => Arc::ptr_eq(leg.policy, policy),
+            Way::Hold => leg.party.is_judged_like(party),
             Way::Downstream | Way::Later | Way::Rest => *leg.dress == judged.dress,
         };
         match legs.iter_mut().filter(|leg| leg.way == way).find(alike) {
             Some(leg) => leg.members.extend_from_slice(&judged.party.members),
             None => {
                 let members = judged.party.members.clone();
-                legs.push(Leg { way, policy, decided, members, dress: &judged.dress });
+                legs.push(Leg { way, party, decided, members, dress: &judged.dress });
             }
         }
     }

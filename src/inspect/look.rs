@@ -102,7 +102,6 @@ pub async fn inspect(request: &Request<'_>) -> Inspected {
         Err(error) => found.unseen.push(unseen(&error)),
         Ok((analysis, again)) => {
             found.contents.malware.extend(analysis.malware.iter().cloned());
-            found.contents.symbols.extend(analysis.symbols.iter().cloned());
             // Where a signature refuses it, scanners have nothing to add: policies turn both off together.
             let refused = analysis.malware.iter().any(Finding::refuses_for_good);
             if !again.is_empty() && !refused {

@@ -5,7 +5,8 @@ use crate::config::model::QuarantineFolder;
 use crate::config::model::{
     AttachmentAction, AttachmentRule, Attachments, FileConditions, MessageConditions,
 };
-use crate::mail::{Path, escape_at_most};
+use crate::content::circles::subject;
+use crate::mail::escape_at_most;
 use crate::message::files::{Mark, extension};
 use crate::reply::catalogue;
 use crate::rules::{Matcher, Mode, Subject};
@@ -40,7 +41,8 @@ pub struct Strip {
     pub text: Option<Box<str>>,
 }
 
-/// Judges the files for one envelope. `odd`: what is wrong with the structure, by name. `now`: seconds since 1970.
+/// Judges the files for one envelope. Where its recipients are of several circles (see [`crate::content::Circles`]), rules
+/// that name some count as they do no harm: one that accepts has to mean all of them, any other one of them. `odd`: what is wrong with the structure, by name. `now`: seconds since 1970.
 ///
 /// A rule matches a message once, with the first file that it matches.
 #[must_use]
@@ -55,7 +57,7 @@ pub fn judge(
         .rules
         .iter()
         .map(|rule| &**rule)
-        .filter(|rule| rule.mode != Mode::Off && is_sent_so(&rule.when, envelope, now) && is_odd(rule, odd))
+        .filter(|rule| rule.mode != Mode::Off && is_sent_so(rule, envelope, now) && is_odd(rule, odd))
         .collect();
     let mut judge = Judge { hits: vec![Hit::default(); rules.len()], strips: HashMap::new() };
     for (at, rule) in rules.iter().enumerate() {
@@ -142,7 +144,8 @@ fn has_extension(wanted: &[Box<str>], item: &Item) -> bool {
 }
 
 /// Whether the conditions over the envelope hold.
-fn is_sent_so(when: &MessageConditions, envelope: &Envelope, now: i64) -> bool {
+fn is_sent_so(rule: &AttachmentRule, envelope: &Envelope, now: i64) -> bool {
+    let when: &MessageConditions = &rule.when;
     let holds = |matcher: &Option<Matcher>, subject: Option<Subject<'_>>| {
         let matched =
             |m: &Matcher| subject.is_some_and(|subject| m.matches(subject, envelope.direction, now));
@@ -154,12 +157,13 @@ fn is_sent_so(when: &MessageConditions, envelope: &Envelope, now: i64) -> bool {
         && holds(&when.client, Some(Subject::Address(envelope.client)))
         && holds(&when.sender, Some(subject(&envelope.sender)))
         && holds(&when.user, envelope.user.as_deref().map(|user| Subject::Name(user.as_bytes())))
-        && (when.recipient.is_none()
-            || envelope.recipients.iter().any(|to| holds(&when.recipient, Some(subject(to)))))
-}
-
-fn subject(path: &Path) -> Subject<'_> {
-    path.mailbox().map_or(Subject::Null, Subject::Mailbox)
+        && (when.recipient.is_none() || {
+            let mut meant = envelope.recipients.iter().map(|to| holds(&when.recipient, Some(subject(to))));
+            match rule.action {
+                AttachmentAction::Accept => !envelope.recipients.is_empty() && meant.all(|meant| meant),
+                _ => meant.any(|meant| meant),
+            }
+        })
 }
 
 fn finding(rule: &AttachmentRule, hit: &Hit<'_>, odd: &[&str]) -> Finding {

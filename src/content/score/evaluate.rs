@@ -2,6 +2,7 @@
 
 use super::collector::Collector;
 use crate::config::model::{Asked, MessageFacts, Method, Place, Score, ScoreRule, Term, TextCondition, Word};
+use crate::content::circles::Circles;
 use crate::mail::{Mailbox, Path};
 use crate::rules::{Candidates, Matcher, Mode, Subject, fold};
 use crate::verdict::{AuthResult, Authentication, Envelope, Finding, Source, Stage, Verdict};
@@ -33,8 +34,6 @@ pub struct Scored {
     pub findings: Vec<Finding>,
     /// Ids of all rules that hold, also of those that are only there for others.
     pub held: Vec<Arc<str>>,
-    /// Its facts.
-    pub facts: MessageFacts,
     /// The sum of the symbols that count, in thousandths.
     pub score_milli: i32,
 }
@@ -49,27 +48,18 @@ impl Scored {
 }
 
 impl Collector<'_> {
-    /// Asks the rules.
+    /// Asks the rules, for each circle of recipients by itself.
     #[must_use]
-    pub fn finish(mut self, inputs: &Inputs<'_>) -> Scored {
+    pub fn finish(mut self, inputs: &Inputs<'_>, circles: &Circles) -> (MessageFacts, Vec<Scored>) {
         if self.rules.mode == Mode::Off {
-            return Scored { facts: self.facts, ..Scored::default() };
+            return (self.facts, Vec::new());
         }
         self.sum_up();
-        let rules = self.rules;
-        let asked = Asker::new(&self, inputs);
-        let mut held: Vec<bool> = Vec::with_capacity(rules.rules.len());
-        let mut out = Scored::default();
-        for rule in &rules.rules {
-            let hit = if rule.mode == Mode::Off { None } else { asked.holds(rule, &held) };
-            held.push(hit.is_some());
-            out.held.extend(hit.map(|_| Arc::clone(&rule.id)));
-            if let Some(shown) = hit.filter(|_| rule.score_milli != 0 || !rule.tags.is_empty()) {
-                out.add(finding(rule, rules, shown));
-            }
-        }
-        out.facts = self.facts;
-        out
+        let asker = Asker::new(&self, inputs);
+        let recipients = &inputs.envelope.recipients;
+        let one = |circle| asker.ask(&circles.members(circle, recipients).collect::<Vec<_>>());
+        let scored = (0..circles.count()).map(one).collect();
+        (self.facts, scored)
     }
 }
 
@@ -133,8 +123,24 @@ impl<'c, 'p> Asker<'c, 'p> {
         Self { collector, inputs, pieces, candidates, hosts, reply_to }
     }
 
+    /// Asks the rules, in file order.
+    fn ask(&self, recipients: &[&Path]) -> Scored {
+        let rules: &'c Score = self.collector.rules;
+        let mut held: Vec<bool> = Vec::with_capacity(rules.rules.len());
+        let mut out = Scored::default();
+        for rule in &rules.rules {
+            let hit = if rule.mode == Mode::Off { None } else { self.holds(rule, &held, recipients) };
+            held.push(hit.is_some());
+            out.held.extend(hit.map(|_| Arc::clone(&rule.id)));
+            if let Some(shown) = hit.filter(|_| rule.score_milli != 0 || !rule.tags.is_empty()) {
+                out.add(finding(rule, rules, shown));
+            }
+        }
+        out
+    }
+
     /// Whether a rule holds; if so, the first expression that did, as it was written.
-    fn holds(&self, rule: &'c ScoreRule, held: &[bool]) -> Option<Option<&'c str>>
+    fn holds(&self, rule: &'c ScoreRule, held: &[bool], recipients: &[&Path]) -> Option<Option<&'c str>>
     where
         'p: 'c,
     {
@@ -156,7 +162,7 @@ impl<'c, 'p> Asker<'c, 'p> {
         if !rule.texts.iter().all(|text| self.may_hold(text)) {
             return None;
         }
-        if !rule.matchers.iter().all(|(asked, matcher)| self.matches(*asked, matcher)) {
+        if !rule.matchers.iter().all(|(asked, matcher)| self.matches(*asked, matcher, recipients)) {
             return None;
         }
         let mut shown = None;
@@ -215,7 +221,7 @@ impl<'c, 'p> Asker<'c, 'p> {
         Some(found.written())
     }
 
-    fn matches(&self, asked: Asked, matcher: &Matcher) -> bool {
+    fn matches(&self, asked: Asked, matcher: &Matcher, recipients: &[&Path]) -> bool {
         let envelope = self.inputs.envelope;
         let ask = |subject: Subject<'_>| matcher.matches(subject, envelope.direction, self.inputs.now);
         let name =
@@ -227,7 +233,7 @@ impl<'c, 'p> Asker<'c, 'p> {
             Asked::ReverseName => name(&envelope.client_name),
             Asked::Hello => name(&envelope.hello),
             Asked::Sender => path(&envelope.sender),
-            Asked::Recipient => envelope.recipients.iter().any(path),
+            Asked::Recipient => recipients.iter().any(|to| path(to)),
             Asked::HeaderFrom => self.collector.header.authors.iter().any(|m| ask(Subject::Mailbox(m))),
             Asked::ReplyTo => self.reply_to.iter().any(|m| ask(Subject::Mailbox(m))),
         }

@@ -3,6 +3,7 @@
 use super::collector::Collector;
 use super::evaluate::{Inputs, Scored};
 use crate::config::model::{Method, Policy, Score, ScoreExpect};
+use crate::content::circles::Circles;
 use crate::mail::{Id, Path};
 use crate::message::content::{Limits, visit};
 use crate::rules::{Position, Problem, thousandths};
@@ -25,14 +26,10 @@ fn run(expect: &ScoreExpect, score: &Score, now: i64) -> Option<String> {
     let mut collector = Collector::new(score, &expect.message, &envelope);
     let _ = visit(&expect.message, &Limits::default(), &mut collector);
     let authentication = authentication(expect);
-    let scored = collector.finish(&Inputs {
-        envelope: &envelope,
-        authentication: &authentication,
-        findings: &[],
-        odd: &[],
-        now,
-    });
-    mistake(expect, &scored)
+    let inputs =
+        Inputs { envelope: &envelope, authentication: &authentication, findings: &[], odd: &[], now };
+    let (_, scored) = collector.finish(&inputs, &Circles::default());
+    mistake(expect, scored.first().unwrap_or(&Scored::default()))
 }
 
 fn mistake(expect: &ScoreExpect, scored: &Scored) -> Option<String> {
