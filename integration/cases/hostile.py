@@ -173,7 +173,7 @@ def test_texts(env):
     gate, down = gateway(env)
     tried(env, gate, down, [
         ("page, 20 MB of addresses", bombs.endless_addresses(20 * M), "kept"),
-        ("uuencode, 10 MB", bombs.short_uuencode(10 * M), "kept"),
+        ("uuencode, 20 MB", bombs.short_uuencode(20 * M), "kept"),
     ])
 
 

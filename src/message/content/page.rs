@@ -13,6 +13,8 @@ const FILES_MAX: usize = 100;
 const PLACES_MAX: usize = 10_000;
 /// Shortest run of base64 that is taken for a file.
 const RUN_OCTETS_MIN: usize = 80;
+/// In front of base64 in an address.
+const MARK: &[u8] = b"base64,";
 /// Octets by which pictures are known.
 const KNOWN_BY: usize = 64;
 
@@ -58,13 +60,14 @@ impl Out<'_> {
 
 fn in_base64(page: &[u8], out: &mut Out<'_>) -> Result<(), Option<Odd>> {
     let mut last = 0..0;
-    let mut end = 0;
-    // Of those that end together, the first.
-    let marked =
-        addresses(page, b"base64,").filter(|range| std::mem::replace(&mut end, range.end) != range.end);
-    let mut places: Vec<Range<usize>> = marked.take(PLACES_MAX + 1).collect();
+    let mut places: Vec<Range<usize>> = addresses(page, MARK).take(PLACES_MAX + 1).collect();
+    let mut too_many = places.len() > PLACES_MAX;
+    // No address has a comma in its base64: behind one that no quote ends, another may stand.
+    let starts: Vec<usize> = places.iter().skip(1).map(|next| next.start - MARK.len()).collect();
+    places.iter_mut().zip(starts).for_each(|(place, next)| place.end = place.end.min(next));
+    places.retain(|place| place.len() >= RUN_OCTETS_MIN);
     places.extend(runs(page).take(PLACES_MAX + 1));
-    let too_many = places.len() > PLACES_MAX;
+    too_many |= places.len() > PLACES_MAX;
     places.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     for range in places {
         if range.start < last.end {
@@ -187,6 +190,9 @@ mod tests {
     fn files_in_addresses_and_scripts_are_found() {
         assert_eq!(found(&format!("<a href=\"data:x/y;base64,{CODE}\">")), 1);
         assert_eq!(found(&format!("<script>var a = atob('{CODE}')</script>")), 1);
+        // One that an earlier attribute without quotes has a word of.
+        assert_eq!(found(&format!("<a title=base64, href=data:;base64,{CODE}>")), 1);
+        assert_eq!(found(&format!("<a href=data:;base64,{CODE} title=base64,>")), 1);
         let (first, second) = CODE.split_at(30);
         assert_eq!(found(&format!("<a href='data:;base64,{first}\n {second}'>")), 1);
         let wide: Vec<u8> =
@@ -221,7 +227,8 @@ mod tests {
             ("data:,%41%41%41%41".to_owned(), 2, Some(Odd::TooMuch)),
             (format!("data:{}", "a".repeat(50)), 0, None),
             (format!("data:,{escapes}"), 2, Some(Odd::TooMuch)),
-            ("data:;base64,".to_owned(), 1, None),
+            ("data:;base64,".to_owned(), 0, None),
+            (format!("data:;base64,{CODE}"), 100, Some(Odd::TooManyParts)),
         ] {
             let page = mark.repeat(1000);
             let (found, ended) = all(page.as_bytes());

@@ -66,16 +66,16 @@ pub(super) fn files(text: &[u8]) -> Files {
     Files { cut: files.len() >= FILES_MAX, over, files, binhex }
 }
 
-/// The whole of a body that says that it is uuencode, and whether it comes to more than is decoded.
+/// The whole of a body that says that it is uuencode, and whether there is more than is decoded.
 pub(super) fn uu_all(text: &[u8]) -> (Vec<u8>, bool) {
-    let Files { files: found, over, .. } = files(text);
+    let Files { files: found, over, cut, .. } = files(text);
     if found.is_empty() {
         let (octets, _, over) = uu(text, uu_room(text));
         return (octets, over);
     }
     let mut all: Vec<u8> = Vec::new();
     found.iter().for_each(|file| append(&mut all, &file.octets));
-    (all, over)
+    (all, over || cut)
 }
 
 /// Octets that the uuencode in a text may come to.
@@ -180,6 +180,8 @@ mod tests {
             found.iter().map(|f| (f.name.as_str(), f.octets.as_slice())).collect();
         assert_eq!(names, [("a.txt", &b"hello"[..]), ("b.txt", b"hello")]);
         assert!(!binhex);
+        let many = b"begin 644 a\n%:&5L;&\\\n`\nend\n".repeat(FILES_MAX + 1);
+        assert_eq!(uu_all(&many), (b"hello".repeat(FILES_MAX), true));
         assert_eq!(uu_all(b"%:&5L;&\\\n`\n"), (b"hello".to_vec(), false));
         assert_eq!(files(b"begin the day, 644 times\nbegin 9 x\n"), Files::default());
     }
