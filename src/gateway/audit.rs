@@ -1,8 +1,9 @@
 //! The audit log: one JSON line per connection and per message, and nothing else of them anywhere.
 //!
 //! Lines are gathered in memory and written by one thread every few milliseconds, so that a session never
-//! waits for a disk. The buffer is bounded; lines over the bound are dropped and counted, and `status` says
-//! so. A kill loses at most the last few milliseconds of lines, never a message. The same lines go to the
+//! waits for a disk. What a full disk does not take is kept and written when there is room. All that waits is bounded;
+//! lines over the bound are dropped and counted, and `status` says so. A kill loses at most the last few milliseconds of
+//! lines and what a full disk did not take, never a message. The same lines go to the
 //! records, which explain and count: each is written once, into one buffer, with a brief of it to count by.
 
 use super::lines::Line;
@@ -21,6 +22,8 @@ use std::time::Duration;
 const WAITING_OCTETS_MAX: usize = 16 << 20;
 /// How long lines gather before they are written.
 const GATHER: Duration = Duration::from_millis(10);
+/// Between two tries where the disk takes nothing.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The log. Cheap to clone.
 #[derive(Clone)]
@@ -101,7 +104,7 @@ impl Audit {
         self.shared.wake.notify_one();
     }
 
-    /// Lines lost because the disk was too slow, and writes that failed.
+    /// Lines that are lost, and how often writing began to fail: what a file did not take then is written later.
     #[must_use]
     pub fn losses(&self) -> (u64, u64) {
         (self.shared.dropped.load(Ordering::Relaxed), self.shared.failed_writes.load(Ordering::Relaxed))
@@ -112,12 +115,13 @@ impl Audit {
     }
 
     fn write_loop(&self, mut sink: Sink, records: Option<&Records>) {
-        let (mut batch, mut briefs) = (Vec::new(), Briefs::default());
+        let (mut batch, mut briefs, mut left) = (Vec::new(), Briefs::default(), Left::default());
         loop {
             let (stop, reopen) = {
                 let idle = |s: &mut State| s.waiting.is_empty() && !s.stop && !s.reopen;
-                let mut state =
-                    self.shared.wake.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+                let limit = if left.octets.is_empty() { Duration::MAX } else { RETRY };
+                let waited = self.shared.wake.wait_timeout_while(self.state(), limit, idle);
+                let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
                 std::mem::swap(&mut batch, &mut state.waiting);
                 std::mem::swap(&mut briefs, &mut state.briefs);
                 let reopen = std::mem::take(&mut state.reopen).then(|| state.target.clone());
@@ -128,34 +132,95 @@ impl Audit {
                 records.append(&batch, &briefs);
             }
             briefs.clear();
-            self.write(&mut sink, &batch);
-            batch.clear();
+            self.keep(&mut left, &mut batch);
+            self.write(&mut sink, &mut left);
             if let Some(target) = reopen {
                 match Sink::open(&target) {
-                    Ok(opened) => sink = opened,
+                    Ok(opened) => {
+                        sink = opened;
+                        self.shared.dropped.fetch_add(left.drop_torn(), Ordering::Relaxed);
+                    }
                     Err(error) => {
                         tracing::error!(%error, "audit log cannot be reopened, the old one goes on")
                     }
                 }
             }
             if stop {
+                // The last word of a log that cannot be written.
+                let lost = lines(&left.octets);
+                if lost > 0 {
+                    tracing::error!(lost, "audit log cannot be written: lines are lost");
+                }
                 return;
             }
             std::thread::sleep(GATHER);
         }
     }
 
-    fn write(&self, sink: &mut Sink, batch: &[u8]) {
-        if batch.is_empty() {
+    /// Behind what is left of before, as far as that may grow.
+    fn keep(&self, left: &mut Left, batch: &mut Vec<u8>) {
+        if left.octets.is_empty() {
+            std::mem::swap(&mut left.octets, batch);
+        } else if left.octets.len() > WAITING_OCTETS_MAX {
+            self.shared.dropped.fetch_add(lines(batch), Ordering::Relaxed);
+        } else {
+            left.octets.extend_from_slice(batch);
+        }
+        batch.clear();
+    }
+
+    fn write(&self, sink: &mut Sink, left: &mut Left) {
+        if left.octets.is_empty() {
             return;
         }
-        if let Err(error) = sink.write_all(batch) {
-            let failed = self.shared.failed_writes.fetch_add(1, Ordering::Relaxed);
-            if failed.is_power_of_two() || failed == 0 {
-                tracing::error!(%error, "audit log cannot be written");
+        match sink.write(left) {
+            Ok(()) if left.ill => {
+                left.ill = false;
+                tracing::info!("audit log is written again");
+            }
+            Ok(()) => {}
+            Err(error) if sink.is_file() => {
+                if !std::mem::replace(&mut left.ill, true) {
+                    self.shared.failed_writes.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "audit log cannot be written: its lines are kept for the time being");
+                }
+            }
+            Err(error) => {
+                self.shared.dropped.fetch_add(lines(&left.octets), Ordering::Relaxed);
+                left.octets.clear();
+                let failed = self.shared.failed_writes.fetch_add(1, Ordering::Relaxed);
+                if failed.is_power_of_two() || failed == 0 {
+                    tracing::error!(%error, "audit log cannot be written");
+                }
             }
         }
     }
+}
+
+/// What is still to be written.
+#[derive(Default)]
+struct Left {
+    octets: Vec<u8>,
+    /// It begins in the middle of a line.
+    torn: bool,
+    /// The last try failed.
+    ill: bool,
+}
+
+impl Left {
+    /// Another file begins with a whole line. Returns how many lines that costs.
+    fn drop_torn(&mut self) -> u64 {
+        if !std::mem::take(&mut self.torn) {
+            return 0;
+        }
+        let end = memchr::memchr(b'\n', &self.octets).map_or(self.octets.len(), |end| end + 1);
+        self.octets.drain(..end);
+        1
+    }
+}
+
+fn lines(octets: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', octets).count() as u64
 }
 
 impl AuditWriter {
@@ -191,16 +256,44 @@ impl Sink {
         }
     }
 
-    fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {
+    /// What cannot be written to a file stays in `left`.
+    fn write(&mut self, left: &mut Left) -> io::Result<()> {
         match self {
             Self::Stdout => {
                 let mut out = io::stdout().lock();
-                out.write_all(octets)?;
-                out.flush()
+                out.write_all(&left.octets)?;
+                out.flush()?;
+                left.octets.clear();
+                Ok(())
             }
-            Self::File(file) => file.write_all(octets),
+            Self::File(file) => write_to(file, left),
         }
     }
+
+    fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}
+
+fn write_to(file: &mut impl Write, left: &mut Left) -> io::Result<()> {
+    let mut written = 0;
+    let done = loop {
+        let rest = left.octets.get(written..).unwrap_or_default();
+        if rest.is_empty() {
+            break Ok(());
+        }
+        match file.write(rest) {
+            Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => written += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    if let Some(last) = written.checked_sub(1).and_then(|at| left.octets.get(at)) {
+        left.torn = *last != b'\n';
+    }
+    left.octets.drain(..written);
+    done
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
@@ -261,6 +354,55 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&rotated).unwrap(), "{\"n\":1}\n{\"n\":2}\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":3}\n");
         assert_eq!(audit.losses(), (0, 0));
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_written_later() {
+        // Takes nothing.
+        let full = PathBuf::from("/dev/full");
+        let (audit, mut writer) = Audit::open(AuditTarget::File(full), None).unwrap();
+        audit.line(&Number(1));
+        std::thread::sleep(GATHER * 5);
+        audit.line(&Number(2));
+        std::thread::sleep(GATHER * 5);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.jsonl");
+        audit.reopen(AuditTarget::File(path.clone()));
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        audit.line(&Number(3));
+        writer.close();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+        assert_eq!(audit.losses(), (0, 1));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_goes_on_where_it_was_cut_or_is_left_out_of_another_file() {
+        struct Small(Vec<u8>, usize);
+        impl Write for Small {
+            fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+                let n = octets.len().min(self.1 - self.0.len());
+                self.0.extend_from_slice(&octets[..n]);
+                if n == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(n) }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let begun = || {
+            let mut left = Left { octets: b"{1}\n{22}\n{3}\n".to_vec(), ..Left::default() };
+            let mut disk = Small(Vec::new(), 6);
+            assert!(write_to(&mut disk, &mut left).is_err() && left.torn);
+            (left, disk)
+        };
+        let (mut left, mut disk) = begun();
+        disk.1 = 100;
+        write_to(&mut disk, &mut left).unwrap();
+        assert!(disk.0 == b"{1}\n{22}\n{3}\n" && !left.torn && left.drop_torn() == 0);
+        let (mut left, _) = begun();
+        assert_eq!((left.drop_torn(), left.drop_torn()), (1, 0));
+        assert_eq!(left.octets, b"{3}\n");
     }
 
     #[test]
