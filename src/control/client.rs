@@ -11,7 +11,7 @@ use std::time::Duration;
 /// For the answer to come. A reload may read lists of a million entries.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
 const RELOAD_LIMIT: Duration = Duration::from_secs(120);
-/// For each answer of the desk; work on many messages says how far it is in between.
+/// For each line of the desk, which says every few seconds that it is still at work: a delivery may last.
 const DESK_LIMIT: Duration = Duration::from_secs(300);
 
 /// Why there is no answer of the daemon.
@@ -94,17 +94,27 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> 
 /// # Errors
 /// See [`ControlError`].
 pub fn ask_desk(state_dir: &Path, request: desk::Request) -> Result<DeskAnswers, ControlError> {
+    ask_desk_within(state_dir, request, DESK_LIMIT)
+}
+
+fn ask_desk_within(
+    state_dir: &Path,
+    request: desk::Request,
+    limit: Duration,
+) -> Result<DeskAnswers, ControlError> {
     let path = state_dir.join(SOCKET);
     let stream = reach(state_dir, SOCKET, |p| UnixStream::connect(p)).map_err(|e| unreachable(&path, e))?;
     let broken = |source| ControlError::Broken { path: path.clone(), source };
-    say(&stream, &Request::Desk(request), DESK_LIMIT).map_err(broken)?;
-    Ok(DeskAnswers { path, lines: BufReader::new(stream), over: false })
+    say(&stream, &Request::Desk(request), limit).map_err(broken)?;
+    Ok(DeskAnswers { path, limit, lines: BufReader::new(stream), over: false })
 }
 
 /// What the desk answers, in order; the last one is never [`desk::Answer::Progress`].
 #[derive(Debug)]
 pub struct DeskAnswers {
     path: PathBuf,
+    /// For each line.
+    limit: Duration,
     lines: BufReader<UnixStream>,
     over: bool,
 }
@@ -116,28 +126,45 @@ impl Iterator for DeskAnswers {
         if self.over {
             return None;
         }
-        let mut line = Vec::new();
-        let read = (&mut self.lines).take(ANSWER_OCTETS_MAX).read_until(b'\n', &mut line);
-        let path = self.path.clone();
-        let answer = match read {
-            Ok(0) => {
-                self.over = true;
-                return None;
+        let answer = loop {
+            match self.line() {
+                Ok(Some(Answer::Busy {})) => {}
+                Ok(Some(Answer::Desk(answer))) => break Ok(answer),
+                Ok(Some(Answer::Error(words))) => break Err(ControlError::Refused(words)),
+                Ok(Some(_)) => {
+                    let what = "the answer to another question".into();
+                    break Err(ControlError::Unclear { path: self.path.clone(), what });
+                }
+                Ok(None) => {
+                    self.over = true;
+                    return None;
+                }
+                Err(error) => break Err(error),
             }
-            Ok(_) if line.pop() != Some(b'\n') => Err(ControlError::Broken {
-                path,
-                source: io::Error::new(ErrorKind::UnexpectedEof, "the answer is cut off"),
-            }),
-            Ok(_) => match serde_json::from_slice(&line) {
-                Ok(Answer::Desk(answer)) => Ok(answer),
-                Ok(Answer::Error(words)) => Err(ControlError::Refused(words)),
-                Ok(_) => Err(ControlError::Unclear { path, what: "the answer to another question".into() }),
-                Err(error) => Err(ControlError::Unclear { path, what: error.to_string() }),
-            },
-            Err(source) => Err(trouble(path, source, DESK_LIMIT)),
         };
         self.over = answer.is_err();
         Some(answer)
+    }
+}
+
+impl DeskAnswers {
+    /// The next line; `None` at the end.
+    fn line(&mut self) -> Result<Option<Answer>, ControlError> {
+        let mut line = Vec::new();
+        let read = (&mut self.lines).take(ANSWER_OCTETS_MAX).read_until(b'\n', &mut line);
+        let path = self.path.clone();
+        match read {
+            Ok(0) => Ok(None),
+            Ok(_) if line.pop() != Some(b'\n') => {
+                let source = io::Error::new(ErrorKind::UnexpectedEof, "the answer is cut off");
+                Err(ControlError::Broken { path, source })
+            }
+            Ok(_) => {
+                let answer = serde_json::from_slice(&line);
+                answer.map(Some).map_err(|error| ControlError::Unclear { path, what: error.to_string() })
+            }
+            Err(source) => Err(trouble(path, source, self.limit)),
+        }
     }
 }
 
@@ -190,6 +217,38 @@ mod tests {
         let _stale = std::os::unix::net::UnixListener::bind(dir.path().join(SOCKET)).map(drop);
         let stale = ask(dir.path(), &Request::Status {}).unwrap_err();
         assert!(matches!(stale, ControlError::Stale(_)), "{stale}");
+    }
+
+    #[test]
+    fn whoever_is_still_at_work_is_waited_for() {
+        let asked = |says: &'static [&'static str]| {
+            let dir = tempfile::tempdir().unwrap();
+            let (listener, _file) = ControlSocket::bind(dir.path()).unwrap().into_parts();
+            listener.set_nonblocking(false).unwrap();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                for line in says {
+                    std::thread::sleep(Duration::from_millis(200));
+                    stream.write_all(line.as_bytes()).unwrap();
+                }
+                // Whoever waits longer than its limit has gone by then.
+                std::thread::sleep(Duration::from_millis(600));
+            });
+            let limit = Duration::from_millis(500);
+            let answers = ask_desk_within(dir.path(), desk::Request::Jobs {}, limit).unwrap();
+            let answers: Vec<_> = answers.map(|a| a.map_err(|e| e.to_string())).collect();
+            server.join().unwrap();
+            answers
+        };
+        const BUSY: &str = "{\"busy\":{}}\n";
+        // Far over the limit in all.
+        let answers = asked(&[BUSY, BUSY, BUSY, BUSY, "{\"desk\":{\"jobs\":[]}}\n"]);
+        assert_eq!(answers[0], Ok(desk::Answer::Jobs(Vec::new())));
+        let silent = asked(&[BUSY]);
+        assert!(
+            silent.len() == 1 && silent[0].as_ref().unwrap_err().contains("does not answer"),
+            "{silent:?}"
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+/// At least so often something is said, so that whoever waits knows that the work goes on.
+const SAID_EVERY: Duration = Duration::from_secs(5);
 /// Clients at the desk at once; others are told to come again.
 const DESK_CLIENTS_MAX: usize = 32;
 /// Answers that wait for the client to take them.
@@ -54,12 +56,22 @@ impl Counters {
 /// Hands a request to the desk of the gateway, and its answers to the client.
 pub(super) async fn serve_desk(gateway: &Arc<Gateway>, request: Request, by: &str, stream: &mut UnixStream) {
     let desk = Arc::clone(&gateway.desk);
-    let (answers, mut taken) = mpsc::channel(ANSWERS_WAITING);
+    let (answers, taken) = mpsc::channel(ANSWERS_WAITING);
     let by = by.to_owned();
     // In a task of its own: what was begun goes on when nobody listens any more.
     tokio::spawn(async move { Box::pin(desk.serve(request, &by, answers)).await });
-    while let Some(answer) = taken.recv().await {
-        if say_within(stream, &Answer::Desk(answer), STREAM_LIMIT).await.is_err() {
+    hand_on(taken, stream, SAID_EVERY).await;
+}
+
+/// Says what is answered, and in between that work goes on.
+async fn hand_on(mut taken: mpsc::Receiver<crate::desk::Answer>, stream: &mut UnixStream, every: Duration) {
+    loop {
+        let answer = match timeout(every, taken.recv()).await {
+            Ok(Some(answer)) => Answer::Desk(answer),
+            Ok(None) => return,
+            Err(_elapsed) => Answer::Busy {},
+        };
+        if say_within(stream, &answer, STREAM_LIMIT).await.is_err() {
             return;
         }
     }
@@ -83,4 +95,30 @@ async fn say_within(stream: &mut UnixStream, answer: &Answer, limit: Duration) -
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     timeout(limit, stream.write_all(&line)).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk;
+    use tokio::io::AsyncReadExt as _;
+
+    #[tokio::test]
+    async fn work_that_lasts_says_that_it_goes_on() {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (answers, taken) = mpsc::channel(1);
+        let work = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answers.send(desk::Answer::Jobs(Vec::new())).await.unwrap();
+        });
+        hand_on(taken, &mut near, Duration::from_millis(20)).await;
+        drop(near);
+        work.await.unwrap();
+        let mut said = String::new();
+        far.read_to_string(&mut said).await.unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        let (last, busy) = lines.split_last().unwrap();
+        assert!(!busy.is_empty() && busy.iter().all(|line| *line == r#"{"busy":{}}"#), "{said}");
+        assert_eq!(*last, r#"{"desk":{"jobs":[]}}"#);
+    }
 }

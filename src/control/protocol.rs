@@ -134,6 +134,8 @@ pub enum Answer {
     ScannersTested(Vec<TestReport>),
     /// To `desk`, one of several.
     Desk(desk::Answer),
+    /// To `desk`: the work goes on, and there is nothing new to say of it.
+    Busy {},
     /// The request was not served; a sentence for people.
     Error(String),
 }
