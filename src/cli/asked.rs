@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// The exit code.
 pub(super) fn gateway(rules: &Path, request: &Request) -> Result<Answer, ExitCode> {
     let unreachable = |words: &str| {
-        eprintln!("portcullis: {words}");
+        complain!("portcullis: {words}");
         ExitCode::from(UNREACHABLE)
     };
     let dir = state_dir::find(rules).map_err(|words| unreachable(&words))?;
@@ -32,7 +32,7 @@ pub(super) const OTHER_ANSWER: &str = "the gateway answered another question; ar
 
 /// The answer was to another question.
 pub(super) fn other_answer() -> ExitCode {
-    eprintln!("portcullis: {OTHER_ANSWER}");
+    complain!("portcullis: {OTHER_ANSWER}");
     UNREACHABLE.into()
 }
 
@@ -46,7 +46,7 @@ pub(super) fn folder(rules: &Path) -> Result<PathBuf, ExitCode> {
 
 /// Says why not.
 pub(super) fn refused(words: &str) -> ExitCode {
-    eprintln!("portcullis: {words}");
+    complain!("portcullis: {words}");
     REFUSED.into()
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Schema {
 pub(super) fn completions(options: &Completions, mut command: Command) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut command, NAME, &mut script);
-    out::print(&String::from_utf8_lossy(&script));
+    out::exactly(&String::from_utf8_lossy(&script));
     ExitCode::SUCCESS
 }
 
@@ -56,7 +56,7 @@ pub(super) fn man(options: &Man, command: Command) -> ExitCode {
     match pages(&options.folder, command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("portcullis: the pages cannot be written to {}: {error}", options.folder.display());
+            complain!("portcullis: the pages cannot be written to {}: {error}", options.folder.display());
             REFUSED.into()
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn schema(options: &Schema) -> ExitCode {
         let names: Vec<&str> = FILES.iter().map(|settings| settings.name).collect();
         let hint = nearest(&options.file, names.iter().copied());
         let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        eprintln!("portcullis: there is no schema of {}{hint} There are {}", options.file, names.join(", "));
+        complain!("portcullis: there is no schema of {}{hint} There are {}", options.file, names.join(", "));
         return REFUSED.into();
     };
     out::json(&of_file(settings));

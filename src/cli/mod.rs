@@ -2,6 +2,10 @@
 //!
 //! Exit codes: 0 done, 1 nothing matched, 2 refused by a check, 3 the daemon cannot be reached.
 
+// First, for its macro is used by the others.
+#[macro_use]
+mod out;
+
 mod act;
 mod args;
 mod asked;
@@ -21,7 +25,6 @@ mod lists;
 mod logging;
 mod loops;
 mod manual;
-mod out;
 mod privileges;
 mod quarantine;
 mod reload;

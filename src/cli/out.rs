@@ -1,26 +1,91 @@
 //! What commands print: text, with colour on a terminal only, and JSON.
+//!
+//! Whatever is printed passes here, and nothing in it drives a terminal but our own colours: names, replies and errors may
+//! be words of strangers, wherever they were kept. Pure but for the two streams.
 
+use crate::message::mime::neutral;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
+/// Says a line on standard error.
+macro_rules! complain {
+    ($($words:tt)*) => { $crate::cli::out::complain(&format!($($words)*)) };
+}
+
+/// Codes of our colours, and the end of one, without the escape.
+const COLOURS: [&str; 6] = ["[32m", "[33m", "[1;31m", "[2m", "[1m", "[0m"];
+
 /// Prints to standard output. A reader that is gone (`| head`) is nobody's mistake.
 pub(super) fn print(text: &str) {
+    let Paint(colours) = Paint::of_stdout();
+    exactly(&harmless(text, colours));
+}
+
+/// Prints what is ours to the last octet: scripts, and what moves the cursor.
+pub(super) fn exactly(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Says a line on standard error; what [`complain!`] stands for.
+pub(super) fn complain(words: &str) {
+    eprintln!("{}", harmless(words, false));
+}
+
+/// The text without anything that drives a terminal, but for our colours where they are meant.
+pub(super) fn harmless(text: &str, colours: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('\x1b') {
+        out.push_str(&neutral(before));
+        let ours = COLOURS.iter().filter(|_| colours).find_map(|c| Some((c, behind.strip_prefix(*c)?)));
+        rest = match ours {
+            Some((colour, behind)) => {
+                out.push('\x1b');
+                out.push_str(colour);
+                behind
+            }
+            None => {
+                out.push_str("\\x1b");
+                behind
+            }
+        };
+    }
+    out.push_str(&neutral(rest));
+    out
+}
+
+/// JSON that means the same, without anything that drives a terminal: such characters stand in strings only, where they
+/// can be written as numbers.
+fn harmless_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    for c in text.chars() {
+        // Those below a blank are numbers already, but for the line ends between values.
+        let drives = c == '\x7f' || (!c.is_ascii() && neutral(c.encode_utf8(&mut [0; 4])) != c.to_string());
+        if drives {
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Prints a value as JSON, one object.
 pub(super) fn json(value: &impl serde::Serialize) {
     // Our own structures always serialise.
     if let Ok(text) = serde_json::to_string_pretty(value) {
-        print(&(text + "\n"));
+        exactly(&(harmless_json(&text) + "\n"));
     }
 }
 
 /// Prints a value as JSON on one line.
 pub(super) fn json_line(value: &impl serde::Serialize) {
     if let Ok(text) = serde_json::to_string(value) {
-        print(&(text + "\n"));
+        exactly(&(harmless_json(&text) + "\n"));
     }
 }
 
@@ -125,6 +190,29 @@ mod tests {
             assert_eq!(octets(n), want);
         }
         assert_eq!((count(1, "error"), count(0, "error")), ("1 error".into(), "0 errors".into()));
+    }
+
+    #[test]
+    fn nothing_drives_a_terminal_but_our_colours() {
+        for (text, colours, want) in [
+            ("a\x1b[2J\tb\n", true, "a\\x1b[2J\tb\n"),
+            ("\x1b[32mgood\x1b[0m", true, "\x1b[32mgood\x1b[0m"),
+            ("\x1b[32mgood\x1b[0m", false, "\\x1b[32mgood\\x1b[0m"),
+            ("\x1b]0;title\x07\u{9b}2J\r\u{202e}", true, "\\x1b]0;title\\x07\\u{9b}2J\n\\u{202e}"),
+            ("\x1b", true, "\\x1b"),
+            ("größe\u{1f600}", true, "größe\u{1f600}"),
+        ] {
+            assert_eq!(harmless(text, colours), want, "{text:?}");
+        }
+        for colour in [Ink::Good, Ink::Warn, Ink::Bad, Ink::Faint, Ink::Title] {
+            let painted = Paint(true).ink(colour, "x");
+            assert_eq!(harmless(&painted, true), painted);
+        }
+        let value = serde_json::json!({ "x": "\x1b[2J\u{9b}2J\u{7f}\u{202e}\u{e0041}größe" });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let printed = harmless_json(&text);
+        assert!(printed.lines().all(|l| neutral(l) == l) && printed.contains("größe"), "{printed}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), value);
     }
 
     #[test]

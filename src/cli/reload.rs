@@ -23,11 +23,11 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
     let report = match asked {
         Ok(Answer::Reload(report)) => report,
         Ok(_) => {
-            eprintln!("portcullis: {}", super::asked::OTHER_ANSWER);
+            complain!("portcullis: {}", super::asked::OTHER_ANSWER);
             return UNREACHABLE.into();
         }
         Err(error) => {
-            eprintln!("portcullis: {error}");
+            complain!("portcullis: {error}");
             return UNREACHABLE.into();
         }
     };

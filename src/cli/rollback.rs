@@ -45,7 +45,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
     match on_state_dir(rules, options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(No(code, why)) => {
-            eprintln!("portcullis: {why}");
+            complain!("portcullis: {why}");
             code.into()
         }
     }

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 /// Runs the verb.
 pub(super) fn run(rules: &Path) -> ExitCode {
     let (policy, problems) = load_rules(rules, None);
-    problems.iter().for_each(|problem| eprintln!("{problem}"));
+    problems.iter().for_each(|problem| complain!("{problem}"));
     let Some(policy) = policy else {
-        eprintln!(
+        complain!(
             "portcullis: not started, see the errors above (`portcullis check --rules {}` says the same)",
             rules.display()
         );
@@ -25,7 +25,7 @@ pub(super) fn run(rules: &Path) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("portcullis: {error}");
+            complain!("portcullis: {error}");
             REFUSED.into()
         }
     }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Sweeps.
 pub(super) fn run(rules: &Path, by: By, source: &str, sweep: &Sweep, bulk: &Bulk) -> ExitCode {
     let Some(query) = query(by, source) else {
-        eprintln!(
+        complain!(
             "portcullis: {source:?} is none of the sources that --by tells apart: copy it from the table"
         );
         return REFUSED.into();

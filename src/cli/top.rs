@@ -91,7 +91,8 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
             out::print(&table);
             return ExitCode::SUCCESS;
         }
-        out::print(&format!("{CLEAR}{table}\nevery {} s; Ctrl-C ends it\n", REFRESH.as_secs()));
+        out::exactly(CLEAR);
+        out::print(&format!("{table}\nevery {} s; Ctrl-C ends it\n", REFRESH.as_secs()));
         std::thread::sleep(REFRESH);
     }
 }

@@ -65,7 +65,7 @@ fn run_preview(rules: &Path, options: &Preview) -> ExitCode {
         Err(words) => return asked::refused(&format!("\"{}\" is no entry: {words}", options.entry)),
     };
     if let Some(warning) = entry.warning() {
-        eprintln!("portcullis: {warning}");
+        complain!("portcullis: {warning}");
     }
     let dir = match asked::folder(rules) {
         Ok(dir) => dir,

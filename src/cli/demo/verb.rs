@@ -33,7 +33,7 @@ pub(in crate::cli) fn run(options: &Options) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => REFUSED.into(),
         Err(error) => {
-            eprintln!("portcullis: {error}");
+            complain!("portcullis: {error}");
             REFUSED.into()
         }
     }

@@ -53,11 +53,11 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Answer::Candidates(found)) => {
-            eprint!("{}", ambiguous(&begin, &found));
+            complain!("{}", ambiguous(&begin, &found).trim_end());
             NOTHING.into()
         }
         Ok(Answer::Nothing(seen)) => {
-            eprintln!("portcullis: {}", nothing(&begin, seen));
+            complain!("portcullis: {}", nothing(&begin, seen));
             NOTHING.into()
         }
         Err(error) => asked::unreadable(&dir, &error),
@@ -75,7 +75,7 @@ fn tell(story: &Story, rules: &Path, json: bool) {
     let (policy, problems) = load_rules(rules, None);
     if policy.is_none() {
         let errors = out::count(problems.iter().filter(|p| p.is_error()).count(), "error");
-        eprintln!(
+        complain!(
             "portcullis: what today's rules would say is not known: they have {errors}, see `portcullis check`"
         );
     }

@@ -64,8 +64,7 @@ impl Asker {
         match refusal {
             None => Ok(()),
             Some((text, nothing)) => {
-                // The words may be about a message.
-                eprintln!("portcullis: {}", crate::message::mime::neutral(&text));
+                complain!("portcullis: {text}");
                 Err(if nothing { NOTHING.into() } else { REFUSED.into() })
             }
         }
@@ -79,14 +78,14 @@ impl Asker {
         let mut last = None;
         self.ask(request, &mut |answer| last = Some(answer))?;
         last.ok_or_else(|| {
-            eprintln!("portcullis: there was no answer; the log of the gateway may say more");
+            complain!("portcullis: there was no answer; the log of the gateway may say more");
             UNREACHABLE.into()
         })
     }
 }
 
 fn unreachable(error: &ControlError) -> ExitCode {
-    eprintln!("portcullis: {error}");
+    complain!("portcullis: {error}");
     match error {
         ControlError::Refused(_) => REFUSED.into(),
         ControlError::NoSocket(_)
@@ -99,6 +98,6 @@ fn unreachable(error: &ControlError) -> ExitCode {
 }
 
 fn refused(words: &str) -> ExitCode {
-    eprintln!("portcullis: {words}");
+    complain!("portcullis: {words}");
     REFUSED.into()
 }

@@ -25,7 +25,7 @@ pub(super) fn watch(words: &Words) {
     let waiting = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            eprintln!("\n{}", words.get());
+            complain!("\n{}", words.get());
             std::process::exit(INTERRUPTED);
         }
     };

@@ -83,8 +83,8 @@ impl Offline {
     pub(super) fn open(rules: &Path) -> Result<Self, ExitCode> {
         let (policy, problems) = load_rules(rules, None);
         let Some(policy) = policy else {
-            problems.iter().filter(|p| p.is_error()).for_each(|problem| eprintln!("{problem}"));
-            eprintln!(
+            problems.iter().filter(|p| p.is_error()).for_each(|problem| complain!("{problem}"));
+            complain!(
                 "portcullis: no gateway runs, and with these mistakes in its rules nothing can be done in its place"
             );
             return Err(REFUSED.into());
@@ -94,7 +94,7 @@ impl Offline {
         let lock = match StateLock::acquire(&policy.state_dir) {
             Ok(lock) => lock,
             Err(error @ LockError::Held { .. }) => {
-                eprintln!(
+                complain!(
                     "portcullis: the gateway does not answer at its socket, and nobody else may work there: {error}"
                 );
                 return Err(UNREACHABLE.into());
@@ -190,6 +190,6 @@ fn who() -> String {
 }
 
 fn refused(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("portcullis: {error}");
+    complain!("portcullis: {error}");
     REFUSED.into()
 }

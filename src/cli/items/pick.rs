@@ -24,7 +24,7 @@ impl Words {
     /// The exit code; standard error shows where the mistake is.
     pub(crate) fn query(&self) -> Result<Query, ExitCode> {
         parse(&self.words).map_err(|words| {
-            eprintln!("portcullis: {words}");
+            complain!("portcullis: {words}");
             REFUSED.into()
         })
     }
@@ -95,7 +95,7 @@ pub(crate) fn pick(words: &Words, scope: Scope, dry_run: bool) -> Result<Pick, E
 /// The exit code; standard error says why.
 pub(crate) fn named(words: &Words, scope: Scope) -> Result<Pick, ExitCode> {
     if words.is_empty() {
-        eprintln!("portcullis: name the messages: references, or a query such as folder:spam");
+        complain!("portcullis: name the messages: references, or a query such as folder:spam");
         return Err(REFUSED.into());
     }
     pick(words, scope, false)

@@ -176,15 +176,16 @@ fn cells(row: &Row, scope: Scope, now_ms: i64, narrow: bool) -> Vec<String> {
     let attempts = spool.map(|s| s.attempts.to_string()).unwrap_or_default();
     match scope {
         Scope::Quarantine | Scope::Everything => {
+            let folder = plain(&row.folder);
             let folder = match row.state {
-                State::Kept => row.folder.clone(),
+                State::Kept => folder,
                 State::Held
                 | State::Spooled
                 | State::Released
                 | State::Failed
                 | State::Trash
                 | State::Copy => {
-                    format!("{} ({})", row.folder, word(row.state))
+                    format!("{folder} ({})", word(row.state))
                 }
             };
             let why = match (row.rule.as_str(), row.reason.as_str()) {
@@ -198,7 +199,7 @@ fn cells(row: &Row, scope: Scope, now_ms: i64, narrow: bool) -> Vec<String> {
         Scope::Spool => {
             let done = spool.map(|s| format!("{}/{}", s.delivered, s.total)).unwrap_or_default();
             let priority = spool.map(|s| word(s.priority)).unwrap_or_default();
-            let status = spool.map(|s| s.status.clone()).unwrap_or_default();
+            let status = spool.map(|s| plain(&s.status)).unwrap_or_default();
             vec![id, from, to, done, size, attempts, since, priority, status, next, last]
         }
         Scope::Held => vec![id, from, to, plain(&row.subject), size, attempts, since, next, last],
@@ -238,7 +239,7 @@ impl Paging {
         let after = match &self.after {
             None => None,
             Some(text) => Some(cursor(text).ok_or_else(|| {
-                eprintln!("portcullis: --after takes what stands behind \"more\" below a list");
+                complain!("portcullis: --after takes what stands behind \"more\" below a list");
                 ExitCode::from(REFUSED)
             })?),
         };
@@ -283,10 +284,10 @@ pub(crate) fn list(rules: &Path, query: Query, scope: Scope, paging: &Paging) ->
     }
     if let Some(next) = page.after.filter(|_| seen) {
         // Not among the rows, so that scripts read rows only.
-        eprintln!("… more: --after {}", cursor_text(&next));
+        complain!("… more: --after {}", cursor_text(&next));
     }
     if !seen {
-        eprintln!("portcullis: no message matches");
+        complain!("portcullis: no message matches");
     }
     Ok(if seen { 0 } else { NOTHING })
 }

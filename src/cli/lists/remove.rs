@@ -46,7 +46,7 @@ fn run(
                 "; it is matched by {still}, and an entry \"!{typed}\" would be an exception"
             ));
         }
-        eprintln!("portcullis: {words}");
+        complain!("portcullis: {words}");
         return Ok(NOTHING.into());
     };
     let would = if dry_run { "would be " } else { "" };

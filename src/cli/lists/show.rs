@@ -65,7 +65,7 @@ pub(in crate::cli) fn list(rules: &Path, options: &List) -> ExitCode {
         Ok(all) if options.json => out::json(&all),
         Ok(all) => out::print(&text(&all, Paint::of_stdout())),
         Err(error) => {
-            eprintln!("portcullis: {error}");
+            complain!("portcullis: {error}");
             return REFUSED.into();
         }
     }

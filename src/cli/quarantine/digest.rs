@@ -49,7 +49,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         if options.send {
             return Err(asked::other_answer());
         }
-        eprintln!("portcullis: no message matches");
+        complain!("portcullis: no message matches");
     }
     Ok(code.unwrap_or(if any { 0 } else { NOTHING }))
 }

@@ -86,7 +86,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         }
     }
     let Some(target) = target else {
-        eprintln!("portcullis: no message matches");
+        complain!("portcullis: no message matches");
         return Ok(NOTHING);
     };
     let place = target.finish()?;
@@ -287,7 +287,7 @@ fn unwritten(error: &io::Error) -> ExitCode {
 }
 
 fn refused(words: &str) -> ExitCode {
-    eprintln!("portcullis: {words}");
+    complain!("portcullis: {words}");
     REFUSED.into()
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Err(asked::other_answer());
     };
     if groups.is_empty() {
-        eprintln!("portcullis: {}", none(of));
+        complain!("portcullis: {}", none(of));
         return Ok(NOTHING);
     }
     if options.json {

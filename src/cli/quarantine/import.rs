@@ -24,7 +24,7 @@ pub(super) struct Options {
 pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
     let path = std::path::absolute(&options.file).ok().and_then(|path| path.to_str().map(str::to_owned));
     let Some(path) = path else {
-        eprintln!("portcullis: {}: a path has to be UTF-8", options.file.display());
+        complain!("portcullis: {}: a path has to be UTF-8", options.file.display());
         return Err(REFUSED.into());
     };
     let request = Request::Import { path, folder: options.folder.clone() };

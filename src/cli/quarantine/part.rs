@@ -66,7 +66,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         return Err(asked::other_answer());
     };
     let Some(part) = shown.parts.iter().find(|p| p.part == options.part) else {
-        eprintln!("portcullis: {} has {} parts; `show` lists them", shown.item.id, shown.parts.len());
+        complain!("portcullis: {} has {} parts; `show` lists them", shown.item.id, shown.parts.len());
         return Err(REFUSED.into());
     };
     let id = shown.item.id.to_string();
@@ -101,7 +101,7 @@ fn octets(asker: &Asker, wanted: &Wanted<'_>, output: Option<&Path>) -> Result<u
     let Some(output) = output else {
         let terminal = io::stdout().is_terminal();
         if terminal && !*is_text {
-            eprintln!("portcullis: this part is no text: write it to a file with --output, or into a pipe");
+            complain!("portcullis: this part is no text: write it to a file with --output, or into a pipe");
             return Err(REFUSED.into());
         }
         return if terminal {
@@ -152,6 +152,6 @@ pub(super) fn to(asker: &Asker, request: Request, out: &mut dyn Write) -> Result
 }
 
 fn refused(words: &str) -> ExitCode {
-    eprintln!("portcullis: {words}");
+    complain!("portcullis: {words}");
     REFUSED.into()
 }

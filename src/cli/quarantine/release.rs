@@ -90,7 +90,7 @@ impl Grants {
 pub(in crate::cli) fn in_scope(rules: &Path, options: &Options, scope: Scope) -> Result<u8, ExitCode> {
     let pick = named(&options.words, scope)?;
     let grant = options.grants.grant().map_err(|words| {
-        eprintln!("portcullis: {words}");
+        complain!("portcullis: {words}");
         ExitCode::from(REFUSED)
     })?;
     let which = &options.grants.which;

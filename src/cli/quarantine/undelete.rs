@@ -23,7 +23,7 @@ pub(super) struct Options {
 /// Runs the verb.
 pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
     if options.words.is_empty() && options.batch.is_none() {
-        eprintln!("portcullis: name the messages, or with --batch what one delete put into the trash");
+        complain!("portcullis: name the messages, or with --batch what one delete put into the trash");
         return Err(REFUSED.into());
     }
     let query = in_trash(options.words.query()?);

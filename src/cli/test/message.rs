@@ -64,15 +64,15 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let (policy, problems) = config::load(rules, Moment::at(now));
-    problems.iter().filter(|p| policy.is_none() && Problem::is_error(p)).for_each(|p| eprintln!("{p}"));
+    problems.iter().filter(|p| policy.is_none() && Problem::is_error(p)).for_each(|p| complain!("{p}"));
     let Some(policy) = policy else {
-        eprintln!("portcullis: the rules have errors, see above");
+        complain!("portcullis: the rules have errors, see above");
         return REFUSED.into();
     };
     let world = match World::of(policy, !options.no_network, now) {
         Ok(world) => world,
         Err(error) => {
-            eprintln!("portcullis: {error}");
+            complain!("portcullis: {error}");
             return REFUSED.into();
         }
     };
@@ -80,7 +80,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => REFUSED.into(),
         Err(error) => {
-            eprintln!("portcullis: {error}");
+            complain!("portcullis: {error}");
             REFUSED.into()
         }
     }
@@ -113,7 +113,7 @@ fn all(options: &Options, world: &World) -> Result<bool, String> {
                     }
                 }
                 Err(error) => {
-                    eprintln!("portcullis: {error}");
+                    complain!("portcullis: {error}");
                     good = false;
                 }
             }
