@@ -2,18 +2,19 @@
 //!
 //! Never are all references in memory: the index hands them out in order of time. Mail comes first: between two steps
 //! the work pauses, and it waits while the vault has many changes to enter. What fails with one message is told and
-//! leaves the others alone.
+//! leaves the others alone; where the rest cannot be had, the work ends as it always does, and says so.
 
 use super::edit::Decision;
 use super::jobs::Ticket;
 use super::pace::Pace;
 use super::refusal::{Refusal, blocking};
-use super::request::{Answer, Outcome, Pick};
+use super::request::{Answer, Pick};
 use super::service::Desk;
-use crate::mail::{Id, rfc3339};
+use super::tally::Tally;
+use crate::mail::Id;
 use crate::query::Query;
 use crate::vault::{Change, Item, Mark, PageRequest, Scope, VaultError};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,17 +28,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 const BEHIND_MAX: u64 = 1_000;
 /// Messages that are spoken of one by one.
 const MESSAGES_MAX: usize = 100;
-/// Different reasons that are told.
-const REASONS_MAX: usize = 50;
 /// Messages shown where nothing is done.
 const SAMPLE: usize = 10;
-
-/// What has been done so far.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub outcome: Outcome,
-    skipped: BTreeMap<String, (u64, Id)>,
-}
 
 /// One piece of work.
 pub(super) struct Run<'a> {
@@ -114,19 +106,40 @@ impl Desk {
 }
 
 impl Run<'_> {
-    /// The messages of the next step; `None` at the end, or when it was cancelled.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, Refusal> {
-        while let Some(places) = self.places().await? {
-            let items = self.read(places).await?;
+    /// The messages of the next step; `None` at the end, when it was cancelled, and where the rest cannot be had: what
+    /// was done before stands, and the outcome says why it stopped.
+    pub(super) async fn next(&mut self) -> Option<Vec<Item>> {
+        while let Some(places) = self.step().await {
+            let items = self.read(places).await;
             if !items.is_empty() {
-                return Ok(Some(items));
+                return Some(items);
             }
         }
-        Ok(None)
+        None
     }
 
-    /// The same without reading them: with each its place in the index.
-    pub(super) async fn places(&mut self) -> Result<Option<Vec<(Id, i64)>>, Refusal> {
+    /// The same without reading them.
+    pub(super) async fn step(&mut self) -> Option<Vec<(Id, i64)>> {
+        if self.tally.is_stopped() {
+            return None;
+        }
+        match self.places().await {
+            Ok(places) => places,
+            Err(refusal) => {
+                self.tally.stop(&refusal);
+                None
+            }
+        }
+    }
+
+    /// The next step is behind this place.
+    pub(super) fn go_on_behind(&mut self, order: i64) {
+        self.after = order;
+        self.ahead.clear();
+    }
+
+    /// References with their places in the index.
+    async fn places(&mut self) -> Result<Option<Vec<(Id, i64)>>, Refusal> {
         if self.ticket.is_cancelled() {
             self.tally.outcome.cancelled = true;
             return Ok(None);
@@ -151,24 +164,31 @@ impl Run<'_> {
     }
 
     /// Reads messages; what cannot be read is told.
-    pub(super) async fn read(&mut self, places: Vec<(Id, i64)>) -> Result<Vec<Item>, Refusal> {
+    pub(super) async fn read(&mut self, places: Vec<(Id, i64)>) -> Vec<Item> {
         if places.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let vault = Arc::clone(&self.desk.vault);
         let read = blocking(move || {
             let ids = places.into_iter().map(|(id, _)| id);
             ids.map(|id| (id, vault.item(id))).collect::<Vec<_>>()
         });
+        let read = match read.await {
+            Ok(read) => read,
+            Err(refusal) => {
+                self.tally.stop(&refusal);
+                return Vec::new();
+            }
+        };
         let mut items = Vec::new();
-        for (id, item) in read.await? {
+        for (id, item) in read {
             match item {
                 Ok(item) => items.push(item),
                 Err(VaultError::Missing(_)) => self.skip(id, "gone meanwhile"),
                 Err(error) => self.skip(id, &error.to_string()),
             }
         }
-        Ok(items)
+        items
     }
 
     /// Puts a mark on the messages of a step, durable on return, without reading them. Those that need it are read and
@@ -178,7 +198,7 @@ impl Run<'_> {
         places: Vec<(Id, i64)>,
         mark: &Mark,
         act: impl FnMut(&mut Item) -> Decision,
-    ) -> Result<(), Refusal> {
+    ) {
         let mark = Arc::new(mark.clone());
         let (mut changes, mut tried, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for place in places {
@@ -196,9 +216,8 @@ impl Run<'_> {
                 Err(error) => self.skip(place.0, &error.to_string()),
             }
         }
-        let items = self.read(others).await?;
+        let items = self.read(others).await;
         self.apply(items, act).await;
-        Ok(())
     }
 
     /// Changes the messages of a step, durable on return. Where somebody else was faster, `act` is asked again.
@@ -278,6 +297,11 @@ impl Run<'_> {
         self.ticket.is_cancelled()
     }
 
+    /// Whether the rest cannot be done.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.tally.is_stopped()
+    }
+
     /// Tells how far it is.
     pub(super) fn tell(&self) {
         self.ticket.tell(self.answers);
@@ -288,17 +312,7 @@ impl Run<'_> {
         let vault = Arc::clone(&self.desk.vault);
         // Where files and index cannot be written, what was done is durable all the same, and `status` says so.
         let _ = blocking(move || vault.catch_up()).await;
-        let (job, outcome) = (self.ticket.running().job(), &self.tally.outcome);
-        self.desk.world.audit(serde_json::json!({
-            "time": rfc3339(self.desk.now_ms()),
-            "kind": "desk",
-            "verb": job.verb,
-            "by": job.by,
-            "changed": outcome.changed,
-            "batch": outcome.batch,
-            "cancelled": outcome.cancelled,
-        }));
-        self.tally.finish()
+        self.desk.conclude(&self.ticket, self.tally)
     }
 
     /// The end of something that can be taken back by name.
@@ -306,31 +320,5 @@ impl Run<'_> {
         let outcome = &mut self.tally.outcome;
         outcome.batch = Some(batch).filter(|_| outcome.changed > 0);
         self.finish().await
-    }
-}
-
-impl Tally {
-    /// Left alone.
-    pub(super) fn skip(&mut self, id: Id, why: &str) {
-        if let Some((count, _)) = self.skipped.get_mut(why) {
-            *count += 1;
-            return;
-        }
-        let why = if self.skipped.len() < REASONS_MAX { why } else { "other reasons" };
-        self.skipped.entry(why.to_owned()).or_insert((0, id)).0 += 1;
-    }
-
-    /// Whether there was nothing at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.outcome.changed == 0 && self.skipped.is_empty()
-    }
-
-    /// The end.
-    pub(super) fn finish(self) -> Answer {
-        let mut outcome = self.outcome;
-        let mut skipped: Vec<_> = self.skipped.into_iter().map(|(why, (n, id))| (why, n, id)).collect();
-        skipped.sort_by_key(|(_, n, _)| std::cmp::Reverse(*n));
-        outcome.skipped = skipped;
-        Answer::Done(outcome)
     }
 }

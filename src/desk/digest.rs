@@ -3,11 +3,12 @@
 //! Everything in them is escaped; there are no links and nothing that a mail program fetches. Given back, or sent
 //! through the spool to recipients of our own domains.
 
-use super::bulk::Tally;
+use super::jobs::Ticket;
 use super::refusal::{Refusal, blocking};
 use super::request::{Answer, Pick, Summary};
 use super::service::Desk;
 use super::summary::{html, plain};
+use super::tally::Tally;
 use crate::mail::{Mailbox, rfc3339};
 use crate::message::report;
 use crate::query::{Query, Term, Text, What};
@@ -35,21 +36,47 @@ impl Desk {
             return self.preview(pick).await;
         }
         let ticket = self.ticket("digest", by, 0)?;
-        let (mut after, mut given, mut tally) = (String::new(), Vec::new(), Tally::default());
+        let (mut given, mut tally) = (Vec::new(), Tally::default());
+        let done = Box::pin(self.summaries(pick, send, (&ticket, answers), (&mut given, &mut tally))).await;
+        match done {
+            // What was sent by then is on its way.
+            Err(refusal) if tally.outcome.changed > 0 => tally.stop(&refusal),
+            done => done?,
+        }
+        if tally.outcome.cancelled || !tally.is_empty() {
+            self.nudge();
+            tracing::info!(by, recipients = tally.outcome.changed, "summaries sent");
+            return Ok(self.conclude(&ticket, tally));
+        }
+        if given.is_empty() {
+            return Err(Refusal::nothing("no message matches"));
+        }
+        Ok(Answer::Digests(given))
+    }
+
+    /// One after the other, sent or given.
+    async fn summaries(
+        self: &Arc<Self>,
+        pick: &Pick,
+        send: bool,
+        (ticket, answers): (&Ticket, &Sender<Answer>),
+        (given, tally): (&mut Vec<Summary>, &mut Tally),
+    ) -> Result<(), Refusal> {
+        let mut after = String::new();
         loop {
             let (vault, query, from) = (Arc::clone(&self.vault), pick.query.clone(), after.clone());
             let step = blocking(move || vault.recipients(&query, &from, STEP)).await??;
-            let Some((last, _)) = step.last() else { break };
+            let Some((last, _)) = step.last() else { return Ok(()) };
             after.clone_from(last);
             for (rcpt, items) in step {
                 if ticket.is_cancelled() {
                     tally.outcome.cancelled = true;
-                    return Ok(tally.finish());
+                    return Ok(());
                 }
                 let summary = self.summary(&pick.query, rcpt, items).await?;
                 ticket.running().add(1);
                 if send {
-                    Box::pin(self.send_summary(&summary, &mut tally)).await;
+                    Box::pin(self.send_summary(&summary, tally)).await;
                 } else if given.len() < GIVEN_MAX {
                     given.push(summary);
                 } else {
@@ -62,15 +89,6 @@ impl Desk {
             ticket.tell(answers);
             self.give_way().await;
         }
-        if send && !tally.is_empty() {
-            self.nudge();
-            tracing::info!(by, recipients = tally.outcome.changed, "summaries sent");
-            return Ok(tally.finish());
-        }
-        if given.is_empty() {
-            return Err(Refusal::nothing("no message matches"));
-        }
-        Ok(Answer::Digests(given))
     }
 
     async fn summary(&self, query: &Query, rcpt: String, items: u64) -> Result<Summary, Refusal> {

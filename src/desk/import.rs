@@ -5,13 +5,13 @@
 //! without recipients is released with `--to`. Each message is durable before the next is read; a message that cannot be
 //! taken (too large, no space) is named and left out.
 
-use super::bulk::Tally;
 use super::jobs::Ticket;
 use super::mbox::{Event, Mbox};
 use super::refusal::{Refusal, blocking};
 use super::request::Answer;
 use super::service::Desk;
 use super::spooling::{mail_line, rcpt_line};
+use super::tally::Tally;
 use crate::body::{BodyError, BodyWriter};
 use crate::mail::{Id, Mailbox, escape};
 use crate::message::header::{HEADER_OCTETS_MAX, HeaderScan};
@@ -57,20 +57,17 @@ impl Desk {
         let (mut mbox, mut incoming) = (Some(Mbox::default()), None);
         let mut tally = Tally::default();
         while let Some(cutter) = mbox.as_mut() {
-            let read = blocking(move || {
-                let mut piece = vec![0; READ];
-                let read = file.read(&mut piece);
-                (
-                    file,
-                    read.map(|n| {
-                        piece.truncate(n);
-                        piece
-                    }),
-                )
-            });
-            let (again, piece) = read.await?;
-            file = again;
-            let piece = piece.map_err(|e| Refusal::new(format!("{path} cannot be read: {e}")))?;
+            let piece = match next_piece(file, path).await {
+                Ok((again, piece)) => {
+                    file = again;
+                    piece
+                }
+                // What was taken by then is ours.
+                Err(refusal) => {
+                    tally.stop(&refusal);
+                    break;
+                }
+            };
             let mut events = Vec::new();
             if piece.is_empty() || ticket.is_cancelled() {
                 tally.outcome.cancelled = !piece.is_empty();
@@ -81,16 +78,19 @@ impl Desk {
                 cutter.push(&piece, &mut events);
             }
             for event in events {
-                Box::pin(self.take(event, &mut incoming, (path, folder, by), &mut tally)).await?;
+                Box::pin(self.take(event, &mut incoming, (path, folder, by), &mut tally)).await;
             }
             tell(&ticket, &tally, answers);
             self.give_way().await;
         }
         tracing::info!(by, path, folder, messages = tally.outcome.changed, "messages imported");
         if tally.is_empty() {
-            return Err(Refusal::nothing(format!("{path} has no message")));
+            return Err(match &tally.outcome.stopped {
+                Some(why) => Refusal::new(why),
+                None => Refusal::nothing(format!("{path} has no message")),
+            });
         }
-        Ok(tally.finish())
+        Ok(self.conclude(&ticket, tally))
     }
 
     async fn take(
@@ -99,7 +99,7 @@ impl Desk {
         incoming: &mut Option<Incoming>,
         about: (&str, &str, &str),
         tally: &mut Tally,
-    ) -> Result<(), Refusal> {
+    ) {
         match event {
             Event::Begin => {
                 *incoming = Some(Incoming {
@@ -126,7 +126,6 @@ impl Desk {
                 }
             }
         }
-        Ok(())
     }
 
     async fn more(&self, message: &mut Incoming, octets: &[u8]) {
@@ -207,6 +206,17 @@ impl Desk {
         let pending = Box::pin(self.vault.put(item, &body)).await.map_err(|e| e.to_string())?;
         pending.commit().await.map(|_| ()).map_err(|e| e.to_string())
     }
+}
+
+/// Reads on; an empty piece is the end.
+async fn next_piece(mut file: File, path: &str) -> Result<(File, Vec<u8>), Refusal> {
+    let read = blocking(move || {
+        let mut piece = vec![0; READ];
+        let read = file.read(&mut piece)?;
+        piece.truncate(read);
+        Ok::<_, std::io::Error>((file, piece))
+    });
+    read.await?.map_err(|error| Refusal::new(format!("{path} cannot be read: {error}")))
 }
 
 /// Opens the file for whoever asks. The gateway may read what they may not, its own keys to begin with: so they must own

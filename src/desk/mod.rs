@@ -36,6 +36,8 @@ mod show;
 mod spooling;
 mod summary;
 mod sweep;
+mod sweeps;
+mod tally;
 mod terms;
 mod transaction;
 mod under_way;

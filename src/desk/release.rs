@@ -51,7 +51,7 @@ impl Desk {
         let mut run = self.begin("release", by, pick, answers).await?;
         let mut senders = BTreeSet::new();
         let mut example = None;
-        while let Some(items) = run.next().await? {
+        while let Some(items) = run.next().await {
             let ready = Box::pin(self.scanned(&mut run, items, &terms, by)).await;
             let direct = run.room();
             let now = self.now_ms();

@@ -245,6 +245,9 @@ pub struct Outcome {
     /// It was cancelled.
     #[serde(default)]
     pub cancelled: bool,
+    /// Why it ended before its end; what was changed by then stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
 }
 
 /// One message, for `show`.

@@ -22,7 +22,7 @@ impl Desk {
             return self.preview(pick).await;
         }
         let mut run = self.begin("rescan", by, pick, answers).await?;
-        while let Some(items) = run.next().await? {
+        while let Some(items) = run.next().await {
             let together = self.world.policy().quarantine.hold.concurrency.max(1);
             let mut left = items.into_iter();
             let mut scans: JoinSet<(Id, Result<String, Refusal>)> = JoinSet::new();

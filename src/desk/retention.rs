@@ -6,9 +6,10 @@
 
 use super::jobs::Ticket;
 use super::refusal::{Refusal, blocking};
-use super::request::{Answer, Outcome};
+use super::request::Answer;
 use super::service::Desk;
 use super::spooling::{HELD, is_waiting, millis};
+use super::tally::Tally;
 use crate::config::model::{Overflow, QuarantineFolder};
 use crate::mail::Id;
 use crate::query::{Comparison, Query, Term, What};
@@ -33,21 +34,28 @@ impl Desk {
             return self.would_go().await;
         }
         let ticket = self.ticket("expire", by, 0)?;
-        let (changed, cancelled) = self.prune(true, Some((&ticket, answers))).await?;
-        tracing::info!(by, changed, "retention applied");
-        Ok(Answer::Done(Outcome { changed, cancelled, ..Outcome::default() }))
+        let mut tally = Tally::default();
+        let done = self.prune(true, Some((&ticket, answers)), &mut tally.outcome.changed).await;
+        match done {
+            Ok(cancelled) => tally.outcome.cancelled = cancelled,
+            // What is gone by then is gone.
+            Err(refusal) if tally.outcome.changed > 0 => tally.stop(&refusal),
+            Err(refusal) => return Err(refusal),
+        }
+        tracing::info!(by, changed = tally.outcome.changed, "retention applied");
+        Ok(self.conclude(&ticket, tally))
     }
 
-    /// Removes what is over. Returns how many, and whether it was cancelled.
+    /// Removes what is over, and counts it. Returns whether it was cancelled.
     pub(super) async fn prune(
         self: &Arc<Self>,
         all: bool,
         job: Option<(&Ticket, &Sender<Answer>)>,
-    ) -> Result<(u64, bool), Refusal> {
+        done: &mut u64,
+    ) -> Result<bool, Refusal> {
         let (now, policy) = (self.now_ms(), self.world.policy());
         let rules = &policy.quarantine;
         let steps = if all { usize::MAX } else { STEPS_MAX };
-        let mut done = 0;
         let trash = now.saturating_sub(millis(rules.trash));
         let mut work: Vec<(Option<&QuarantineFolder>, i64)> = vec![(None, trash)];
         let kept = |f: &QuarantineFolder| f.keep.map(|keep| now.saturating_sub(millis(keep)));
@@ -57,11 +65,11 @@ impl Desk {
             let mut left = Vec::new();
             for _ in 0..steps {
                 if is_cancelled(job) {
-                    return Ok((done, true));
+                    return Ok(true);
                 }
-                let gone = self.remove_older(name.clone(), before, u64::MAX, u64::MAX, &mut left).await?;
-                done += gone;
-                progress(job, done);
+                let all = (u64::MAX, u64::MAX);
+                let gone = self.remove_older(name.clone(), before, all, &mut left, done).await?;
+                progress(job, *done);
                 if gone == 0 {
                     break;
                 }
@@ -69,10 +77,10 @@ impl Desk {
             }
         }
         for folder in rules.folders.iter().filter(|f| f.overflow == Overflow::Oldest) {
-            done += self.make_room(folder, steps, job).await?;
-            progress(job, done);
+            self.make_room(folder, steps, job, done).await?;
+            progress(job, *done);
         }
-        Ok((done, is_cancelled(job)))
+        Ok(is_cancelled(job))
     }
 
     /// The oldest go until the folder is within its caps.
@@ -81,8 +89,9 @@ impl Desk {
         folder: &QuarantineFolder,
         steps: usize,
         job: Option<(&Ticket, &Sender<Answer>)>,
-    ) -> Result<u64, Refusal> {
-        let (mut left, mut done) = (Vec::new(), 0);
+        done: &mut u64,
+    ) -> Result<(), Refusal> {
+        let mut left = Vec::new();
         for _ in 0..steps {
             let (items, octets) = self.vault.folder(&folder.name);
             let (items, octets) =
@@ -91,14 +100,12 @@ impl Desk {
                 break;
             }
             let name = Some(folder.name.to_string());
-            let gone = self.remove_older(name, i64::MAX, items, octets, &mut left).await?;
-            done += gone;
-            if gone == 0 {
+            if self.remove_older(name, i64::MAX, (items, octets), &mut left, done).await? == 0 {
                 break;
             }
             self.settled().await;
         }
-        Ok(done)
+        Ok(())
     }
 
     /// The figures of folders follow when the changes are in the index.
@@ -109,14 +116,15 @@ impl Desk {
     }
 
     /// One step: the oldest of a folder (the trash: `None`) from before then, until so many or so many octets are gone.
-    /// `left` are those that stay although they are old; they are not counted again.
+    /// `left` are those that stay although they are old; they are not counted again. Returns how many went, `done` counts
+    /// them too.
     async fn remove_older(
         &self,
         folder: Option<String>,
         before_ms: i64,
-        items: u64,
-        octets: u64,
+        (items, octets): (u64, u64),
         left: &mut Vec<Id>,
+        done: &mut u64,
     ) -> Result<u64, Refusal> {
         let (vault, most) = (Arc::clone(&self.vault), STEP.saturating_add(left.len()));
         let (skip, limited) = (left.clone(), before_ms == i64::MAX);
@@ -150,14 +158,15 @@ impl Desk {
             return Ok(0);
         }
         let results = self.vault.change(changes).await;
-        let gone = results.iter().filter(|r| r.is_ok()).count();
+        let gone = results.iter().filter(|r| r.is_ok()).count() as u64;
+        *done += gone;
         // Somebody else was faster: the next round sees it as it is then. Everything else is an error.
         let error = results
             .into_iter()
             .find_map(|r| r.err().filter(|e| !matches!(e, VaultError::Conflict(_) | VaultError::Missing(_))));
         match error {
             Some(error) => Err(error.into()),
-            None => Ok(gone as u64),
+            None => Ok(gone),
         }
     }
 

@@ -23,7 +23,7 @@ impl Desk {
             return self.preview(pick).await;
         }
         let mut run = self.begin(if reset { "retry" } else { "force" }, by, pick, answers).await?;
-        while let Some(items) = run.next().await? {
+        while let Some(items) = run.next().await {
             let (now, policy) = (self.now_ms(), self.world.policy());
             let changed = run.apply(items, |item| due_now(item, reset, by, now, &policy)).await;
             let (held, spooled): (Vec<Item>, Vec<Item>) = changed.into_iter().partition(|i| i.hold.is_some());

@@ -5,6 +5,7 @@ use super::jobs::Jobs;
 use super::notices::Notices;
 use super::refusal::{Refusal, blocking};
 use super::request::{Answer, Request};
+use super::sweeps::Sweeps;
 use super::terms::Terms;
 use super::under_way::UnderWay;
 use crate::body::Budget;
@@ -88,6 +89,7 @@ pub struct Desk {
     pub(super) under_way: Arc<UnderWay>,
     pub(super) notices: Notices,
     pub(super) away: Away,
+    pub(super) sweeps: Sweeps,
     /// Deliveries, and scans, that are due now.
     wakes: [Notify; 2],
 }
@@ -115,6 +117,7 @@ impl Desk {
             under_way: Arc::default(),
             notices: Notices::default(),
             away: Away::default(),
+            sweeps: Sweeps::default(),
             wakes: [Notify::new(), Notify::new()],
         })
     }

@@ -2,8 +2,9 @@
 //! trash or into a folder, every minute; also what comes there later.
 //!
 //! A query finds what may be meant, and the lists decide on each message as they decide on mail: an exception, a narrower
-//! entry, an allow entry keep it. Notices of our own stay. Each run has a name by which it is taken back, but as long
-//! as the entry stands the next minute would take it again. Failure: told, and tried again.
+//! entry, an allow entry keep it. Of many each minute looks at some: at what is new, and at what was there before from
+//! where the last minute stopped. Notices of our own stay. Each run has a name by which it is taken back, but as long
+//! as the entry stands it would be taken again. Failure: told, and tried again.
 
 use super::bulk::Run;
 use super::edit::Decision;
@@ -11,45 +12,58 @@ use super::refusal::Refusal;
 use super::request::Pick;
 use super::service::Desk;
 use super::spooling::OURSELVES;
+use super::sweeps::{Place, name};
 use crate::config::model::Policy;
 use crate::mail::{Id, Mailbox};
 use crate::query::{Query, State, Term, Text, What};
 use crate::rules::{Hit, Kind, List, Mode, Source, Subject, Sweep, Swept};
 use crate::vault::{Deed, Item, Scope, SpoolCause};
 use crate::verdict::Direction;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Steps for one entry at a time; the next minute goes on.
+/// Steps for one entry at a time, of what is new and again of what was there before; the next minute goes on.
 const STEPS_MAX: usize = 50;
 /// Of these, so many that find nothing to do.
 const IDLE_STEPS_MAX: usize = 5;
+
+/// One entry.
+struct Entry<'p> {
+    policy: &'p Policy,
+    list: &'p Arc<List>,
+    swept: &'p Swept,
+    batch: String,
+}
 
 impl Desk {
     /// All entries of all block lists. Returns how many messages went.
     pub(super) async fn sweep(self: &Arc<Self>) -> u64 {
         let policy = self.world.policy();
+        let (mut before, mut places) = (self.sweeps.places(&policy), HashMap::new());
         let mut gone = 0;
         for list in &policy.protocol.block {
             for swept in list.swept() {
-                match Box::pin(self.sweep_one(&policy, list, swept)).await {
+                let name = name(list, swept);
+                let mut place = before.remove(&name).unwrap_or_default();
+                let batch = format!("sweep-{}", self.ids.next());
+                let entry = Entry { policy: &policy, list, swept, batch };
+                match Box::pin(self.sweep_one(&entry, &mut place)).await {
                     Ok(some) => gone += some,
                     Err(refusal) => {
                         let entry = format!("{}:{}", list.file, swept.line);
                         tracing::error!(entry, error = refusal.text, "its source could not be swept");
                     }
                 }
+                places.insert(name, place);
             }
         }
+        self.sweeps.keep(places);
         gone
     }
 
-    async fn sweep_one(
-        self: &Arc<Self>,
-        policy: &Policy,
-        list: &Arc<List>,
-        swept: &Swept,
-    ) -> Result<u64, Refusal> {
+    async fn sweep_one(self: &Arc<Self>, entry: &Entry<'_>, place: &mut Place) -> Result<u64, Refusal> {
+        let Entry { list, swept, batch, .. } = entry;
         if let Sweep::Move(folder) = &swept.sweep {
             self.check_folder(folder)?;
         }
@@ -60,42 +74,66 @@ impl Desk {
             Err(refusal) if refusal.nothing => return Ok(0),
             Err(refusal) => return Err(refusal),
         };
-        let batch = format!("sweep-{}", self.ids.next());
-        let (mut done, mut idle) = (0, 0);
-        for _ in 0..STEPS_MAX {
-            let Some(places) = run.places().await? else { break };
-            let items = run.read(places.clone()).await?;
-            let now = self.now_ms() / 1000;
-            let meant: Vec<Item> =
-                items.into_iter().filter(|item| is_meant(policy, list, swept, item, now)).collect();
-            if meant.is_empty() {
-                idle += 1;
-                if idle >= IDLE_STEPS_MAX {
-                    break;
-                }
-                continue;
-            }
-            let step = self.sweep_step(&mut run, &swept.sweep, (meant, &places), &batch);
-            done += Box::pin(step).await?;
+        // What is new; then what was there before, for it may have come back, and what kept it may be over.
+        let before = place.seen;
+        Box::pin(self.sweep_behind(&mut run, entry, &mut place.seen, i64::MAX)).await;
+        if Box::pin(self.sweep_behind(&mut run, entry, &mut place.again, before)).await {
+            place.again = i64::MIN;
         }
-        if done == 0 {
+        let done = run.done();
+        if done == 0 && !run.is_stopped() {
             return Ok(0);
         }
         let entry = format!("{}:{}", list.file, swept.line);
         tracing::info!(entry, batch, messages = done, "swept");
-        run.finish_batch(batch).await;
+        run.finish_batch(batch.clone()).await;
         Ok(done)
     }
 
-    /// Returns how many were changed.
+    /// Some steps behind `place`, which moves with them, up to `until`. Returns whether that was all.
+    async fn sweep_behind(
+        self: &Arc<Self>,
+        run: &mut Run<'_>,
+        entry: &Entry<'_>,
+        place: &mut i64,
+        until: i64,
+    ) -> bool {
+        run.go_on_behind(*place);
+        let mut idle = 0;
+        for _ in 0..STEPS_MAX {
+            if *place >= until {
+                return true;
+            }
+            let Some(places) = run.step().await else { return !run.is_stopped() && !run.is_cancelled() };
+            let items = run.read(places.clone()).await;
+            let now = self.now_ms() / 1000;
+            let meant: Vec<Item> = items.into_iter().filter(|item| is_meant(entry, item, now)).collect();
+            if meant.is_empty() {
+                idle += 1;
+            } else {
+                Box::pin(self.sweep_step(run, &entry.swept.sweep, (meant, &places), &entry.batch)).await;
+            }
+            // What could not be read is looked at again.
+            if run.is_stopped() {
+                return false;
+            }
+            if let Some((_, last)) = places.last() {
+                *place = *last;
+            }
+            if idle >= IDLE_STEPS_MAX {
+                return false;
+            }
+        }
+        false
+    }
+
     async fn sweep_step(
         self: &Arc<Self>,
         run: &mut Run<'_>,
         sweep: &Sweep,
         (meant, places): (Vec<Item>, &[(Id, i64)]),
         batch: &str,
-    ) -> Result<u64, Refusal> {
-        let before = run.done();
+    ) {
         match sweep {
             Sweep::Move(folder) => self.put_step(run, meant, folder, OURSELVES).await,
             Sweep::Delete => {
@@ -109,10 +147,9 @@ impl Desk {
                     mark.apply(item);
                     Decision::Write
                 };
-                run.mark(places, &mark, act).await?;
+                run.mark(places, &mark, act).await;
             }
         }
-        Ok(run.done() - before)
     }
 }
 
@@ -141,7 +178,8 @@ fn query(swept: &Swept) -> Query {
 }
 
 /// Whether this entry is the one that would refuse it now.
-fn is_meant(policy: &Policy, list: &List, swept: &Swept, item: &Item, now: i64) -> bool {
+fn is_meant(entry: &Entry<'_>, item: &Item, now: i64) -> bool {
+    let Entry { policy, list, swept, .. } = entry;
     if item.spool.as_ref().is_some_and(|spool| spool.cause == SpoolCause::Notice) {
         return false;
     }

@@ -29,7 +29,7 @@ impl Desk {
         let batch = format!("{}-{}", if forever { "forever" } else { "delete" }, self.ids.next());
         let of_trash = pick.query.terms.iter().any(|t| !t.not && t.what == What::State(State::Trash));
         let mut run = self.begin("delete", by, pick, answers).await?;
-        while let Some(places) = run.places().await? {
+        while let Some(places) = run.step().await {
             let mark = self.mark(Deed::Trash { batch: batch.clone() }, by);
             let act = |item: &mut Item| {
                 if self.under_way.has(item.id) {
@@ -48,10 +48,10 @@ impl Desk {
                 Decision::Write
             };
             if forever {
-                let items = run.read(places).await?;
+                let items = run.read(places).await;
                 run.apply(items, act).await;
             } else {
-                run.mark(places, &mark, act).await?;
+                run.mark(places, &mark, act).await;
             }
         }
         tracing::info!(by, batch, "messages deleted");
@@ -75,7 +75,7 @@ impl Desk {
             return self.preview(&pick).await;
         }
         let mut run = self.begin("undelete", by, &pick, answers).await?;
-        while let Some(places) = run.places().await? {
+        while let Some(places) = run.step().await {
             let mark = self.mark(Deed::Untrash, by);
             let act = |item: &mut Item| {
                 if item.trash.is_none() {
@@ -85,7 +85,7 @@ impl Desk {
                 Decision::Write
             };
             let Some(batch) = batch.as_deref() else {
-                run.mark(places, &mark, act).await?;
+                run.mark(places, &mark, act).await;
                 continue;
             };
             // Which command it was is in memory, or in the message's file.
@@ -97,8 +97,8 @@ impl Desk {
                     None => unknown.push(place),
                 }
             }
-            run.mark(of_batch, &mark, act).await?;
-            let mut items = run.read(unknown).await?;
+            run.mark(of_batch, &mark, act).await;
+            let mut items = run.read(unknown).await;
             items.retain(|item| item.trash.as_ref().is_some_and(|trash| trash.batch == batch));
             run.apply(items, act).await;
         }
@@ -120,7 +120,7 @@ impl Desk {
             return self.preview(pick).await;
         }
         let mut run = self.begin("move", by, pick, answers).await?;
-        while let Some(items) = run.next().await? {
+        while let Some(items) = run.next().await {
             self.put_step(&mut run, items, folder, by).await;
         }
         Ok(run.finish().await)
@@ -185,7 +185,7 @@ impl Desk {
             return self.preview(pick).await;
         }
         let mut run = self.begin("priority", by, pick, answers).await?;
-        while let Some(items) = run.next().await? {
+        while let Some(items) = run.next().await {
             let now = self.now_ms();
             run.apply(items, |item| {
                 let Some(spool) = item.spool.as_mut().filter(|s| s.priority != priority) else {

@@ -277,7 +277,7 @@ impl Desk {
     }
 
     pub(super) async fn look_after(self: &Arc<Self>, canary: bool) {
-        if let Err(refusal) = Box::pin(self.prune(false, None)).await {
+        if let Err(refusal) = Box::pin(self.prune(false, None, &mut 0)).await {
             tracing::error!(error = refusal.text, "retention could not be applied");
         }
         Box::pin(self.sweep()).await;

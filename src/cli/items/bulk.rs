@@ -46,7 +46,7 @@ pub(crate) fn work(
 ) -> Result<u8, ExitCode> {
     let (items, size, sample) = count(asker, pick)?;
     if items == 0 {
-        eprintln!("portcullis: no message matches");
+        complain!("portcullis: no message matches");
         return Ok(NOTHING);
     }
     if bulk.dry_run {
@@ -54,7 +54,7 @@ pub(crate) fn work(
         return Ok(0);
     }
     if items > ASKED_FROM && !bulk.yes && !confirmed(verb, items, size, &sample, pick)? {
-        eprintln!("nothing was done");
+        complain!("nothing was done");
         return Ok(REFUSED);
     }
     let outcome = watched(asker, verb, request)?;
@@ -93,13 +93,14 @@ fn preview(verb: &str, items: u64, size: u64, sample: &[Row], pick: &Pick, json:
 fn confirmed(verb: &str, items: u64, size: u64, sample: &[Row], pick: &Pick) -> Result<bool, ExitCode> {
     let asked = format!("{verb} {}, {}", messages(items), octets(size));
     if !std::io::stdin().is_terminal() {
-        eprintln!("portcullis: {asked}: that is more than {ASKED_FROM}; --yes does it, --dry-run shows them");
+        complain!("portcullis: {asked}: that is more than {ASKED_FROM}; --yes does it, --dry-run shows them");
         return Err(REFUSED.into());
     }
     let now = Timestamp::now().as_millisecond();
-    eprint!("{}", table(sample, pick.scope, Paint::of_stdout(), width(), now));
+    let rows = table(sample, pick.scope, Paint::of_stdout(), width(), now);
+    eprint!("{}", out::harmless(&rows, true));
     if items > sample.len() as u64 {
-        eprintln!("… and {} more", items - sample.len() as u64);
+        complain!("… and {} more", items - sample.len() as u64);
     }
     eprint!("{asked}? [y/N] ");
     let _ = std::io::stderr().flush();
@@ -147,11 +148,11 @@ pub(crate) fn watched(asker: &Asker, verb: &str, request: Request) -> Result<Out
 fn bar(job: &Job) -> String {
     let total = job.total.max(job.done);
     if total == 0 {
-        return format!("{} …", job.verb);
+        return format!("{} …", plain(&job.verb));
     }
     let filled = job.done.saturating_mul(BAR) / total;
     let (full, free) = (filled.try_into().unwrap_or(0), (BAR - filled.min(BAR)).try_into().unwrap_or(0));
-    format!("{} [{}{}] {} of {total} ", job.verb, "#".repeat(full), " ".repeat(free), job.done)
+    format!("{} [{}{}] {} of {total} ", plain(&job.verb), "#".repeat(full), " ".repeat(free), job.done)
 }
 
 /// Says how it ended; gives the exit code.
@@ -161,7 +162,7 @@ pub(crate) fn told(verb: &str, outcome: &Outcome, json: bool) -> u8 {
     } else {
         out::print(&text(verb, outcome));
     }
-    match (outcome.changed, outcome.cancelled) {
+    match (outcome.changed, outcome.cancelled || outcome.stopped.is_some()) {
         (_, true) => REFUSED,
         // What matched was left alone.
         (0, false) => {
@@ -182,6 +183,9 @@ fn text(verb: &str, outcome: &Outcome) -> String {
     }
     let cancelled = if outcome.cancelled { " (cancelled)" } else { "" };
     let _ = writeln!(out, "{verb}: {}{cancelled}", messages(outcome.changed));
+    if let Some(why) = &outcome.stopped {
+        let _ = writeln!(out, "stopped after {}: {}", messages(outcome.changed), plain(why));
+    }
     for (why, n, id) in &outcome.skipped {
         let _ = writeln!(out, "left alone: {}: {} (such as {id})", messages(*n), plain(why));
     }
@@ -204,12 +208,18 @@ mod tests {
             messages: vec![(id, "550 no\x1b".into())],
             batch: Some("delete-7F3K9QAC".into()),
             cancelled: false,
+            stopped: None,
         };
         assert_eq!(
             text("delete", &outcome),
             "7F3K9QAB: 550 no\\x1b\ndelete: 2 messages\nleft alone: 1 message: in the trash already (such as 7F3K9QAB)\n\
              to undo: portcullis quarantine undelete --batch delete-7F3K9QAC\n"
         );
+        let stopped = Outcome { stopped: Some("the index\x1b".into()), ..outcome.clone() };
+        let said = text("delete", &stopped);
+        assert!(said.contains("\nstopped after 2 messages: the index\\x1b\n"), "{said}");
+        assert!(said.ends_with("undelete --batch delete-7F3K9QAC\n"), "{said}");
+        assert_eq!(told("delete", &stopped, true), REFUSED);
         assert_eq!(told("delete", &Outcome::default(), false), NOTHING);
         assert_eq!(
             told("delete", &Outcome { skipped: outcome.skipped, ..Outcome::default() }, false),

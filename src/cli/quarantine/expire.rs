@@ -24,7 +24,8 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         let outcome = watched(&asker, "expire", Request::Expire { dry_run: false })?;
         // Nothing to do is well done.
         let code = told("expire", &outcome, options.json);
-        return Ok(if outcome.skipped.is_empty() && !outcome.cancelled { 0 } else { code });
+        let whole = outcome.skipped.is_empty() && !outcome.cancelled && outcome.stopped.is_none();
+        return Ok(if whole { 0 } else { code });
     }
     match asker.one(Request::Expire { dry_run: true })? {
         Answer::Count { items, octets, sample } => {
@@ -33,7 +34,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
                 out::json(&serde_json::json!({ "messages": items, "octets": octets, "sample": sample }));
             } else {
                 sample.iter().for_each(|row| {
-                    out::print(&format!("{}  {}  {}\n", row.id, row.folder, plain(&row.subject)))
+                    out::print(&format!("{}  {}  {}\n", row.id, plain(&row.folder), plain(&row.subject)))
                 });
                 let s = if items == 1 { "" } else { "s" };
                 out::print(&format!(
