@@ -106,6 +106,7 @@
 //! | the rule files of earlier generations | `gateway::history`, in the state directory |
 //! | block and allow lists | the files in `lists/`; in memory, immutable, in the policy of a generation |
 //! | messages that we own, what happened to them, and what is still to be done with them | [`vault::Vault`], two threads; [`desk::Desk`] decides, commands ask it |
+//! | deliveries that a full disk keeps from being noted | [`desk::Desk`], in memory, with the claim on the message |
 //! | connections to scanning engines, their health, places among scans, results remembered | [`scan::Scanners`], kept over a reload for those whose rules stay |
 //! | which scanners an admin switched off | [`scan::Switches`], one in a process, on disk too |
 //! | octets of a message and their share of the budget | [`body::Body`]; dropping it gives the share back |
@@ -139,8 +140,8 @@
 //! parse), that session ends, and no reply is ever taken for another command's. A downstream that fails is 451, or
 //! 421 where the client's credentials lived in the lost session; its honest 5yz passes as it is. If it is lost after
 //! the end of data the client hears a temporary refusal and the audit line says that the message may be delivered
-//! twice. Running out of memory or disk for bodies is 452. An audit log that cannot be written costs lines, which
-//! `status` counts, and never a message. A reload with any mistake keeps the old generation. A panic ends the session
+//! twice. Running out of memory or disk for bodies is 452. An audit log that cannot be written keeps its lines,
+//! and beyond a bound costs some, which `status` counts; never a message. A reload with any mistake keeps the old generation. A panic ends the session
 //! in which it happens; in a check or scanner it is caught and is a temporary refusal of that message.
 //!
 //! # What is deliberately absent

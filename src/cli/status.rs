@@ -30,11 +30,11 @@ pub(super) fn run(rules: &Path, options: &Options) -> ExitCode {
             out::print(&text(&status, now, Paint::of_stdout()));
         }
         Ok(_) => {
-            eprintln!("portcullis: {}", super::asked::OTHER_ANSWER);
+            complain!("portcullis: {}", super::asked::OTHER_ANSWER);
             return UNREACHABLE.into();
         }
         Err(error) => {
-            eprintln!("portcullis: {error}");
+            complain!("portcullis: {error}");
             return UNREACHABLE.into();
         }
     }
@@ -117,6 +117,10 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
     );
     match status.audit_losses {
         AuditLosses { lines: 0, writes: 0 } => row(out, "audit", "complete"),
+        AuditLosses { lines: 0, writes } => {
+            let words = format!("no line lost, but {} the disk did not take them at once", times(writes));
+            row(out, "audit", &paint.ink(Ink::Warn, &words));
+        }
         AuditLosses { lines, writes } => {
             let words = format!("INCOMPLETE: {lines} lines lost, {writes} writes failed; look at the disk");
             row(out, "audit", &paint.ink(Ink::Bad, &words));
@@ -132,6 +136,10 @@ fn head(out: &mut String, status: &Status, now: i64, paint: Paint) {
             row(out, "records", &paint.ink(Ink::Bad, &words));
         }
     }
+}
+
+fn times(n: u64) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
 fn count_u64(n: u64) -> String {
@@ -187,6 +195,7 @@ mod tests {
                 "since_unix_ms":90060000,"version":null}]}],
             "kept":3,"vault":{"items":12,"spooled":4,"held":2,"damaged":["x.item"],"damaged_count":1,"behind":5000,
                 "canary":"the canary was removed","troubles":["the index cannot be written"]},
+            "unnoted":{"count":1,"first":[{"message":"7F3K9QAC","since_unix_ms":90060000,"why":"no space"}]},
             "volumes":[{"holds":["state","quarantine"],"path":"/var","free":1048576,"level":"full","since_unix_ms":90000000},
                        {"holds":["audit log"],"path":"/log","free":1,"level":"good","since_unix_ms":0}],
             "near_full":[{"folder":"policy","percent":95,"since_unix_ms":90060000}],
@@ -207,6 +216,7 @@ mod tests {
             "1 files of the quarantine: x.item\n",
             "touches the files of the quarantine: the canary was removed\n",
             "the index cannot be written\n",
+            "1 message delivered, and that cannot be written: 7F3K9QAC for 1 s (no space); make room",
             "most ever 2.0 KiB",
             "INCOMPLETE: 8 lines lost, 9 writes failed",
             "in           [::]:25\n",

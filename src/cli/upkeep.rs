@@ -1,7 +1,8 @@
 //! What `status` says of quarantine, spool and disks: figures, and one line that names what is slow or full and since
 //! when.
 
-use super::out::{Ink, Paint, duration, octets};
+use super::out::{Ink, Paint, count, duration, octets};
+use crate::desk::{NotNoted, UnnotedReport};
 use crate::gateway::{Level, Status, Volume};
 use crate::vault::VaultReport;
 
@@ -18,6 +19,9 @@ pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str
     if !slow.is_empty() {
         rows.push(("slow or full", paint.ink(Ink::Warn, &slow.join("; "))));
     }
+    if status.unnoted.count > 0 {
+        rows.push(("NOT NOTED", paint.ink(Ink::Bad, &unnoted(&status.unnoted, now))));
+    }
     if *damaged_count > 0 {
         let names = damaged.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
         let words = format!("{damaged_count} files of the quarantine: {names}");
@@ -29,6 +33,20 @@ pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str
     }
     rows.extend(troubles.iter().map(|trouble| ("trouble", paint.ink(Ink::Bad, trouble))));
     rows
+}
+
+/// What was delivered and may be delivered again.
+fn unnoted(report: &UnnotedReport, now: i64) -> String {
+    let each = |n: &NotNoted| {
+        let time = duration(u64::try_from((now - n.since_unix_ms) / 1000).unwrap_or(0));
+        format!("{} for {time} ({})", n.message, n.why)
+    };
+    let named: Vec<String> = report.first.iter().map(each).collect();
+    format!(
+        "{} delivered, and that cannot be written: {}; make room before the gateway is stopped, else they are delivered twice",
+        count(report.count, "message"),
+        named.join(", ")
+    )
 }
 
 /// What is slow or full, each with its time.

@@ -2,14 +2,17 @@
 //! durable after the reply.
 //!
 //! Dropped at any await (a stop, a panic) it leaves a message that is tried again: without a mark of doubt where our
-//! end of data cannot have gone down, with it where it may have. Only one attempt of a message runs at a time.
+//! end of data cannot have gone down, with it where it may have. Only one attempt of a message runs at a time, and none
+//! while the result of the last one is not durable.
 
 use super::edit::Decision;
-use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter, summary};
+use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter};
 use super::refusal::Refusal;
 use super::service::Desk;
-use super::spooling::{OURSELVES, SPOOL};
+use super::spooling::OURSELVES;
 use super::transaction::{Opened, hand_over, is_away, is_doubt, open};
+use super::under_way::Claim;
+use super::unnoted::NotNoted;
 use crate::body::Body;
 use crate::downstream::{DownstreamError, Pool};
 use crate::mail::{Id, escape_at_most, rfc3339};
@@ -43,10 +46,10 @@ impl Report {
 impl Desk {
     /// Tries to deliver a message now. `forced`: also before its time.
     pub(super) async fn attempt(self: &Arc<Self>, id: Id, forced: bool) -> Report {
-        let Some(_claim) = self.under_way.claim(id) else {
-            return Report::only("a delivery of it is under way");
+        let Some(claim) = self.under_way.claim(id) else {
+            return Report::only(self.busy_with(id));
         };
-        match Box::pin(self.attempt_claimed(id, forced)).await {
+        match Box::pin(self.attempt_claimed(id, forced, claim)).await {
             Ok(report) => report,
             Err(refusal) => {
                 tracing::warn!(item = %id, error = refusal.text, "a delivery could not be tried");
@@ -55,7 +58,22 @@ impl Desk {
         }
     }
 
-    async fn attempt_claimed(self: &Arc<Self>, id: Id, forced: bool) -> Result<Report, Refusal> {
+    /// What keeps others from a message.
+    fn busy_with(&self, id: Id) -> String {
+        match self.unnoted.get(id) {
+            Some(NotNoted { since_unix_ms, why, .. }) => {
+                format!("it was delivered at {}, and that cannot be noted yet: {why}", rfc3339(since_unix_ms))
+            }
+            None => "a delivery of it is under way".to_owned(),
+        }
+    }
+
+    async fn attempt_claimed(
+        self: &Arc<Self>,
+        id: Id,
+        forced: bool,
+        claim: Claim,
+    ) -> Result<Report, Refusal> {
         let item = self.item(id).await?;
         let now = self.now_ms();
         let Some(spool) = item.spool.as_ref().filter(|_| item.waiting() > 0) else {
@@ -68,8 +86,13 @@ impl Desk {
         let rcpts: Vec<String> = waiting(&item).map(|d| d.rcpt.clone()).collect();
         let Some(pool) = self.world.pool(&name) else {
             let said = format!("there is no downstream {name} in gateway.toml any more");
-            return self.record(&item, Attempted::all(&rcpts, &Fate::Later(said)), &name).await;
+            return self.record(&item, Attempted::all(&rcpts, &Fate::Later(said)), &name, claim).await;
         };
+        if self.unnoted.is_full() {
+            return Err(Refusal::new(
+                "nothing is delivered while many deliveries cannot be noted: make room",
+            ));
+        }
         let body = match Box::pin(self.vault.body(&item, &self.budget)).await {
             Ok(body) => body,
             Err(error) => return self.unreadable(&item, &error.to_string()).await,
@@ -78,12 +101,12 @@ impl Desk {
             Ok(body) => body,
             Err(why) => {
                 let said = format!("the message cannot be edited: {why}");
-                return self.record(&item, Attempted::all(&rcpts, &Fate::Later(said)), &name).await;
+                return self.record(&item, Attempted::all(&rcpts, &Fate::Later(said)), &name, claim).await;
             }
         };
         let attempted = Box::pin(self.transact(&pool, &item, &body, &rcpts)).await?;
         drop(body);
-        self.record(&item, attempted, &name).await
+        self.record(&item, attempted, &name, claim).await
     }
 
     /// The transaction, and what it came to.
@@ -150,38 +173,6 @@ impl Desk {
         }
     }
 
-    /// Makes the result durable; a message that was only ever to be delivered, and was, is gone with it.
-    async fn record(
-        self: &Arc<Self>,
-        item: &Item,
-        attempted: Attempted,
-        downstream: &str,
-    ) -> Result<Report, Refusal> {
-        let (now, policy) = (self.now_ms(), self.world.policy());
-        let doubtful = item.spool.as_ref().is_some_and(|s| s.in_doubt);
-        let recorded = self.edit(item.id, |item| {
-            enter(item, &attempted, now, &policy.quarantine.spool);
-            let all = |p| item.spool.as_ref().is_some_and(|s| s.deliveries.iter().all(|d| d.progress == p));
-            let over = item.folder == SPOOL && item.trash.is_none() && all(Progress::Delivered);
-            if over { Decision::Remove } else { Decision::Write }
-        });
-        let (now_is, decision) = recorded.await?;
-        let said = summary(&now_is, &attempted);
-        self.audit_delivery(&now_is, &attempted, downstream, doubtful || attempted.doubt);
-        if decision == Decision::Write
-            && let Err(refusal) = Box::pin(self.settle(now_is)).await
-        {
-            tracing::warn!(item = %item.id, error = refusal.text, "the end of a delivery could not be told; tried again at the next start");
-        }
-        let delivered = attempted.fates.iter().any(|(_, f)| matches!(f, Fate::Delivered(_)));
-        Ok(Report {
-            said,
-            away: attempted.away.then(|| downstream.to_owned()),
-            back: (delivered || !attempted.away).then(|| downstream.to_owned()),
-            failed: false,
-        })
-    }
-
     /// The octets of the message cannot be had: it waits, and an admin has to look.
     async fn unreadable(self: &Arc<Self>, item: &Item, why: &str) -> Result<Report, Refusal> {
         let (now, policy) = (self.now_ms(), self.world.policy());
@@ -201,36 +192,6 @@ impl Desk {
         // Also such a message is given up in the end.
         Box::pin(self.settle(item)).await?;
         Ok(Report::only(said))
-    }
-
-    fn audit_delivery(&self, item: &Item, attempted: &Attempted, downstream: &str, doubt: bool) {
-        let to: Vec<_> = attempted
-            .fates
-            .iter()
-            .take(RCPTS_MAX)
-            .map(|(rcpt, fate)| {
-                let result = match fate {
-                    Fate::Delivered(_) => "delivered",
-                    Fate::Later(_) => "later",
-                    Fate::Never(_) => "failed",
-                };
-                serde_json::json!({ "rcpt": rcpt, "result": result, "reply": fate.said() })
-            })
-            .collect();
-        let note = doubt.then_some("may be delivered twice");
-        self.world.audit(serde_json::json!({
-            "time": rfc3339(self.now_ms()),
-            "kind": "delivery",
-            "message": item.id,
-            "session": item.client.session,
-            "folder": item.folder,
-            "cause": item.spool.as_ref().map(|s| s.cause),
-            "attempt": item.spool.as_ref().map(|s| s.attempts),
-            "from": item.envelope.from,
-            "to": to,
-            "downstream": downstream,
-            "note": note,
-        }));
     }
 }
 

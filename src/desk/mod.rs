@@ -20,6 +20,7 @@ mod import;
 mod jobs;
 mod judge;
 mod mbox;
+mod note;
 mod notices;
 mod outcome;
 mod own;
@@ -41,12 +42,14 @@ mod tally;
 mod terms;
 mod transaction;
 mod under_way;
+mod unnoted;
 mod verbs;
 mod views;
 mod worker;
 
 pub use request::{Answer, Grant, Job, Outcome, PartView, Pick, Request, Shown, Summary};
 pub use service::{Desk, World};
+pub use unnoted::{NotNoted, UnnotedReport};
 pub use views::finding_view;
 
 #[cfg(test)]
@@ -57,5 +60,7 @@ mod judge_tests;
 mod release_tests;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod trouble_tests;
 #[cfg(test)]
 mod verb_tests;

@@ -8,6 +8,7 @@ use super::request::{Answer, Request};
 use super::sweeps::Sweeps;
 use super::terms::Terms;
 use super::under_way::UnderWay;
+use super::unnoted::Unnoted;
 use crate::body::Budget;
 use crate::config::model::Policy;
 use crate::downstream::Pool;
@@ -87,6 +88,7 @@ pub struct Desk {
     pub places: Arc<Semaphore>,
     pub(super) jobs: Arc<Jobs>,
     pub(super) under_way: Arc<UnderWay>,
+    pub(super) unnoted: Arc<Unnoted>,
     pub(super) notices: Notices,
     pub(super) away: Away,
     pub(super) sweeps: Sweeps,
@@ -115,6 +117,7 @@ impl Desk {
             places: places(),
             jobs: Arc::default(),
             under_way: Arc::default(),
+            unnoted: Arc::default(),
             notices: Notices::default(),
             away: Away::default(),
             sweeps: Sweeps::default(),

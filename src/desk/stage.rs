@@ -58,6 +58,8 @@ pub struct Script {
     pub data: String,
     /// To the end of data, one after the other; 250 when they are used up. `close` closes without a word.
     pub dot: VecDeque<String>,
+    /// What happens when an end of data has come, before it is answered.
+    pub at_dot: Option<Box<dyn FnMut() + Send>>,
     /// Everything that was said: MAIL and RCPT lines.
     pub heard: Vec<String>,
     /// Messages whose end of data came, dots unstuffed.
@@ -117,6 +119,9 @@ async fn serve(server: Server, mut stream: DuplexStream) -> Option<()> {
                 script
                     .messages
                     .push(message.strip_suffix(".\r\n").unwrap_or(&message).replace("\r\n..", "\r\n."));
+                if let Some(happens) = &mut script.at_dot {
+                    happens();
+                }
                 script.dot.pop_front().unwrap_or_else(|| "250 2.0.0 queued as X".to_owned())
             };
             if said == "close" {

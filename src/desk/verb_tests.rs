@@ -165,6 +165,50 @@ async fn what_is_moved_out_of_the_spool_goes_to_nobody_who_has_it() {
 }
 
 #[tokio::test]
+async fn who_may_not_release_from_a_folder_may_not_move_out_of_it() {
+    let stage = Stage::new();
+    stage.rules(|p| {
+        for folder in p.quarantine.folders.iter_mut().filter(|f| &*f.name == "virus") {
+            Arc::make_mut(folder).release = vec!["carol".into()];
+        }
+    });
+    let id = stage.put(stage.item("virus", &["a@example.org"]));
+    let moved = |folder: &str| Request::Move { pick: one(id), folder: folder.into() };
+    let Some(Answer::Done(done)) = stage.ask_as("alice", moved("policy")).await.pop() else { panic!() };
+    assert_eq!((done.changed, stage.get(id).unwrap().folder.as_str()), (0, "virus"));
+    assert_eq!(done.skipped[0].0, "from virus only carol may move it, not alice");
+    // Into it anybody may, and who may release may move.
+    let Some(Answer::Done(done)) = stage.ask_as("carol", moved("policy")).await.pop() else { panic!() };
+    assert_eq!((done.changed, stage.get(id).unwrap().folder.as_str()), (1, "policy"));
+    let Some(Answer::Done(done)) = stage.ask_as("alice", moved("virus")).await.pop() else { panic!() };
+    assert_eq!(done.changed, 1);
+    // Nor by way of the trash.
+    stage.done(Request::Delete { pick: one(id), forever: false }).await;
+    let Some(Answer::Done(done)) = stage.ask_as("alice", moved("policy")).await.pop() else { panic!() };
+    assert_eq!((done.changed, stage.get(id).unwrap().folder.as_str()), (0, "virus"));
+}
+
+#[tokio::test]
+async fn what_would_expire_counts_the_trash() {
+    let stage = Stage::new();
+    let ids: Vec<Id> = (0..3).map(|_| stage.put(stage.item("policy", &["a@example.org"]))).collect();
+    let [old, young, _] = ids[..] else { panic!() };
+    let trash = |id| Request::Delete { pick: one(id), forever: false };
+    stage.done(trash(old)).await;
+    stage.forward(8 * DAY);
+    stage.done(trash(young)).await;
+    let said = stage.ask(Request::Expire { dry_run: true }).await;
+    let size = stage.get(old).unwrap().size;
+    assert!(
+        size > 0 && matches!(said[..], [Answer::Count { items: 1, octets, .. }] if octets == size),
+        "{said:?}"
+    );
+    assert!(ids.iter().all(|id| stage.get(*id).is_some()));
+    assert_eq!(stage.done(Request::Expire { dry_run: false }).await.changed, 1);
+    assert!(stage.get(old).is_none() && stage.get(young).is_some());
+}
+
+#[tokio::test]
 async fn deliveries_of_a_released_message_end_when_it_is_moved_and_stop_when_it_is_infected() {
     let stage = Stage::new();
     let waits = || {

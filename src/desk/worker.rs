@@ -70,6 +70,7 @@ impl Desk {
     /// Delivers what waits, scans what is held, applies retention, sends notices; until `stop` is true. Deliveries under
     /// way are finished first, for as long as `stop`'s drain lasts.
     pub async fn work(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        self.unnoted.begin();
         if let Err(refusal) = Box::pin(self.settle_all()).await {
             tracing::warn!(error = refusal.text, "the spool could not be looked through");
         }
@@ -77,6 +78,7 @@ impl Desk {
         let scans = Box::pin(Arc::clone(&self).turn(true, stop.clone()));
         let house = Box::pin(Arc::clone(&self).keep_house(stop));
         tokio::join!(deliveries, scans, house);
+        self.unnoted.end().await;
     }
 
     /// Takes what is due, one kind of it.
@@ -309,6 +311,12 @@ impl Desk {
                     folder.name
                 ));
             }
+        }
+        let unnoted = self.unnoted().count;
+        if unnoted > 0 {
+            out.push(format!(
+                "{unnoted} deliveries cannot be noted: make room on the volume of the quarantine"
+            ));
         }
         if free.is_some_and(|free| free < policy.quarantine.disk.warn) {
             out.push("little room is left on the volume of the quarantine: make room".to_owned());

@@ -9,7 +9,7 @@ use super::phase::Phase;
 use super::space::{NearFull, Space, Volume};
 use super::world::Surroundings;
 use crate::body::Budget;
-use crate::desk::Desk;
+use crate::desk::{Desk, UnnotedReport};
 use crate::downstream::{Accepted, Dial, Report};
 use crate::limits::Limits;
 use crate::message::trace::TraceKey;
@@ -119,9 +119,9 @@ pub struct Amount {
 /// What the audit log lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AuditLosses {
-    /// Lines lost because the disk was too slow.
+    /// Lines lost: the disk was too slow, or full for too long.
     pub lines: u64,
-    /// Writes that failed.
+    /// How often writing began to fail; what a file did not take then is written later.
     pub writes: u64,
 }
 
@@ -170,6 +170,9 @@ pub struct Status {
     /// The store of messages that are ours.
     #[serde(default)]
     pub vault: VaultReport,
+    /// Deliveries that cannot be noted.
+    #[serde(default)]
+    pub unnoted: UnnotedReport,
     /// Volumes that are written to.
     #[serde(default)]
     pub volumes: Vec<Volume>,
@@ -228,6 +231,7 @@ impl Gateway {
             kept: self.counters.kept.load(Ordering::Relaxed),
             refused: self.counters.refused.load(Ordering::Relaxed),
             vault: self.vault.report(),
+            unnoted: self.desk.unnoted(),
             volumes,
             near_full,
             memory: Amount { now: used.memory, peak: used.memory_peak },

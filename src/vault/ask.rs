@@ -55,6 +55,7 @@ impl Vault {
         after: i64,
         most: usize,
     ) -> Result<Vec<(Id, i64)>, VaultError> {
+        self.core.disk.look(&self.core.layout.index)?;
         self.core.index.ids(query, scope, after, most)
     }
 
@@ -97,6 +98,7 @@ impl Vault {
     /// # Errors
     /// The index cannot be read.
     pub fn older(&self, folder: Option<&str>, before_ms: i64, most: usize) -> Result<Vec<Id>, VaultError> {
+        self.core.disk.look(&self.core.layout.index)?;
         self.core.index.older(folder, before_ms, most)
     }
 
@@ -118,6 +120,7 @@ impl Vault {
         after: &str,
         most: usize,
     ) -> Result<Vec<(String, u64)>, VaultError> {
+        self.core.disk.look(&self.core.layout.index)?;
         self.core.index.recipients(query, after, most)
     }
 

@@ -153,6 +153,17 @@ impl Disk {
         self.step().map_err(|e| failed("write", path, e))
     }
 
+    /// A look into the index for work on many messages.
+    pub(super) fn look(&self, path: &Path) -> Result<(), VaultError> {
+        self.seen().map_err(|e| failed("read", path, e))
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests let it fail")]
+    fn seen(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     #[cfg(not(test))]
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests let it fail")]
     fn step(&self) -> io::Result<()> {
@@ -175,6 +186,11 @@ impl Disk {
     #[expect(clippy::unused_self, reason = "tests leave a part")]
     fn may_leave_part(&self) -> bool {
         false
+    }
+
+    #[cfg(test)]
+    fn seen(&self) -> io::Result<()> {
+        self.faults.seen()
     }
 
     #[cfg(test)]
@@ -216,6 +232,8 @@ pub(super) mod faults {
         pub(crate) full: AtomicBool,
         /// Every flush fails.
         pub(crate) ill: AtomicBool,
+        /// The index cannot be read in the middle of work.
+        pub(crate) blind: AtomicBool,
         /// Of every flush.
         pub(crate) pause: Duration,
         /// Nothing is flushed.
@@ -239,6 +257,10 @@ pub(super) mod faults {
         pub(super) fn room(&self) -> io::Result<()> {
             self.step()?;
             if self.full.load(SeqCst) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        pub(super) fn seen(&self) -> io::Result<()> {
+            if self.blind.load(SeqCst) { Err(io::Error::other("the index is blind")) } else { Ok(()) }
         }
 
         pub(super) fn flush(&self) -> io::Result<()> {

@@ -326,6 +326,14 @@ impl Pending {
 }
 
 #[cfg(test)]
+impl Vault {
+    /// What tests of those who use it ask of the disk.
+    pub(crate) fn faults(&self) -> &super::disk::faults::Faults {
+        &self.core.disk.faults
+    }
+}
+
+#[cfg(test)]
 impl Pending {
     pub(super) fn body(&self) -> &ReadyBody {
         &self.ready.as_ref().unwrap().body
