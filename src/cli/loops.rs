@@ -1,6 +1,7 @@
 //! `portcullis loops`: mail that goes round in circles.
 
 use super::exit::NOTHING;
+use super::items::plain;
 use super::out::{self, Ink, Paint, duration};
 use super::{act, asked};
 use crate::control::{Answer, Request};
@@ -51,7 +52,7 @@ fn block(found: &Loop, paint: Paint) -> String {
     let title = format!("{} times within {}{guarded}", found.count, duration(over));
     let _ = writeln!(text, "{}", paint.ink(Ink::Title, &title));
     let mut row = |name: &str, words: &str| {
-        let _ = writeln!(text, "  {name:<10} {words}");
+        let _ = writeln!(text, "  {name:<10} {}", plain(words));
     };
     row("recipient", &found.recipient);
     row("from", &found.from);

@@ -1,6 +1,6 @@
 //! `portcullis top`: who sends most now, and the command that stops it; and away with what a source left here.
 
-use super::items::Bulk;
+use super::items::{Bulk, plain};
 use super::out::{self, Ink, Paint, count, octets};
 use super::sweep;
 use super::{act, asked};
@@ -120,7 +120,7 @@ fn table(report: &TopReport, sort: Sort, paint: Paint) -> String {
         text.push_str("nothing yet\n");
         return text;
     }
-    let name = |row: &Row| row.key.chars().count().min(NAME_CHARS);
+    let name = |row: &Row| plain(&row.key).chars().count().min(NAME_CHARS);
     let width = report.rows.iter().map(name).max().unwrap_or(0).max(6);
     let messages = if report.by == By::Rule { "found" } else { "messages" };
     let head = format!(
@@ -135,8 +135,9 @@ fn table(report: &TopReport, sort: Sort, paint: Paint) -> String {
 }
 
 fn line(text: &mut String, by: By, row: &Row, width: usize, paint: Paint) {
-    let mut name: String = row.key.chars().take(NAME_CHARS).collect();
-    if row.key.chars().count() > NAME_CHARS {
+    let key = plain(&row.key);
+    let mut name: String = key.chars().take(NAME_CHARS).collect();
+    if key.chars().count() > NAME_CHARS {
         name.pop();
         name.push('…');
     }

@@ -2,6 +2,7 @@
 
 use super::asked;
 use super::exit::NOTHING;
+use super::items::plain;
 use super::out::{self, Ink, Paint, duration};
 use crate::control::{Answer, Request};
 use crate::gateway::{Doing, LiveReport};
@@ -48,8 +49,8 @@ pub(super) fn table(sessions: &[LiveReport], now: i64, paint: Paint) -> String {
     for session in sessions {
         let age = duration(u64::try_from((now - session.since_unix_ms) / 1000).unwrap_or(0));
         let client = session.client.to_string();
-        let helo = session.hello.as_deref().unwrap_or("-");
-        let sender = session.sender.as_deref().unwrap_or("-");
+        let helo = plain(session.hello.as_deref().unwrap_or("-"));
+        let sender = plain(session.sender.as_deref().unwrap_or("-"));
         let _ = writeln!(
             text,
             "{:<8}  {age:>12}  {:<12} {client:<24} {:<9} {:>8}  {helo:<28} {sender}",
@@ -90,6 +91,13 @@ mod tests {
             sender: None,
             messages: 3,
         };
+        let bad = LiveReport {
+            hello: Some("x\x1b[2J\n".into()),
+            sender: Some("\u{9b}2J".into()),
+            ..session.clone()
+        };
+        let told = table(&[bad], 0, Paint::none());
+        assert!(told.lines().count() == 2 && !told.contains(['\x1b', '\u{9b}']), "{told}");
         let text = table(&[session], 61_000, Paint::none());
         let words: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(

@@ -331,6 +331,29 @@ mod tests {
     }
 
     #[test]
+    fn no_cell_drives_a_terminal() {
+        let spool = r#"{"delivered":0,"total":1,"attempts":1,"since_ms":0,"next_ms":0,"priority":"normal",
+            "status":"waits\u001b[2J","last":"451\u009b2J\nx"}"#;
+        let bad = "x\u{1b}[2J\u{9b}\u{202e}\n";
+        let row = Row {
+            folder: bad.into(),
+            from: bad.into(),
+            to: vec![bad.into()],
+            reason: bad.into(),
+            rule: bad.into(),
+            spool: Some(serde_json::from_str(spool).unwrap()),
+            ..row()
+        };
+        for scope in [Scope::Quarantine, Scope::Everything, Scope::Spool, Scope::Held] {
+            for state in [State::Kept, State::Trash] {
+                for cell in cells(&Row { state, ..row.clone() }, scope, 0, false) {
+                    assert!(!cell.contains(['\x1b', '\u{9b}', '\u{202e}', '\n']), "{cell:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn scripts_get_one_object_a_row() {
         let text = serde_json::to_string(&json_row(&row())).unwrap();
         for part in [r#""id":"7F3K9QAB""#, r#""received":"1970-01-01T00:00:00.000Z""#, r#""ref":"7F3K9QAC""#]
