@@ -23,10 +23,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Steps for one entry at a time, of what is new and again of what was there before; the next minute goes on.
-const STEPS_MAX: usize = 50;
-/// Of these, so many that find nothing to do.
-const IDLE_STEPS_MAX: usize = 5;
+/// Messages for one entry at a time, of what is new and again of what was there before; the next minute goes on.
+const LOOKED_MAX: usize = 10_000;
+/// Of these, so many in steps that find nothing to do.
+const IDLE_MAX: usize = 1_000;
 
 /// One entry.
 struct Entry<'p> {
@@ -90,7 +90,7 @@ impl Desk {
         Ok(done)
     }
 
-    /// Some steps behind `place`, which moves with them, up to `until`. Returns whether that was all.
+    /// Some messages behind `place`, which moves with them, up to `until`. Returns whether that was all.
     async fn sweep_behind(
         self: &Arc<Self>,
         run: &mut Run<'_>,
@@ -99,8 +99,8 @@ impl Desk {
         until: i64,
     ) -> bool {
         run.go_on_behind(*place);
-        let mut idle = 0;
-        for _ in 0..STEPS_MAX {
+        let (mut looked, mut idle) = (0, 0);
+        while looked < LOOKED_MAX && idle < IDLE_MAX {
             if *place >= until {
                 return true;
             }
@@ -109,7 +109,7 @@ impl Desk {
             let now = self.now_ms() / 1000;
             let meant: Vec<Item> = items.into_iter().filter(|item| is_meant(entry, item, now)).collect();
             if meant.is_empty() {
-                idle += 1;
+                idle += places.len();
             } else {
                 Box::pin(self.sweep_step(run, &entry.swept.sweep, (meant, &places), &entry.batch)).await;
             }
@@ -120,9 +120,7 @@ impl Desk {
             if let Some((_, last)) = places.last() {
                 *place = *last;
             }
-            if idle >= IDLE_STEPS_MAX {
-                return false;
-            }
+            looked += places.len();
         }
         false
     }

@@ -110,10 +110,10 @@ async fn other_mail_goes_on_while_one_delivery_cannot_be_noted() {
     let path = file_of(&stage, id);
     let (whole, vault, damaged) = (path.clone(), Arc::clone(&stage.desk.vault), path.clone());
     // In doubt by then, and that in its file.
-    let (keep, kept) = std::sync::mpsc::channel();
+    let (keep, kept) = std::sync::mpsc::sync_channel(1);
     stage.script(|s| {
         s.at_dot = Some(Box::new(move || {
-            if vault.catch_up() && keep.send(std::fs::read(&damaged).unwrap()).is_ok() {
+            if vault.catch_up() && keep.try_send(std::fs::read(&damaged).unwrap()).is_ok() {
                 std::fs::write(&damaged, b"damaged").unwrap();
             }
         }));
