@@ -1,6 +1,7 @@
 //! What all sessions share, and what `status` says of it.
 
 use super::audit::Audit;
+use super::counters::Counters;
 use super::fold::Fold;
 use super::generation::Generation;
 use super::history::History;
@@ -20,7 +21,6 @@ use crate::vault::{Vault, VaultReport};
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -68,43 +68,6 @@ pub struct Gateway {
     pub last_reload_error: Mutex<Option<String>>,
     /// The rules as they were read last, and earlier ones.
     pub history: History,
-}
-
-/// Counts since start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    delivered: AtomicU64,
-    kept: AtomicU64,
-    refused: AtomicU64,
-    connections: AtomicU64,
-    turned_away: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn delivered(&self) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn kept(&self) {
-        self.kept.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// However they ended.
-    pub(super) fn messages(&self) -> u64 {
-        [&self.delivered, &self.kept, &self.refused].iter().map(|count| count.load(Ordering::Relaxed)).sum()
-    }
-
-    pub(super) fn connected(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn turned_away(&self) {
-        self.turned_away.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// An amount that goes up and down.
@@ -211,6 +174,7 @@ impl Gateway {
         };
         let (volumes, near_full) = self.space.report();
         let (lines, writes) = self.audit.losses();
+        let counts = self.counters.now();
         let listeners = generation
             .entrances
             .iter()
@@ -225,11 +189,11 @@ impl Gateway {
             last_reload_error: self.last_reload_error.lock().map_or(None, |e| e.clone()),
             sessions: self.live.count(),
             sessions_limit: generation.policy.max_connections,
-            connections: self.counters.connections.load(Ordering::Relaxed),
-            turned_away: self.counters.turned_away.load(Ordering::Relaxed),
-            delivered: self.counters.delivered.load(Ordering::Relaxed),
-            kept: self.counters.kept.load(Ordering::Relaxed),
-            refused: self.counters.refused.load(Ordering::Relaxed),
+            connections: counts.connections,
+            turned_away: counts.turned_away,
+            delivered: counts.delivered,
+            kept: counts.kept,
+            refused: counts.refused,
             vault: self.vault.report(),
             unnoted: self.desk.unnoted(),
             volumes,

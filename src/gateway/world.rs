@@ -1,8 +1,8 @@
 //! What the desk sees of the running gateway: the rules in force and their downstreams.
 
 use super::audit::Audit;
+use super::counters::Counters;
 use super::generation::Generation;
-use super::state::Counters;
 use crate::config::model::Policy;
 use crate::desk::World;
 use crate::downstream::Pool;
