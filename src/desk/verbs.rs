@@ -8,7 +8,6 @@ use super::request::{Answer, Pick};
 use super::service::Desk;
 use super::spooling::{HELD, OURSELVES, SPOOL, undelivered};
 use crate::config::model::QuarantineFolder;
-use crate::query::{Query, State, Term, What};
 use crate::rules::nearest;
 use crate::vault::{Deed, Item, Mark, Priority, Progress, RecipientView, SpoolCause};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ impl Desk {
             return self.preview(pick).await;
         }
         let batch = format!("{}-{}", if forever { "forever" } else { "delete" }, self.ids.next());
-        let of_trash = pick.query.terms.iter().any(|t| !t.not && t.what == What::State(State::Trash));
+        let of_trash = pick.query.asks_for_trash();
         let mut run = self.begin("delete", by, pick, answers).await?;
         while let Some(places) = run.step().await {
             let mark = self.mark(Deed::Trash { batch: batch.clone() }, by);
@@ -70,7 +69,7 @@ impl Desk {
         by: &str,
         answers: &Sender<Answer>,
     ) -> Result<Answer, Refusal> {
-        let pick = Pick { query: in_trash(&pick.query), ..pick.clone() };
+        let pick = Pick { query: pick.query.clone().in_trash(), ..pick.clone() };
         if pick.dry_run {
             return self.preview(&pick).await;
         }
@@ -230,13 +229,4 @@ fn take_out_of_spool(item: &mut Item) {
             })
         })
         .collect();
-}
-
-/// The same, in the trash.
-fn in_trash(query: &Query) -> Query {
-    let mut query = query.clone();
-    if !query.terms.iter().any(|t| t.what == What::State(State::Trash)) {
-        query.terms.push(Term { not: false, what: What::State(State::Trash) });
-    }
-    query
 }

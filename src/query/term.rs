@@ -7,6 +7,23 @@ pub struct Query {
     pub terms: Vec<Term>,
 }
 
+impl Query {
+    /// Whether the trash is asked for (`state:trash`, not turned round): lists leave it out otherwise.
+    #[must_use]
+    pub fn asks_for_trash(&self) -> bool {
+        self.terms.iter().any(|term| !term.not && term.what == What::State(State::Trash))
+    }
+
+    /// The same, in the trash.
+    #[must_use]
+    pub fn in_trash(mut self) -> Self {
+        if !self.asks_for_trash() {
+            self.terms.push(Term { not: false, what: What::State(State::Trash) });
+        }
+        self
+    }
+}
+
 /// One condition; `not` turns it round.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Term {

@@ -428,6 +428,23 @@ fn any_term() -> impl Strategy<Value = Term> {
     (any::<bool>(), what).prop_map(|(not, what)| Term { not, what })
 }
 
+#[test]
+fn the_trash_is_asked_for_by_name_only() {
+    for (text, asks) in [
+        ("state:trash", true),
+        ("a state:trash", true),
+        ("-state:trash", false),
+        ("state:held", false),
+        ("", false),
+    ] {
+        let query = utc(text).unwrap();
+        assert_eq!(query.asks_for_trash(), asks, "{text}");
+        let there = query.clone().in_trash();
+        assert!(there.asks_for_trash(), "{text}");
+        assert_eq!(there.terms.len(), query.terms.len() + usize::from(!asks), "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

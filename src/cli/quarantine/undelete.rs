@@ -3,7 +3,6 @@
 use crate::cli::exit::REFUSED;
 use crate::cli::items::{Asker, Bulk, Words, work};
 use crate::desk::{Pick, Request};
-use crate::query::{Query, State, Term, What};
 use crate::vault::Scope;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,17 +25,10 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         complain!("portcullis: name the messages, or with --batch what one delete put into the trash");
         return Err(REFUSED.into());
     }
-    let query = in_trash(options.words.query()?);
+    let query = options.words.query()?.in_trash();
     let pick = Pick { query, scope: Scope::Everything, dry_run: false };
     let request = Request::Undelete { pick: pick.clone(), batch: options.batch.clone() };
     // A batch was confirmed when it was deleted, and how much of it is left cannot be counted beforehand.
     let sure = Bulk { yes: options.bulk.yes || options.batch.is_some(), ..options.bulk.clone() };
     work(&Asker::find(rules)?, "undelete", &pick, &sure, request)
-}
-
-fn in_trash(mut query: Query) -> Query {
-    if !query.terms.iter().any(|term| term.what == What::State(State::Trash)) {
-        query.terms.push(Term { not: false, what: What::State(State::Trash) });
-    }
-    query
 }

@@ -140,7 +140,7 @@ fn counted(connection: &Connection, query: &Query, scope: Scope) -> Result<Optio
     if !query.terms.iter().all(|term| matches!(term.what, What::Folder(_) | What::State(_))) {
         return Ok(None);
     }
-    let trash = super::plan::asks_for_trash(query);
+    let trash = query.asks_for_trash();
     let (mut items, mut octets) = (0_u64, 0_u64);
     for (folder, state, some, size) in states(connection)? {
         let term = |term: &crate::query::Term| {

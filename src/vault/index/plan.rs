@@ -187,11 +187,6 @@ pub fn meta(connection: &Connection, key: &str) -> Result<i64> {
     Ok(statement.query_row([key], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Whether the trash is asked for.
-pub fn asks_for_trash(query: &Query) -> bool {
-    query.terms.iter().any(|term| !term.not && term.what == What::State(State::Trash))
-}
-
 fn of_scope(connection: &Connection, query: &Query, scope: Scope) -> Result<Vec<Condition>> {
     let folder = |name| find(connection, Kind::Folder, name);
     let mut out = Vec::new();
@@ -201,7 +196,7 @@ fn of_scope(connection: &Connection, query: &Query, scope: Scope) -> Result<Vec<
         Scope::Spool => out.push(terms::spool(folder(DEAD)?)),
         Scope::Quarantine => {
             // What was deleted from the spool lies in the same trash.
-            if !asks_for_trash(query) {
+            if !query.asks_for_trash() {
                 if let Some(spool) = folder(SPOOL)? {
                     out.push(terms::plain(Sql::new("i.folder <> ?").with(spool)));
                 }

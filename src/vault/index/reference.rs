@@ -136,7 +136,7 @@ fn in_scope(item: &Item, scope: Scope, asks_for_trash: bool) -> bool {
 
 /// Those that match.
 pub fn matching<'i>(query: &Query, scope: Scope, all: &'i [Item], now_ms: i64) -> Vec<&'i Item> {
-    let trash = query.terms.iter().any(|term| !term.not && term.what == What::State(State::Trash));
+    let trash = query.asks_for_trash();
     let references: Vec<&What> =
         query.terms.iter().filter(|t| !t.not && matches!(t.what, What::Id(_))).map(|t| &t.what).collect();
     let rest = query.terms.iter().filter(|t| t.not || !matches!(t.what, What::Id(_)));
