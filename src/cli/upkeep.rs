@@ -4,14 +4,15 @@
 use super::out::{Ink, Paint, count, duration, octets};
 use crate::desk::{NotNoted, UnnotedReport};
 use crate::gateway::{Level, Status, Volume};
-use crate::vault::VaultReport;
+use crate::mail::rfc3339;
+use crate::vault::{RebuildReport, VaultReport};
 
 /// Changes that are durable and not in files yet, from which on it is worth a word.
 const BEHIND: u64 = 1000;
 
 /// Rows: a name and words.
 pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str, String)> {
-    let VaultReport { items, spooled, held, damaged, damaged_count, behind: _, canary, troubles } =
+    let VaultReport { items, spooled, held, damaged, damaged_count, behind: _, canary, troubles, rebuild } =
         &status.vault;
     let mut rows =
         vec![("quarantine", format!("{items} messages; {held} held, {spooled} wait to be delivered"))];
@@ -31,6 +32,9 @@ pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str
         let words = format!("something else touches the files of the quarantine: {found}");
         rows.push(("CANARY", paint.ink(Ink::Bad, &words)));
     }
+    if let Some(rebuild) = rebuild {
+        rows.push(("index", paint.ink(Ink::Warn, &anew(rebuild, now))));
+    }
     rows.extend(troubles.iter().map(|trouble| ("trouble", paint.ink(Ink::Bad, trouble))));
     rows
 }
@@ -47,6 +51,19 @@ fn unnoted(report: &UnnotedReport, now: i64) -> String {
         count(report.count, "message"),
         named.join(", ")
     )
+}
+
+/// How far the index is, and how often it was tried.
+fn anew(rebuild: &RebuildReport, now: i64) -> String {
+    let RebuildReport { items, running, failures, error: _, since_unix_ms } = rebuild;
+    let doing = if *running { "being made anew" } else { "not complete" };
+    let mut words = format!("{doing}, {items} messages so far");
+    if let Some(since) = since_unix_ms {
+        let age = duration(u64::try_from((now - since) / 1000).unwrap_or(0));
+        let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
+        words.push_str(&format!("; failed {times} for {age}, since {}", rfc3339(*since)));
+    }
+    words
 }
 
 /// What is slow or full, each with its time.

@@ -41,6 +41,11 @@ impl Accepted {
         }
     }
 
+    /// Whether somebody did something to an item that was there.
+    pub(super) fn is_deed(&self) -> bool {
+        self.old.as_ref().is_some_and(|old| old.version < self.record.version)
+    }
+
     fn body(&self, core: &Core) -> Option<NewBody> {
         match &self.record.what {
             What::Write(_, BodyAt::Inline(_, octets)) => Some(NewBody::Memory(Arc::clone(octets))),
@@ -141,16 +146,20 @@ fn entry(core: &Core, accepted: &Accepted) -> Result<Option<Entry>, VaultError> 
     }))
 }
 
-/// What the log of marks is told: new ones, and which are over because the files have them.
+/// What the log of marks is told: new ones, and which are over because the files have them. Once, also where a batch is
+/// applied again because a later step failed.
 fn note<'a>(
     core: &Core,
     log: &mut MarkLog,
     records: impl Iterator<Item = &'a Record>,
 ) -> Result<(), VaultError> {
     let (mut marked, mut settled): (Vec<Marked>, Vec<(Id, u64)>) = (Vec::new(), Vec::new());
+    let (known, mut last) = (log.sequence, 0);
     let mut state = core.state();
-    for Record { id, version, what, .. } in records {
+    for Record { sequence, id, version, what } in records {
+        last = *sequence;
         match what {
+            _ if *sequence <= known => {}
             What::Mark(_, mark) => marked.push((*id, *version, Arc::clone(mark))),
             What::Write(..) | What::Remove(_) if state.marks.has(*id) => settled.push((*id, *version)),
             What::Write(..) | What::Remove(_) => {}
@@ -163,7 +172,9 @@ fn note<'a>(
         // The new ones are among them.
         marked.clear();
     }
-    log.append(&core.disk, (&marked, &settled))
+    log.append(&core.disk, (&marked, &settled))?;
+    log.sequence = last;
+    Ok(())
 }
 
 /// All files of a batch. They are of different items, or of the same body: the order does not matter, and several

@@ -9,6 +9,7 @@ use super::error::VaultError;
 use super::index::Index;
 use super::item::Item;
 use super::layout::Layout;
+use super::limits::Limits;
 use super::mark::Mark;
 use super::marks::{MarkLog, Marks, overlay};
 use super::tally::Tally;
@@ -20,7 +21,7 @@ use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Longest item in octets of JSON.
 pub(super) const ITEM_MAX: usize = 16 << 20;
@@ -36,6 +37,9 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Something of the state changed that a thread waits for.
     pub(super) changed: Condvar,
+    /// The vault is being closed.
+    pub(super) ending: Condvar,
+    pub(super) limits: Limits,
     applying: Mutex<MarkLog>,
     order: AtomicI64,
     /// Octets of bodies in memory that are not in files yet.
@@ -72,7 +76,21 @@ pub(super) struct State {
     pub(super) canary: Option<String>,
     /// The index is not complete: so many items are in.
     pub(super) rebuilding: Option<u64>,
+    /// Why it could not be made anew the last time.
+    pub(super) failing: Option<Failing>,
+    /// Changes of items that were there before, but for the folding's own: how busy people and deliveries are.
+    pub(super) deeds: u64,
     pub(super) closing: bool,
+}
+
+/// The index could not be made anew.
+pub(super) struct Failing {
+    pub(super) error: VaultError,
+    /// Of the first time, milliseconds since 1970.
+    pub(super) since_ms: i64,
+    pub(super) times: u64,
+    /// When it is tried again.
+    pub(super) again: Instant,
 }
 
 /// The newest durable state of an item.
@@ -129,7 +147,7 @@ pub(super) enum NewBody {
 }
 
 impl Core {
-    pub(super) fn new(layout: Layout, disk: Arc<Disk>, index: Index, marks: Marks) -> Self {
+    pub(super) fn new(layout: Layout, disk: Arc<Disk>, index: Index, marks: Marks, limits: Limits) -> Self {
         let state = State { marks, ..State::default() };
         Self {
             layout,
@@ -137,6 +155,8 @@ impl Core {
             index,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            ending: Condvar::new(),
+            limits,
             applying: Mutex::default(),
             order: AtomicI64::new(0),
             held: Arc::default(),
@@ -161,10 +181,20 @@ impl Core {
         self.state().closing
     }
 
+    /// Whether somebody makes the index anew at this moment.
+    pub(super) fn is_rebuilding(&self) -> bool {
+        self.rebuilds.load(Ordering::Acquire)
+    }
+
+    /// Waits; whether the vault is being closed.
+    pub(super) fn rest(&self, pause: Duration) -> bool {
+        let waited = self.ending.wait_timeout_while(self.state(), pause, |state| !state.closing);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closing
+    }
+
     /// A place in time behind all that were given before.
     pub(super) fn next_order(&self) -> i64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let now = i64::try_from(now).unwrap_or(i64::MAX >> 10) << 10;
+        let now = now_ms() << 10;
         let next = |last: i64| Some((last + 1).max(now));
         self.order
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
@@ -216,6 +246,7 @@ impl Core {
     pub(super) fn read(&self, path: &Path, id: Id) -> Result<Item, VaultError> {
         // First: of marks that go meanwhile the file has more.
         let marks = self.state().marks.of(id);
+        self.disk.may_touch(path).map_err(|e| failed("read", path, e))?;
         let mut item = read_item(path, id)?;
         overlay(&mut item, &marks);
         Ok(item)
@@ -229,6 +260,12 @@ impl Core {
         }
         state.marks.newest(id).map(|(_, mark)| Arc::clone(mark))
     }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    i64::try_from(now).unwrap_or(i64::MAX).min(i64::MAX >> 10)
 }
 
 /// Reads an item file, as it is. Blocks.

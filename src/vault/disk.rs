@@ -58,7 +58,7 @@ impl Disk {
 
     /// Writes at a place.
     pub(super) fn write_at(&self, file: &DiskFile, at: u64, octets: &[u8]) -> Result<(), VaultError> {
-        if let Err(error) = self.room() {
+        if let Err(error) = self.room().and_then(|()| self.may_touch(&file.path)) {
             let part = octets.get(..octets.len() / 2).unwrap_or_default();
             let _ = self.may_leave_part().then(|| file.file.write_all_at(part, at));
             return Err(failed("write", &file.path, error));
@@ -93,7 +93,7 @@ impl Disk {
 
     /// Renames a file; the folder of `to` is made where it is missing.
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), VaultError> {
-        self.step().map_err(|e| failed("rename", from, e))?;
+        self.step().and_then(|()| self.may_touch(to)).map_err(|e| failed("rename", from, e))?;
         match fs::rename(from, to) {
             Err(e) if e.kind() == ErrorKind::NotFound && fs::exists(from).unwrap_or(false) => {}
             done => return done.map_err(|e| failed("rename a file to", to, e)),
@@ -117,6 +117,20 @@ impl Disk {
     pub(super) fn link(&self, from: &Path, to: &Path) -> Result<(), VaultError> {
         self.unlink(to)?;
         self.room().and_then(|()| fs::hard_link(from, to)).map_err(|e| failed("keep", from, e))
+    }
+
+    /// What is in a folder.
+    pub(super) fn list(&self, folder: &Path) -> io::Result<fs::ReadDir> {
+        self.may_touch(folder).and_then(|()| fs::read_dir(folder))
+    }
+
+    /// Whether a folder is there; a file is none.
+    pub(super) fn is_folder(&self, path: &Path) -> Result<bool, VaultError> {
+        match self.may_touch(path).and_then(|()| fs::metadata(path)) {
+            Ok(there) => Ok(there.is_dir()),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(failed("list", path, e)),
+        }
     }
 
     /// Makes a folder and those above it.
@@ -150,7 +164,18 @@ impl Disk {
 
     /// A step of somebody else that changes something on the disk: the index.
     pub(super) fn other(&self, path: &Path) -> Result<(), VaultError> {
-        self.step().map_err(|e| failed("write", path, e))
+        self.step().and_then(|()| self.may_enter()).map_err(|e| failed("write", path, e))
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests let it fail")]
+    fn may_enter(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn may_enter(&self) -> io::Result<()> {
+        self.faults.enter()
     }
 
     /// A look into the index for work on many messages.
@@ -188,6 +213,18 @@ impl Disk {
         false
     }
 
+    /// Whether a file or folder is well.
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests let it fail")]
+    pub(super) fn may_touch(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn may_touch(&self, path: &Path) -> io::Result<()> {
+        self.faults.touch(path)
+    }
+
     #[cfg(test)]
     fn seen(&self) -> io::Result<()> {
         self.faults.seen()
@@ -219,6 +256,8 @@ impl Disk {
 #[cfg(test)]
 pub(super) mod faults {
     use std::io::{self, ErrorKind};
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
     use std::time::Duration;
 
@@ -234,6 +273,10 @@ pub(super) mod faults {
         pub(crate) ill: AtomicBool,
         /// The index cannot be read in the middle of work.
         pub(crate) blind: AtomicBool,
+        /// The index cannot be written.
+        pub(crate) no_index: AtomicBool,
+        /// This file or folder is ill: the number of the error.
+        pub(crate) bad: Mutex<Option<(PathBuf, i32)>>,
         /// Of every flush.
         pub(crate) pause: Duration,
         /// Nothing is flushed.
@@ -263,13 +306,32 @@ pub(super) mod faults {
             if self.blind.load(SeqCst) { Err(io::Error::other("the index is blind")) } else { Ok(()) }
         }
 
+        pub(super) fn enter(&self) -> io::Result<()> {
+            if self.no_index.load(SeqCst) { Err(io::Error::other("the disk is ill here")) } else { Ok(()) }
+        }
+
+        pub(super) fn touch(&self, path: &Path) -> io::Result<()> {
+            match &*self.bad.lock().unwrap() {
+                Some((bad, number)) if bad == path => Err(io::Error::from_raw_os_error(*number)),
+                Some(_) | None => Ok(()),
+            }
+        }
+
+        pub(crate) fn make_bad(&self, path: &Path, number: i32) {
+            *self.bad.lock().unwrap() = Some((path.to_owned(), number));
+        }
+
+        pub(crate) fn make_good(&self) {
+            *self.bad.lock().unwrap() = None;
+        }
+
         pub(super) fn flush(&self) -> io::Result<()> {
             if self.ill.load(SeqCst) { Err(io::Error::other("the disk is ill")) } else { Ok(()) }
         }
 
         /// Only the step at which it dies leaves something.
         pub(super) fn leaves_part(&self) -> bool {
-            self.full.load(SeqCst) || self.steps() == self.dies_at
+            self.full.load(SeqCst) || self.bad.lock().unwrap().is_some() || self.steps() == self.dies_at
         }
     }
 }

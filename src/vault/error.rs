@@ -51,6 +51,14 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// Whether a file could not be read for want of something that others have now: it says nothing about the file.
+    pub(super) fn passes(&self) -> bool {
+        use nix::errno::Errno;
+        let Self::Io { source, .. } = self else { return false };
+        let code = source.raw_os_error().map(Errno::from_raw);
+        matches!(code, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EINTR | Errno::EAGAIN))
+    }
+
     /// The same once more, for everybody whose change shared the step that failed.
     pub(super) fn again(&self) -> Self {
         match self {

@@ -5,9 +5,9 @@
 //! Owner of: `state_dir/vault/`, its journal, item files, bodies, and the index `state_dir/vault.db`. An item and its
 //! changes are durable when [`Pending::commit`] or a change has returned: the journal is flushed once for all that
 //! wait, the files follow. Into the trash and out of it, many at once, an item goes by a mark: in the journal, then in a
-//! log of its own, and never in the file until something else changes it (`marks`). Failure: no space is
+//! log of its own, and in the file when something else changes it (`marks`) or much later (`fold`). Failure: no space is
 //! [`VaultError::NoSpace`], for the client 452; a damaged file is named, skipped and kept; a damaged or missing index is
-//! rebuilt from the files.
+//! rebuilt from the files (`rebuild`), until that succeeds (`upkeep`).
 
 mod apply;
 mod ask;
@@ -19,20 +19,24 @@ mod core;
 mod counts;
 mod disk;
 mod error;
+mod fold;
 mod index;
 mod intake;
 mod item;
 mod journal;
 mod layout;
+mod limits;
 mod mark;
 mod marks;
 mod rebuild;
 mod record;
+mod report;
 mod service;
 mod start;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod view;
 mod writer;
 
@@ -44,5 +48,6 @@ pub use item::{
     Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
 };
 pub use mark::{Deed, Mark};
-pub use service::{Pending, Vault, VaultReport, VaultWriter};
+pub use report::{RebuildReport, VaultReport};
+pub use service::{Pending, Vault, VaultWriter};
 pub use view::{Cursor, FolderStats, Group, Page, PageRequest, Row, Scope, Sort, SpoolRow, Stats};

@@ -6,57 +6,127 @@
 //! a crash makes it anew once more. At the end bodies that no item names are removed, unless a damaged item may
 //! name them.
 //!
-//! State: two batches. Failure: damaged files are named in the report, left and skipped; any other error ends it, and the
-//! mark stays.
+//! State: two batches; why it failed, in the vault's state. Failure: damaged files are named in the report, left and
+//! skipped. What keeps files from being read that are whole (a folder that cannot be listed, no more open files) does not
+//! keep others from it: what can be read is entered, so that it is listed and delivered, and in the end the rebuild has
+//! failed. What keeps the index from being written ends it. Then the mark stays, the state says why, and it is tried again
+//! every minute (`upkeep`), or as often as a try takes, until one succeeds; by hand at any time.
 
-use super::core::Core;
+use super::core::{Core, Failing, now_ms};
 use super::disk::failed;
 use super::error::VaultError;
 use super::index::Entry;
 use super::item::Item;
 use super::layout::{body_digest, item_id};
+use super::report::words;
 use super::{counts, writer};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 /// Items in one transaction.
 const BATCH: usize = 500;
 
 /// Makes it anew; `progress` hears how many items are in. Returns that. Blocks.
 pub(super) fn rebuild(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
-    if core.rebuilds.swap(true, Ordering::AcqRel) {
-        let what = "it is being made anew already".to_owned();
-        return Err(VaultError::Index { path: core.layout.index.clone(), what });
-    }
+    let begun = Instant::now();
+    let Some(_making) = Making::begin(core) else {
+        return Err(of_index(core, "it is being made anew already: `portcullis status` says how far it is"));
+    };
     let done = run(core, progress);
-    core.rebuilds.store(false, Ordering::Release);
-    done
+    if let Err(error) = &done {
+        note(core, error, begun.elapsed());
+    }
+    let (items, damaged) = done?;
+    if !damaged && let Err(error) = drop_orphans(core) {
+        // The index is complete all the same.
+        tracing::warn!("bodies that no message has were not looked for: {error}");
+    }
+    progress(items);
+    Ok(items)
+}
+
+/// That somebody makes it, until this is dropped.
+struct Making<'a>(&'a Core);
+
+impl<'a> Making<'a> {
+    fn begin(core: &'a Core) -> Option<Self> {
+        (!core.rebuilds.swap(true, Ordering::AcqRel)).then_some(Self(core))
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.rebuilds.store(false, Ordering::Release);
+    }
+}
+
+fn of_index(core: &Core, what: &str) -> VaultError {
+    VaultError::Index { path: core.layout.index.clone(), what: what.to_owned() }
+}
+
+/// Why it failed, for `status`; unless the vault is closed, or nothing was emptied.
+fn note(core: &Core, error: &VaultError, took: Duration) {
+    let mut state = core.state();
+    if matches!(error, VaultError::Closed) || state.rebuilding.is_none() {
+        return;
+    }
+    let before = state.failing.take();
+    let same = before.as_ref().is_some_and(|before| words(&before.error) == words(error));
+    let (since_ms, times) = before.map_or_else(|| (now_ms(), 0), |before| (before.since_ms, before.times));
+    // A try that takes long is not all that the disk does.
+    let again = Instant::now() + core.limits.retry.max(took);
+    state.failing = Some(Failing { error: error.again(), since_ms, times: times + 1, again });
+    drop(state);
+    let (file, error) = (core.layout.index.display(), words(error));
+    if same {
+        tracing::warn!(%file, times = times + 1, "making the index of the quarantine anew failed again: {error}");
+    } else {
+        tracing::error!(%file, "making the index of the quarantine anew failed, it is tried again every minute: {error}");
+    }
+}
+
+/// Whether the index is not complete, nobody is at it, and it is time for another try.
+pub(super) fn is_due(core: &Core) -> bool {
+    if core.is_rebuilding() {
+        return false;
+    }
+    let state = core.state();
+    let rests = state.failing.as_ref().is_some_and(|failing| failing.again > Instant::now());
+    state.rebuilding.is_some() && !rests
 }
 
 /// The mark, durable before the index is emptied.
 pub(super) fn mark(core: &Core) -> Result<(), VaultError> {
     core.state().rebuilding.get_or_insert(0);
-    let path = core.layout.rebuilding();
-    if !fs::exists(&path).unwrap_or(false) {
-        let file = core.disk.create(&path)?;
-        core.disk.flush(&file)?;
-        core.disk.flush_folder(&core.layout.root)?;
-    }
-    Ok(())
+    let file = core.disk.create(&core.layout.rebuilding())?;
+    core.disk.flush(&file)?;
+    core.disk.flush_folder(&core.layout.root)
 }
 
-fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
-    {
-        let _applying = core.applying();
-        mark(core)?;
-        core.disk.other(&core.layout.index)?;
-        core.index.clear()?;
+/// Empties it. Where not even that can be begun, a whole index stays as it is.
+fn clear(core: &Core) -> Result<(), VaultError> {
+    let _applying = core.applying();
+    let whole = core.state().rebuilding.is_none();
+    if let Err(error) = mark(core).and_then(|()| core.disk.other(&core.layout.index)) {
+        if whole {
+            core.state().rebuilding = None;
+            // Where it stays, the next start makes the index anew.
+            let _ = core.disk.unlink(&core.layout.rebuilding());
+        }
+        return Err(error);
     }
+    core.index.clear()
+}
+
+/// How many items are in, and whether some file is damaged.
+fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<(u64, bool), VaultError> {
+    clear(core)?;
     let (sender, batches) = sync_channel(2);
-    let (items, damaged) = std::thread::scope(|scope| {
+    let (items, read) = std::thread::scope(|scope| {
         let reader = scope.spawn(move || read_all(core, &sender));
         let mut items = 0;
         let mut entered = Ok(());
@@ -69,24 +139,27 @@ fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
         }
         drop(batches);
         // A reader that panicked has not read everything.
-        let read = reader.join().unwrap_or(Err(VaultError::Closed));
-        entered.and(read.map(|damaged| (items, damaged)))
+        let read =
+            reader.join().unwrap_or_else(|_| Err(of_index(core, "its files were not read to the end")));
+        entered.and(read).map(|read| (items, read))
     })?;
     {
         let _applying = core.applying();
         core.disk.other(&core.layout.index)?;
         core.index.settle()?;
-        core.disk.unlink(&core.layout.rebuilding())?;
         let counted = counts::count(&core.index)?;
-        let mut state = core.state();
-        state.counts = counted;
-        state.rebuilding = None;
+        core.state().counts = counted;
     }
-    if !damaged {
-        drop_orphans(core)?;
+    if let Some(error) = read.unread {
+        return Err(error);
     }
-    progress(items);
-    Ok(items)
+    // Filling flushes nothing.
+    core.disk.flush_volume(&core.layout.root)?;
+    let _applying = core.applying();
+    core.disk.unlink(&core.layout.rebuilding())?;
+    let mut state = core.state();
+    (state.rebuilding, state.failing) = (None, None);
+    Ok((items, read.damaged))
 }
 
 fn enter(core: &Core, batch: Vec<Item>, items: &mut u64) -> Result<(), VaultError> {
@@ -102,16 +175,27 @@ fn enter(core: &Core, batch: Vec<Item>, items: &mut u64) -> Result<(), VaultErro
     Ok(())
 }
 
-/// Reads all items; whether some file is damaged.
-fn read_all(core: &Core, to: &SyncSender<Vec<Item>>) -> Result<bool, VaultError> {
+/// What was not read.
+#[derive(Default)]
+struct Read {
+    /// Some file is damaged.
+    damaged: bool,
+    /// Why there are others that could be read another time.
+    unread: Option<VaultError>,
+}
+
+/// Reads all items.
+fn read_all(core: &Core, to: &SyncSender<Vec<Item>>) -> Result<Read, VaultError> {
     let mut damaged = false;
+    let mut passing = None;
     let mut batch = Vec::with_capacity(BATCH);
-    walk(core, &core.layout.items, 3, &mut |path| {
+    let unread = walk(core, &core.layout.items, 3, &mut |path| {
         let Some(id) = item_id(path) else { return Ok(()) };
         match core.read(path, id) {
             Ok(item) => batch.push(item),
             // Removed meanwhile.
             Err(VaultError::Missing(_)) => {}
+            Err(error) if error.passes() => passing = Some(error),
             Err(error) => {
                 core.damaged(&error);
                 damaged = true;
@@ -126,31 +210,44 @@ fn read_all(core: &Core, to: &SyncSender<Vec<Item>>) -> Result<bool, VaultError>
     if !batch.is_empty() {
         to.send(batch).map_err(|_| VaultError::Closed)?;
     }
-    Ok(damaged)
+    Ok(Read { damaged, unread: unread.or(passing) })
 }
 
-/// Every file `depth` folders below, a folder at a time.
+/// Every file `depth` folders below, a folder at a time. A folder that cannot be looked into is left out, and the first
+/// of such errors is the result; errors of `take` end it.
 fn walk(
     core: &Core,
     folder: &Path,
     depth: usize,
     take: &mut dyn FnMut(&Path) -> Result<(), VaultError>,
-) -> Result<(), VaultError> {
+) -> Result<Option<VaultError>, VaultError> {
     if core.is_closing() {
         return Err(VaultError::Closed);
     }
-    for path in listed(folder)? {
+    let paths = match listed(core, folder) {
+        Ok(paths) => paths,
+        Err(error) => return Ok(Some(error)),
+    };
+    let mut unread = None;
+    for path in paths {
         if depth == 0 {
             take(&path)?;
-        } else if path.is_dir() {
-            walk(core, &path, depth - 1, take)?;
+            continue;
+        }
+        match core.disk.is_folder(&path) {
+            Ok(true) => {
+                let below = walk(core, &path, depth - 1, take)?;
+                unread = unread.or(below);
+            }
+            Ok(false) => {}
+            Err(error) => unread = unread.or(Some(error)),
         }
     }
-    Ok(())
+    Ok(unread)
 }
 
-fn listed(folder: &Path) -> Result<Vec<PathBuf>, VaultError> {
-    let entries = match fs::read_dir(folder) {
+fn listed(core: &Core, folder: &Path) -> Result<Vec<PathBuf>, VaultError> {
+    let entries = match core.disk.list(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(failed("list", folder, e)),
@@ -163,7 +260,7 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, VaultError> {
 
 fn drop_orphans(core: &Core) -> Result<(), VaultError> {
     let mut orphans = 0_u64;
-    walk(core, &core.layout.bodies, 2, &mut |path| {
+    let unread = walk(core, &core.layout.bodies, 2, &mut |path| {
         let Some(digest) = body_digest(path) else { return Ok(()) };
         // Bodies come into their place and items into the index under this lock together.
         let _applying = core.applying();
@@ -175,22 +272,32 @@ fn drop_orphans(core: &Core) -> Result<(), VaultError> {
     if orphans > 0 {
         tracing::info!(orphans, "bodies that no message had were removed");
     }
-    Ok(())
+    unread.map_or(Ok(()), Err)
 }
 
 /// For a thread of its own: with its end in the log, and files made durable behind it.
 pub(super) fn in_background(core: &Core) {
-    let begun = std::time::Instant::now();
-    tracing::warn!(file = %core.layout.index.display(), "the index of the quarantine is made anew from its files");
-    match rebuild(core, &|_| ()).and_then(|items| writer::checkpoint(core, None).map(|()| items)) {
-        Ok(items) => {
-            let seconds = begun.elapsed().as_secs();
-            tracing::info!(items, seconds, "the index of the quarantine is complete");
-        }
-        Err(VaultError::Closed) => {}
-        Err(error) => {
-            let what = format!("making it anew failed: {error}");
-            core.damaged(&VaultError::Index { path: core.layout.index.clone(), what });
-        }
+    if !is_worth_a_try(core) {
+        return;
     }
+    let begun = Instant::now();
+    tracing::warn!(file = %core.layout.index.display(), "the index of the quarantine is made anew from its files");
+    // What failed is told, and tried again.
+    let Ok(items) = rebuild(core, &|_| ()) else { return };
+    let seconds = begun.elapsed().as_secs();
+    tracing::info!(items, seconds, "the index of the quarantine is complete");
+    if let Err(error) = writer::checkpoint(core, None) {
+        tracing::debug!(%error, "the journal stays until the next start");
+    }
+}
+
+/// An index that lacks what is in a folder keeps what it has until that folder can be listed.
+fn is_worth_a_try(core: &Core) -> bool {
+    let folder = match core.state().failing.as_ref().map(|failing| &failing.error) {
+        Some(VaultError::Io { step: "list", path, .. }) => path.clone(),
+        Some(_) | None => return true,
+    };
+    let Err(error) = listed(core, &folder) else { return true };
+    note(core, &error, Duration::ZERO);
+    false
 }

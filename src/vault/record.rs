@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// Longest payload in octets.
 pub(super) const RECORD_MAX: usize = 24 << 20;
 
+/// Octets of a frame before its payload.
+pub(super) const FRAME_HEAD: u64 = 8;
+
 /// One change of one item.
 #[derive(Debug, Clone)]
 pub(super) struct Record {

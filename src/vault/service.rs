@@ -10,8 +10,10 @@ use super::error::VaultError;
 use super::index::Glance;
 use super::intake::{Intake, Ready, ReadyBody, sealed_item};
 use super::item::Item;
+use super::limits::Limits;
 use super::mark::Mark;
-use super::start::{self, Limits, Threads};
+use super::report::{self, VaultReport};
+use super::start::{self, Threads};
 use super::writer::{Job, Proposal};
 use super::{block, bodies, canary, rebuild};
 use crate::body::{Body, BodyError, BodyWriter, Budget};
@@ -30,7 +32,7 @@ const PIECES: usize = 2;
 /// The handle.
 pub struct Vault {
     pub(super) core: Arc<Core>,
-    jobs: mpsc::Sender<Job>,
+    pub(super) jobs: mpsc::Sender<Job>,
     /// Whether this process has written the canary; held while it is looked at.
     canary: Mutex<bool>,
 }
@@ -38,27 +40,6 @@ pub struct Vault {
 /// The threads; closing it writes what waits.
 pub struct VaultWriter {
     threads: Threads,
-}
-
-/// How the vault is, for `status`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct VaultReport {
-    /// Items, the trash included.
-    pub items: u64,
-    /// Deliveries that wait, and holds.
-    pub spooled: u64,
-    /// Held items.
-    pub held: u64,
-    /// Damaged files that were found and skipped since the start: the first ten, and how many.
-    pub damaged: Vec<String>,
-    /// How many.
-    pub damaged_count: u64,
-    /// Changes that are durable but not yet in files and index.
-    pub behind: u64,
-    /// What the canary found: `None` is all well.
-    pub canary: Option<String>,
-    /// What is wrong with disk or index, in one line each.
-    pub troubles: Vec<String>,
 }
 
 /// A message that lies ready and is not ours yet. Dropping it forgets it.
@@ -271,26 +252,7 @@ impl Vault {
     /// How it is.
     #[must_use]
     pub fn report(&self) -> VaultReport {
-        let state = self.core.state();
-        let sum = |now: i64, coming: i64| positive(now + coming);
-        let rebuilding = state.rebuilding.map(|items| {
-            format!("the index of the quarantine is being made anew, {items} messages so far: lists are not complete")
-        });
-        let stuck = state.stuck.as_ref();
-        let stuck = stuck.map(|error| format!("files and index of the quarantine are behind: {error}"));
-        let refusing = state.refusing.as_ref().map(|text| format!("messages are put off: {text}"));
-        let ended = (self.jobs.is_closed() && !state.closing)
-            .then(|| "a thread of the quarantine has ended: restart Portcullis".to_owned());
-        VaultReport {
-            items: sum(state.counts.items, state.coming.items),
-            spooled: sum(state.counts.spooled, state.coming.spooled),
-            held: sum(state.counts.held, state.coming.held),
-            damaged: state.damaged.clone(),
-            damaged_count: state.damaged_count,
-            behind: state.durable - state.applied,
-            canary: state.canary.clone(),
-            troubles: refusing.into_iter().chain(stuck).chain(rebuilding).chain(ended).collect(),
-        }
+        report::report(&self.core, self.jobs.is_closed())
     }
 }
 

@@ -10,9 +10,10 @@ use super::index::Found;
 use super::index::Index;
 use super::journal::{self, Journal, Reading};
 use super::layout::Layout;
+use super::limits::Limits;
 use super::record::Record;
-use super::writer::{BATCH_MAX, Job, Writer, checkpoint, run_applier};
-use super::{apply, block, counts, marks, rebuild};
+use super::writer::{Job, Writer, checkpoint, run_applier};
+use super::{apply, block, counts, marks, rebuild, upkeep};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,28 +29,13 @@ const ORDERS_MAX: usize = 4096;
 const REPLAY_RECORDS: usize = 512;
 const REPLAY_OCTETS: usize = 16 << 20;
 
-/// What tests have smaller.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Changes in one flush.
-    pub(super) batch_max: usize,
-    /// Octets of a segment of the journal, about.
-    pub(super) segment_octets: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { batch_max: BATCH_MAX, segment_octets: journal::SEGMENT_OCTETS }
-    }
-}
-
 /// The threads.
 pub(super) struct Threads {
     core: Arc<Core>,
     jobs: mpsc::Sender<Job>,
     journal: Option<JoinHandle<Journal>>,
     applier: Option<JoinHandle<bool>>,
-    rebuild: Option<JoinHandle<()>>,
+    upkeep: Option<JoinHandle<()>>,
 }
 
 /// Opens everything.
@@ -64,7 +50,7 @@ pub(super) fn open(
     }
     let (index, found) = Index::open(&layout.index)?;
     let (marks, marks_found) = marks::load(&layout)?;
-    let core = Arc::new(Core::new(layout, Arc::new(disk), index, marks));
+    let core = Arc::new(Core::new(layout, Arc::new(disk), index, marks, limits));
     let incomplete = fs::exists(core.layout.rebuilding()).unwrap_or(false);
     let has = match found {
         Found::Whole(sequence) => sequence,
@@ -100,7 +86,7 @@ pub(super) fn open(
         state.counts = counted.unwrap_or_default();
     }
     let (jobs, waiting) = mpsc::channel(JOBS_MAX);
-    let threads = start(&core, journal, (jobs.clone(), waiting), limits.batch_max, empty)?;
+    let threads = start(&core, journal, (jobs.clone(), waiting))?;
     Ok((core, jobs, threads))
 }
 
@@ -108,23 +94,19 @@ fn start(
     core: &Arc<Core>,
     journal: Journal,
     (jobs, waiting): (mpsc::Sender<Job>, mpsc::Receiver<Job>),
-    batch_max: usize,
-    empty: bool,
 ) -> Result<Threads, VaultError> {
     let (orders, ordered) = sync_channel(ORDERS_MAX);
-    let writer = Writer { core: Arc::clone(core), journal, applier: orders, batch_max };
-    let applying = Arc::clone(core);
-    let mut threads = Threads { core: Arc::clone(core), jobs, journal: None, applier: None, rebuild: None };
+    let writer =
+        Writer { core: Arc::clone(core), journal, applier: orders, batch_max: core.limits.batch_max };
+    let (applying, looking, asked) = (Arc::clone(core), Arc::clone(core), jobs.clone());
+    let mut threads = Threads { core: Arc::clone(core), jobs, journal: None, applier: None, upkeep: None };
     let named = |name: &str| thread::Builder::new().name(name.into());
     let cannot = |e| failed("start a thread for", &core.layout.root, e);
     threads.applier =
         Some(named("vault-files").spawn(move || run_applier(&applying, &ordered)).map_err(cannot)?);
     threads.journal = Some(named("vault-journal").spawn(move || writer.run(waiting)).map_err(cannot)?);
-    if empty {
-        let core = Arc::clone(core);
-        let work = move || rebuild::in_background(&core);
-        threads.rebuild = Some(named("vault-rebuild").spawn(work).map_err(cannot)?);
-    }
+    threads.upkeep =
+        Some(named("vault-upkeep").spawn(move || upkeep::run(&looking, &asked)).map_err(cannot)?);
     Ok(threads)
 }
 
@@ -135,12 +117,13 @@ impl Threads {
         // A rebuild is given up, and begun anew at the next start.
         self.core.state().closing = true;
         self.core.changed.notify_all();
+        self.core.ending.notify_all();
         // An error is that the thread is gone already.
         let _ = block::on(self.jobs.send(Job::Close));
         let journal = thread.join();
         let settled = self.applier.take().is_some_and(|thread| thread.join().unwrap_or(false));
-        if let Some(rebuild) = self.rebuild.take() {
-            let _ = rebuild.join();
+        if let Some(upkeep) = self.upkeep.take() {
+            let _ = upkeep.join();
         }
         if let (Ok(mut journal), true) = (journal, settled) {
             let turned = journal.turn(self.core.last_order());

@@ -8,15 +8,15 @@
 //! refused.
 
 use super::apply::{self, Accepted};
-use super::core::{Core, Newest, State};
+use super::core::{Core, Newest};
 use super::disk::failed;
 use super::error::VaultError;
 use super::index::Glance;
 use super::intake::{Incoming, Ready, ReadyBody};
 use super::item::Item;
 use super::journal::{self, Journal};
+use super::limits::BATCH_MAX;
 use super::mark::Mark;
-use super::marks::MARKS_MAX;
 use super::record::{BodyAt, Record, What};
 use super::tally::Counted;
 use crate::mail::Id;
@@ -28,8 +28,6 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// Changes in one flush.
-pub(super) const BATCH_MAX: usize = 512;
 /// Octets in one flush, about.
 const BATCH_OCTETS: usize = 8 << 20;
 /// Changes that are durable and not in files and index yet.
@@ -55,6 +53,8 @@ pub(super) enum Proposal {
     /// The item with its new version, and its file.
     Write(Arc<Item>, Arc<Vec<u8>>),
     Remove(Id, u64),
+    /// The item as it is, with what its marks say, and its file: nothing becomes another by it, but its marks go.
+    Fold(Arc<Item>, Arc<Vec<u8>>),
     /// A mark on what the index had when everything up to this sequence number was in it.
     Mark(Box<Glance>, Arc<Mark>, u64),
     /// It could not even be made ready.
@@ -175,6 +175,7 @@ impl Writer {
             return Err(refused.error);
         }
         let mut state = self.core.state();
+        state.deeds += batch.accepted.iter().filter(|accepted| accepted.is_deed()).count() as u64;
         for accepted in &mut batch.accepted {
             accepted.show(&self.core, &mut state);
             if let Some(incoming) = accepted.incoming.take() {
@@ -212,12 +213,20 @@ impl Batch {
                 let what = What::Write(sealed, BodyAt::There);
                 Accepted::new(item.id, item.version, what, Some(item), Some(old))
             }
+            Proposal::Fold(item, sealed) => {
+                let old = self.old(core, item.id, item.version)?;
+                if !old.may_become(&item) || !core.state().marks.has(item.id) {
+                    return Err(VaultError::Conflict(item.id));
+                }
+                let what = What::Write(sealed, BodyAt::There);
+                Accepted::new(item.id, item.version, what, Some(item), Some(old))
+            }
             Proposal::Remove(id, version) => {
                 let old = self.old(core, id, version)?;
                 let what = What::Remove(old.digest.clone());
                 Accepted::new(id, version + 1, what, None, Some(old))
             }
-            Proposal::Mark(glance, mark, seen) => self.mark(&core.state(), &glance, mark, seen)?,
+            Proposal::Mark(glance, mark, seen) => self.mark(core, &glance, mark, seen)?,
         };
         self.octets += accepted.octets();
         if let What::Write(_, BodyAt::Inline(_, octets)) = &accepted.record.what {
@@ -251,19 +260,13 @@ impl Batch {
 
     /// Only where nothing happened to the item since the index was asked, and nothing is on its way to it: whoever asks
     /// otherwise reads the item and writes it.
-    fn mark(
-        &self,
-        state: &State,
-        glance: &Glance,
-        mark: Arc<Mark>,
-        seen: u64,
-    ) -> Result<Accepted, VaultError> {
-        let id = glance.id;
+    fn mark(&self, core: &Core, glance: &Glance, mark: Arc<Mark>, seen: u64) -> Result<Accepted, VaultError> {
+        let (id, state) = (glance.id, core.state());
         let moved = self.newest.contains_key(&id)
             || state.newer.contains_key(&id)
             || state.recent.changed(id, seen)
             || state.rebuilding.is_some();
-        if moved || state.marks.len() + self.accepted.len() >= MARKS_MAX {
+        if moved || state.marks.len() + self.accepted.len() >= core.limits.marks_max {
             return Err(VaultError::Conflict(id));
         }
         let old = Counted::of_glance(glance);
@@ -341,15 +344,18 @@ impl Drop for Ending<'_> {
 
 /// Files and index are durable behind this, and the segments below `number` go.
 pub(super) fn checkpoint(core: &Core, number: Option<u64>) -> Result<(), VaultError> {
-    {
+    let extent = {
         let mut log = core.applying();
         let marks = core.state().marks.len();
         if log.is_stale(marks) {
             let all = core.state().marks.all();
             log.renew(&core.disk, &core.layout, &all)?;
         }
-    }
+        log.extent()
+    };
     core.disk.flush_volume(&core.layout.root)?;
+    // Before the journal goes that has the same.
+    core.applying().note(&core.disk, extent)?;
     // While the index is being made anew a crash makes it anew once more, from the files.
     if core.state().rebuilding.is_none() {
         core.disk.other(&core.layout.index)?;

@@ -4,7 +4,7 @@ use super::report::Report;
 use crate::cli::check::Around;
 use crate::config::model::Policy;
 use crate::store::StateLock;
-use crate::vault::{Vault, VaultReport};
+use crate::vault::{RebuildReport, Vault, VaultReport};
 
 const EXCLUDE: &str = "another program changes, locks or removes files there: exclude the folder `vault` of state_dir from \
     on-access scanning and from clean-up jobs";
@@ -61,10 +61,35 @@ fn tell(report: &mut Report, vault: &VaultReport) {
         report.bad("quarantine", format!("{} damaged files, such as {first}", vault.damaged_count), EXCLUDE);
     }
     for trouble in &vault.troubles {
-        report.bad(
-            "quarantine",
-            trouble.as_str(),
-            "see the log; `portcullis quarantine rebuild` makes a broken index anew",
-        );
+        report.bad("quarantine", trouble.as_str(), hint(trouble, vault.rebuild.as_ref()));
+    }
+}
+
+/// What to do about it.
+fn hint(trouble: &str, rebuild: Option<&RebuildReport>) -> &'static str {
+    match rebuild.filter(|_| trouble.contains("the index of the quarantine")) {
+        Some(RebuildReport { error: None, .. }) => {
+            "wait until it is complete; `portcullis status` says how far it is"
+        }
+        Some(RebuildReport { error: Some(_), .. }) => {
+            "mend what it names (make room, mend the disk): it is made anew by itself then"
+        }
+        None => "see the log; `portcullis quarantine rebuild` makes a broken index anew",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_an_index_depends_on_whether_it_is_being_made() {
+        let running = RebuildReport { running: true, ..RebuildReport::default() };
+        let failed = RebuildReport { error: Some("no space".into()), ..RebuildReport::default() };
+        let of_index = "making the index of the quarantine anew failed: no space";
+        assert!(hint(of_index, Some(&running)).starts_with("wait"));
+        assert!(hint(of_index, Some(&failed)).starts_with("mend what it names"));
+        assert!(hint("messages are put off: no space", Some(&failed)).starts_with("see the log"));
+        assert!(hint("anything", None).starts_with("see the log"));
     }
 }

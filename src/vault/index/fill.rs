@@ -2,12 +2,14 @@
 //!
 //! Files are read in the order of their names, which is none in time; an index that is entered in that order is written
 //! over and over. So a filling index only notes items down, and takes them in by order when all are there: ten times as
-//! fast. Whoever dies before has nothing but an empty index.
+//! fast. What waits for delivery or a scan is entered at once all the same, as long as it is not much. Whoever dies before
+//! has nothing but an empty index.
 
 use super::record::Record;
 use crate::store::sqlite::{DatabaseError, Scratch};
 use rusqlite::{Connection, params};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Items that are taken in by one transaction.
 const TAKEN_ITEMS: i64 = 20_000;
@@ -21,6 +23,8 @@ type Result<T> = std::result::Result<T, rusqlite::Error>;
 /// The scratch file.
 pub struct Fill {
     scratch: Scratch,
+    /// Items that were entered at once.
+    entered: AtomicUsize,
 }
 
 /// The last item that was taken in.
@@ -44,7 +48,13 @@ fn record(text: &str) -> Result<Record> {
 impl Fill {
     /// An empty one.
     pub fn begin(index: &Path) -> std::result::Result<Self, DatabaseError> {
-        Ok(Self { scratch: Scratch::make(index, "-filling", SCHEMA)? })
+        Ok(Self { scratch: Scratch::make(index, "-filling", SCHEMA)?, entered: AtomicUsize::new(0) })
+    }
+
+    /// How many of so many may be entered at once, if `most` may in all.
+    pub fn room(&self, most: usize, wanted: usize) -> usize {
+        let before = self.entered.fetch_add(wanted, Ordering::AcqRel);
+        most.saturating_sub(before).min(wanted)
     }
 
     /// Notes items down; the newest version of each counts.

@@ -25,11 +25,14 @@ pub struct Bounds {
     pub asked_singly: i64,
     /// Smaller batches are entered at once while the index is filled: they come from the running gateway.
     pub noted: usize,
+    /// So many items of larger ones are entered at once too, if something is to be done with them at some time: what
+    /// waits for delivery need not wait for an index.
+    pub due: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { dense: 20_000, asked_singly: 3_000, noted: 256 }
+        Self { dense: 20_000, asked_singly: 3_000, noted: 256, due: 20_000 }
     }
 }
 

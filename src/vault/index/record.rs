@@ -174,6 +174,11 @@ impl Record {
         Self { text: record.lasting(), ..record }
     }
 
+    /// Something is to be done with it at some time.
+    pub fn is_due(&self) -> bool {
+        self.spool_next.is_some() || self.hold_next.is_some()
+    }
+
     /// A number of all that does not change as an item is released, held or moved: while it stays, so do its rows for
     /// searching.
     fn lasting(&self) -> i64 {

@@ -133,7 +133,10 @@ impl Index {
         let said = |put| Said { removed: &removed, put, marks: &marks };
         let done = match &*phase {
             Phase::Noting(fill) if put.len() >= self.bounds.noted => {
-                fill.note(&put).and_then(|()| self.transaction(&said(&[]), sequence, Some(fill)))
+                let (mut due, mut rest): (Vec<Record>, Vec<Record>) =
+                    put.into_iter().partition(Record::is_due);
+                rest.extend(due.split_off(fill.room(self.bounds.due, due.len())));
+                fill.note(&rest).and_then(|()| self.transaction(&said(&due), sequence, Some(fill)))
             }
             Phase::Noting(fill) | Phase::Taking(fill) => self.transaction(&said(&put), sequence, Some(fill)),
             Phase::Whole => {

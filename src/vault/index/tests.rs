@@ -175,6 +175,30 @@ fn items_of_one_order_are_both_there() {
     assert_eq!(index.count(&query("invoice"), Scope::Everything).unwrap().0, 2);
 }
 
+/// While the index is filled from the files, and where that ends badly.
+#[test]
+fn what_waits_is_due_before_all_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = Index::open(&dir.path().join("vault.db")).unwrap();
+    let index = index.bounded(Bounds { noted: 10, due: 5, ..Bounds::default() });
+    let waits = |n: u64| match n % 5 {
+        0 => Item { spool: Some(spool(Progress::Waiting, Priority::Normal, NOW - 1)), ..item(n) },
+        1 => Item { hold: Some(hold(NOW - 1)), ..item(n) },
+        _ => item(n),
+    };
+    let all: Vec<Item> = (0..20).map(waits).collect();
+    index.enter(&put(&all[..10]), 1).unwrap();
+    let due = |held| index.due(held, NOW, 20).unwrap().0.len();
+    assert_eq!((due(false), due(true)), (2, 2));
+    assert_eq!(index.count(&Query::default(), Scope::Everything).unwrap().0, 4);
+    // Not too many: these are dear.
+    index.enter(&put(&all[10..]), 2).unwrap();
+    assert_eq!(due(false) + due(true), 5);
+    index.settle().unwrap();
+    assert_eq!((due(false), due(true)), (4, 4));
+    assert_eq!(index.count(&Query::default(), Scope::Everything).unwrap().0, 20);
+}
+
 #[test]
 fn what_is_due() {
     let spooled = |n, priority, next| {
@@ -457,7 +481,7 @@ proptest! {
         let (index, _) = Index::open(&dir.path().join("vault.db")).unwrap();
         let (dense, asked_singly, noted) = bounds;
         let noted = if filling { 1000 } else { noted };
-        let index = index.bounded(Bounds { dense, asked_singly, noted });
+        let index = index.bounded(Bounds { dense, asked_singly, noted, due: 3 });
         index.enter(&put(&items), 1).unwrap();
         if !filling {
             index.settle().unwrap();

@@ -101,7 +101,7 @@ fn play(vault: &Arc<Vault>, slowly: bool) -> Expected {
     expected
 }
 
-fn wait_for_index(vault: &Vault) {
+pub(super) fn wait_for_index(vault: &Vault) {
     let begun = std::time::Instant::now();
     while vault.report().troubles.iter().any(|text| text.contains("anew")) {
         assert!(begun.elapsed().as_secs() < 30);
@@ -168,7 +168,7 @@ fn at_every_step_of_a_life_with_the_files_behind_at_will() {
     dies_at_every_step(false);
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();

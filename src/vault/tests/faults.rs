@@ -2,15 +2,6 @@
 
 use super::*;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
-
-fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
 
 #[test]
 fn a_full_disk_is_no_space_and_nothing_half_and_then_it_goes_on() {

@@ -3,12 +3,14 @@
 mod basics;
 mod crash;
 mod faults;
+mod fold;
 mod marks;
 mod measure;
+mod rebuild;
 
 use super::disk::Disk;
 use super::disk::faults::Faults;
-use super::start::Limits;
+use super::limits::Limits;
 use super::{Change, Deed, Delivery, Item, Mark, Spool, Vault, VaultError, VaultWriter};
 use crate::mail::{Id, Scramble};
 use std::path::Path;
@@ -88,6 +90,14 @@ fn octets(vault: &Vault, item: &Item) -> Result<Vec<u8>, VaultError> {
 
 fn faulty(faults: Faults) -> Disk {
     Disk { faults }
+}
+
+fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }
 
 /// In memory, where the system has such a folder: there are thousands of starts.

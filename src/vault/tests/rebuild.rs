@@ -1,0 +1,148 @@
+//! An index that cannot be made anew: what it lacks meanwhile, and that it is tried again.
+
+use super::*;
+use crate::query::Query;
+use crate::vault::Scope;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+/// No such device or address; too many open files.
+const ILL: i32 = 5;
+const TOO_MANY: i32 = 24;
+
+/// So many that they are only noted down first; two of them wait for delivery.
+fn with(retry: Duration) -> (tempfile::TempDir, Arc<Vault>, VaultWriter) {
+    let dir = temp();
+    let limits = Limits { retry, fold_pause: Duration::from_millis(2), ..Limits::default() };
+    let disk = faulty(Faults { lazy: true, ..Faults::default() });
+    let (vault, writer) = Vault::open_on(dir.path(), disk, limits).unwrap();
+    for n in 0..300 {
+        put(&vault, n, "spam").unwrap();
+    }
+    release(&vault, id(7)).unwrap();
+    release(&vault, id(8)).unwrap();
+    assert!(vault.catch_up());
+    (dir, vault, writer)
+}
+
+fn listed(vault: &Vault) -> u64 {
+    vault.count(&Query::default(), Scope::Everything).unwrap().0
+}
+
+fn due(vault: &Vault) -> Vec<Id> {
+    let mut due = vault.due(false, 10, 9).unwrap().0;
+    due.sort();
+    due
+}
+
+/// Fails after the index was emptied, as on a disk that is full by then.
+fn fails(vault: &Vault) -> VaultError {
+    vault.rebuild(&|_| vault.core.disk.faults.no_index.store(true, SeqCst)).unwrap_err()
+}
+
+fn is_complete(vault: &Vault, path: &Path) {
+    wait_for("it is complete", || vault.report().rebuild.is_none());
+    wait_for("nobody is at it", || !vault.core.is_rebuilding());
+    let report = vault.report();
+    assert_eq!((report.troubles, report.damaged_count), (Vec::new(), 0));
+    assert_eq!(agrees(vault, path).len(), 300);
+    assert!(!path.join("vault/rebuilding").exists());
+}
+
+#[test]
+fn it_is_told_and_tried_again_until_it_succeeds() {
+    let retry = Duration::from_millis(40);
+    let (dir, vault, mut writer) = with(retry);
+    let begun = Instant::now();
+    assert!(matches!(fails(&vault), VaultError::Io { step: "write", .. }));
+    let first = vault.report().rebuild.unwrap();
+    assert!(first.error.as_deref().unwrap().contains("the disk is ill here"), "{first:?}");
+    assert!(vault.report().troubles[0].contains("anew failed: cannot write"), "{:?}", vault.report());
+    assert!(vault.report().troubles[0].contains("tried again every minute"), "{:?}", vault.report());
+    // What waits is delivered meanwhile.
+    let mut both = vec![id(7), id(8)];
+    both.sort();
+    assert_eq!((due(&vault), listed(&vault)), (both, 2));
+    wait_for("it is tried again", || vault.report().rebuild.unwrap().failures >= 3);
+    let later = vault.report().rebuild.unwrap();
+    assert_eq!((later.since_unix_ms, &later.error), (first.since_unix_ms, &first.error));
+    let most = begun.elapsed().as_millis() / retry.as_millis() + 2;
+    assert!(u128::from(later.failures) <= most, "{later:?}, at most {most}");
+    vault.core.disk.faults.no_index.store(false, SeqCst);
+    is_complete(&vault, dir.path());
+    writer.close();
+}
+
+#[test]
+fn by_hand_it_is_over_at_once() {
+    let (dir, vault, mut writer) = with(Duration::from_secs(3600));
+    fails(&vault);
+    vault.core.disk.faults.no_index.store(false, SeqCst);
+    // Life goes on: new mail, and changes of what the index does not have.
+    assert!(vault.catch_up());
+    remove(&vault, id(1)).unwrap();
+    mark(&vault, id(2), &to_trash()).unwrap();
+    put(&vault, 300, "spam").unwrap();
+    assert_eq!(vault.rebuild(&|_| ()).unwrap(), 300);
+    is_complete(&vault, dir.path());
+    assert!(vault.item(id(2)).unwrap().trash.is_some());
+    writer.close();
+}
+
+#[test]
+fn closing_does_not_wait_and_the_next_start_makes_it() {
+    let (dir, vault, mut writer) = with(Duration::from_secs(3600));
+    fails(&vault);
+    vault.core.disk.faults.no_index.store(false, SeqCst);
+    let begun = Instant::now();
+    writer.close();
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    drop((vault, writer));
+    let (vault, mut writer) = open(dir.path()).unwrap();
+    is_complete(&vault, dir.path());
+    writer.close();
+}
+
+#[test]
+fn one_that_cannot_even_begin_leaves_the_index_as_it_was() {
+    let (dir, vault, mut writer) = with(Duration::from_secs(3600));
+    vault.core.disk.faults.full.store(true, SeqCst);
+    assert!(matches!(vault.rebuild(&|_| ()), Err(VaultError::NoSpace(_))));
+    vault.core.disk.faults.full.store(false, SeqCst);
+    assert_eq!(listed(&vault), 300);
+    is_complete(&vault, dir.path());
+    writer.close();
+}
+
+/// What is in a folder that cannot be read is no orphan, and what is elsewhere is there.
+#[test]
+fn a_folder_that_cannot_be_read_keeps_nothing_else_out() {
+    let (dir, vault, mut writer) = with(Duration::from_millis(20));
+    let ill = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
+    let inside = files(&ill).len() as u64;
+    assert!((1..300).contains(&inside));
+    vault.core.disk.faults.make_bad(&ill, ILL);
+    assert!(matches!(vault.rebuild(&|_| ()), Err(VaultError::Io { step: "list", .. })));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(200) {
+        assert_eq!(listed(&vault), 300 - inside, "it is not emptied for a try that cannot succeed");
+    }
+    assert!(vault.report().rebuild.unwrap().failures >= 2);
+    assert_eq!(vault.folder("spam").0, 300 - inside);
+    vault.core.disk.faults.make_good();
+    is_complete(&vault, dir.path());
+    writer.close();
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_now_is_not_damaged() {
+    let (dir, vault, mut writer) = with(Duration::from_secs(3600));
+    let file = crate::vault::layout::Layout::new(dir.path()).item(id(3));
+    vault.core.disk.faults.make_bad(&file, TOO_MANY);
+    assert!(vault.rebuild(&|_| ()).unwrap_err().passes());
+    assert_eq!((listed(&vault), vault.report().damaged_count), (299, 0));
+    vault.core.disk.faults.make_good();
+    assert_eq!(vault.rebuild(&|_| ()).unwrap(), 300);
+    is_complete(&vault, dir.path());
+    writer.close();
+}
