@@ -118,7 +118,7 @@ fn one_that_cannot_even_begin_leaves_the_index_as_it_was() {
 #[test]
 fn a_folder_that_cannot_be_read_keeps_nothing_else_out() {
     let (dir, vault, mut writer) = with(Duration::from_millis(20));
-    let ill = dir.path().join("vault/items").join(&id(0).to_string()[..1]);
+    let ill = dir.path().join("vault/items").join(id(0).to_string().chars().take(1).collect::<String>());
     let inside = files(&ill).len() as u64;
     assert!((1..300).contains(&inside));
     vault.core.disk.faults.make_bad(&ill, ILL);
