@@ -115,7 +115,8 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
         newest.filter_map(|accepted| entry(core, accepted).transpose()).collect::<Result<_, _>>()?;
     core.disk.other(&core.layout.index)?;
     core.index.enter(&entries, last)?;
-    drop_bodies(core, batch.iter().map(|accepted| &accepted.record))?;
+    let removed = batch.iter().filter_map(|accepted| accepted.record.removed());
+    drop_bodies(core, &removed.collect())?;
     let mut state = core.state();
     batch.iter().for_each(|accepted| accepted.settle(&mut state));
     state.applied = last;
@@ -213,12 +214,13 @@ fn place(core: &Core, record: &Record, is_newest: bool, hand: usize) -> Result<(
     }
 }
 
-/// Applies records of an earlier process. What the files have already stays where it is newer.
-pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<(), VaultError> {
+/// Applies records of an earlier process. What the files have already stays where it is newer. Bodies stay too, until
+/// everything is applied ([`drop_bodies`]): an index that is behind does not know yet who else has them.
+pub(super) fn replay(core: &Core, batch: &[Record], index_has: u64) -> Result<(), VaultError> {
     let Some(last) = batch.last().map(|record| record.sequence) else { return Ok(()) };
     let mut entries = Vec::with_capacity(batch.len());
     let filling = core.state().rebuilding.is_some();
-    for record in &batch {
+    for record in batch {
         let path = core.layout.item(record.id);
         match &record.what {
             What::Write(sealed, body) => {
@@ -255,10 +257,9 @@ pub(super) fn replay(core: &Core, batch: Vec<Record>, index_has: u64) -> Result<
             }
         }
     }
-    replay_marks(core, &batch)?;
+    replay_marks(core, batch)?;
     core.disk.other(&core.layout.index)?;
     core.index.enter(&entries, last.max(index_has))?;
-    drop_bodies(core, batch.iter())?;
     core.state().applied = last;
     Ok(())
 }
@@ -298,17 +299,11 @@ fn place_body(core: &Core, body: &BodyAt, again: bool, hand: usize) -> Result<()
 }
 
 /// Removes the bodies of removed items that no other item has.
-fn drop_bodies<'a>(core: &Core, batch: impl Iterator<Item = &'a Record>) -> Result<(), VaultError> {
+pub(super) fn drop_bodies(core: &Core, digests: &BTreeSet<&str>) -> Result<(), VaultError> {
     // An index that is not complete does not know; the end of its making looks for what is left over.
     if core.state().rebuilding.is_some() {
         return Ok(());
     }
-    let digests: BTreeSet<&str> = batch
-        .filter_map(|record| match &record.what {
-            What::Remove(digest) => Some(digest.as_str()),
-            What::Write(..) | What::Mark(..) => None,
-        })
-        .collect();
     for digest in digests {
         let Some(path) = core.layout.body(digest) else { continue };
         if !core.index.uses_body(digest)? {

@@ -83,6 +83,14 @@ pub(super) struct State {
     pub(super) closing: bool,
 }
 
+impl State {
+    /// Whether an item with this body is not in files and index yet.
+    pub(super) fn awaits_body(&self, digest: &str) -> bool {
+        let has = |newer: &Newer| matches!(&newer.what, Newest::Whole(item) if item.digest == digest);
+        self.newer.values().any(has)
+    }
+}
+
 /// The index could not be made anew.
 pub(super) struct Failing {
     pub(super) error: VaultError,

@@ -258,13 +258,15 @@ fn listed(core: &Core, folder: &Path) -> Result<Vec<PathBuf>, VaultError> {
     Ok(paths)
 }
 
-fn drop_orphans(core: &Core) -> Result<(), VaultError> {
+pub(super) fn drop_orphans(core: &Core) -> Result<(), VaultError> {
     let mut orphans = 0_u64;
     let unread = walk(core, &core.layout.bodies, 2, &mut |path| {
         let Some(digest) = body_digest(path) else { return Ok(()) };
-        // Bodies come into their place and items into the index under this lock together.
+        // Bodies come into their place and items into the index under this lock together; unless the index could not be
+        // written, and then the item is still on its way.
         let _applying = core.applying();
-        if core.state().rebuilding.is_none() && !core.index.uses_body(digest)? {
+        let may_go = core.state().rebuilding.is_none() && !core.index.uses_body(digest)?;
+        if may_go && !core.state().awaits_body(digest) {
             orphans += u64::from(core.disk.unlink(path)?);
         }
         Ok(())

@@ -28,6 +28,16 @@ pub(super) struct Record {
     pub(super) what: What,
 }
 
+impl Record {
+    /// The body of what it removes.
+    pub(super) fn removed(&self) -> Option<&str> {
+        match &self.what {
+            What::Remove(digest) => Some(digest),
+            What::Write(..) | What::Mark(..) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum What {
     /// The sealed item, and its body where it is new.

@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::record::Record;
 use super::writer::{Job, Writer, checkpoint, run_applier};
 use super::{apply, block, counts, marks, rebuild, upkeep};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -178,12 +179,13 @@ fn replay_all(core: &Core, has: u64) -> Result<Replayed, VaultError> {
             Err(error) => return Err(error),
         }
     }
+    let mut removed = BTreeSet::new();
     // Whatever a segment has from the first number of the next one on was given up.
     let firsts: Vec<u64> = open.iter().skip(1).map(|(_, reading)| reading.next).collect();
     for (at, (path, mut reading)) in open.into_iter().enumerate() {
         reading.until = firsts.get(at).copied().unwrap_or(u64::MAX);
         replayed.order = replayed.order.max(reading.order);
-        replay(core, &path, &mut reading, has)?;
+        replay(core, &path, &mut reading, has, &mut removed)?;
         replayed.last = replayed.last.max(reading.next - 1);
         let gap = reading.until != u64::MAX && reading.next < reading.until;
         if gap || reading.damaged {
@@ -191,6 +193,7 @@ fn replay_all(core: &Core, has: u64) -> Result<Replayed, VaultError> {
             set_aside(core, &path, &error)?;
         }
     }
+    apply::drop_bodies(core, &removed.iter().map(String::as_str).collect())?;
     Ok(replayed)
 }
 
@@ -201,18 +204,29 @@ fn set_aside(core: &Core, path: &Path, error: &VaultError) -> Result<(), VaultEr
     core.disk.rename(path, Path::new(&aside))
 }
 
-fn replay(core: &Core, path: &Path, reading: &mut Reading, has: u64) -> Result<(), VaultError> {
+/// The bodies of what it removes are added to `removed`.
+fn replay(
+    core: &Core,
+    path: &Path,
+    reading: &mut Reading,
+    has: u64,
+    removed: &mut BTreeSet<String>,
+) -> Result<(), VaultError> {
+    let mut apply = |batch: &[Record]| {
+        removed.extend(batch.iter().filter_map(Record::removed).map(str::to_owned));
+        apply::replay(core, batch, has)
+    };
     let mut batch: Vec<Record> = Vec::new();
     let mut octets = 0;
     while let Some((record, length)) = reading.record().map_err(|e| failed("read", path, e))? {
         batch.push(record);
         octets += length;
         if batch.len() >= REPLAY_RECORDS || octets >= REPLAY_OCTETS {
-            apply::replay(core, std::mem::take(&mut batch), has)?;
+            apply(&std::mem::take(&mut batch))?;
             octets = 0;
         }
     }
-    apply::replay(core, batch, has)
+    apply(&batch)
 }
 
 /// What was on its way and never said to be ours, and temporary files.

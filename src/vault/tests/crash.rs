@@ -14,20 +14,23 @@ fn put_one(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
     put(vault, n, "spam").map(drop)
 }
 
-/// Its body is too large for the journal.
-fn put_large(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
+/// Too large for the journal.
+pub(super) fn noise(n: u64) -> Vec<u8> {
     let noise: Vec<u8> =
         (0..300_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 5).to_be_bytes()).collect();
     let noise = ring::digest::digest(&ring::digest::SHA256, &noise).as_ref().repeat(40_000);
     let mut x = n + 1;
-    let noise: Vec<u8> = noise
+    noise
         .iter()
         .map(|octet| {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             octet ^ (x >> 33) as u8
         })
-        .collect();
-    let pending = vault.put_octets(item(n, "virus"), &noise)?;
+        .collect()
+}
+
+fn put_large(vault: &Arc<Vault>, n: u64) -> Result<(), VaultError> {
+    let pending = vault.put_octets(item(n, "virus"), &noise(n))?;
     assert!(matches!(pending.body(), crate::vault::intake::ReadyBody::File(_)));
     pending.commit_blocking().map(drop)
 }
@@ -394,4 +397,41 @@ fn a_journal_with_a_gap_is_named_and_set_aside() {
     assert_eq!(agrees(&vault, dir.path()), [(id(0), 1)]);
     put(&vault, 1, "spam").unwrap();
     assert!(files(&layout.journal).iter().any(|path| path.to_string_lossy().ends_with(".damaged")));
+}
+
+/// A power failure costs the newest of the index. A body that was removed and came again is not removed again for it.
+#[test]
+fn a_body_that_came_again_stays_with_an_index_that_is_behind() {
+    let (dir, dead) = (temp(), temp());
+    let (vault, mut writer) = open(dir.path()).unwrap();
+    put_one(&vault, 0).unwrap();
+    assert!(vault.catch_up());
+    let index = ["vault.db", "vault.db-wal", "vault.db-shm"];
+    let old = index.map(|name| std::fs::read(dir.path().join(name)).ok());
+    let large = |n: u64| vault.put_octets(item(n, "virus"), &noise(1)).unwrap().commit_blocking().unwrap();
+    large(1);
+    remove(&vault, id(1)).unwrap();
+    assert!(vault.catch_up());
+    // More than is replayed at once.
+    for _ in 0..600 {
+        let same = vault.item(id(0)).unwrap();
+        change(&vault, Change::Write(Box::new(same))).unwrap();
+    }
+    large(2);
+    assert!(vault.catch_up());
+    copy(dir.path(), dead.path());
+    writer.close();
+    for (name, octets) in index.iter().zip(old) {
+        let path = dead.path().join(name);
+        let _ = std::fs::remove_file(&path);
+        if let Some(octets) = octets {
+            std::fs::write(path, octets).unwrap();
+        }
+    }
+    let (vault, mut writer) = open(dead.path()).unwrap();
+    wait_for_index(&vault);
+    assert_eq!(vault.report().damaged, Vec::<String>::new());
+    assert!(octets(&vault, &vault.item(id(2)).unwrap()).unwrap() == noise(1));
+    assert_eq!(agrees(&vault, dead.path()).len(), 2);
+    writer.close();
 }

@@ -143,3 +143,23 @@ fn many_segments_come_and_go() {
     put(&vault, 200, "spam").unwrap();
     assert!(vault.item(id(200)).unwrap().order > last);
 }
+
+/// Its body lies in its place, and the index does not know of it yet: no orphan.
+#[test]
+fn a_body_on_its_way_is_no_orphan() {
+    let dir = temp();
+    let (vault, mut writer) = open(dir.path()).unwrap();
+    let noise = super::crash::noise(1);
+    vault.core.disk.faults.no_index.store(true, SeqCst);
+    let pending = vault.put_octets(item(1, "spam"), &noise).unwrap();
+    assert!(matches!(pending.body(), crate::vault::intake::ReadyBody::File(_)));
+    pending.commit_blocking().unwrap();
+    wait_for("the index is behind", || !vault.report().troubles.is_empty());
+    assert_eq!(files(&dir.path().join("vault/bodies")).len(), 1);
+    crate::vault::rebuild::drop_orphans(&vault.core).unwrap();
+    vault.core.disk.faults.no_index.store(false, SeqCst);
+    wait_for("it follows", || vault.report().behind == 0);
+    assert!(octets(&vault, &vault.item(id(1)).unwrap()).unwrap() == noise);
+    agrees(&vault, dir.path());
+    writer.close();
+}
