@@ -5,9 +5,9 @@
 //! in which their files lie. An item is written as everybody sees it already, with the version that it has, through the
 //! journal like every other change; only its marks go. Nothing shows it.
 //!
-//! State: [`Folding`], with the thread of `upkeep`: references of what is left of a round, 8 octets each. Failure:
-//! whoever changed an item meanwhile is left alone; a file that cannot be read is named and skipped; any other error ends
-//! the round, and after a minute another one begins.
+//! State: [`Folding`], with the thread of `upkeep`: references of what is left of a round, 8 octets each, and 16 of every
+//! marked item while it begins. Failure: whoever changed an item meanwhile is left alone; a file that cannot be read is
+//! named and skipped; any other error ends the round, and after a minute another one begins.
 
 use super::block;
 use super::core::Core;
