@@ -71,7 +71,7 @@
 //!    under one deadline; what no answer means says [`config::model::Lane`]) and what the sender can prove
 //!    ([`authentication`], driven by [`lookup`]) at the same time, then one walk ([`content::analyse`]) on the blocking
 //!    pool, where never more messages are loaded than there are cores; what scanners cannot see in the message as a whole
-//!    they get once more. With the checks of stage Message ([`checks::run`]) that gives [`verdict::Finding`]s; for each
+//!    they get once more, and what is left of it where rules take parts out ([`inspect::Left`]). With the checks of stage Message ([`checks::run`]) that gives [`verdict::Finding`]s; for each
 //!    group of recipients (`gateway::party`: by policy, and by what was found at RCPT) those that count for it,
 //!    [`verdict::merge()`] takes the strongest, and it becomes the [`verdict::Disposition`]. Where groups end
 //!    differently, `gateway::mixed` keeps the order of promise P1.

@@ -482,6 +482,11 @@ impl Harness {
         self.gateway.space.fill();
     }
 
+    /// The store takes nothing any more.
+    pub fn close_vault(&mut self) {
+        self.vault.close();
+    }
+
     /// The messages that are ours, in the order in which they came.
     pub fn items(&self) -> Vec<Item> {
         let vault = &self.gateway.vault;

@@ -2,8 +2,10 @@
 //! during an outage and delivered, quarantined octet by octet.
 
 use crate::harness::{Downstream, Harness, Keys, Mode};
-use portcullis::config::model::{Engine, Lane, ScannerRules};
+use portcullis::config::model::{Engine, Lane, OnInfected, ScannerRules};
 use portcullis::scan::{Job, ScanFuture, ScanVerdict, Scanner, Scanners};
+use portcullis::verdict::Folder;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -26,6 +28,34 @@ impl Scanner for Scripted {
     }
     fn scan<'a>(&'a self, _: Job<'a>) -> ScanFuture<'a> {
         let verdict = self.0.lock().unwrap().clone();
+        Box::pin(std::future::ready(verdict))
+    }
+}
+
+/// A scanner that says one thing after the other; clean when it has said all of it.
+struct InTurn(Mutex<VecDeque<ScanVerdict>>, Arc<ScannerRules>);
+
+impl InTurn {
+    fn new(rules: ScannerRules) -> Arc<Self> {
+        Arc::new(Self(Mutex::default(), Arc::new(rules)))
+    }
+
+    fn says(&self, verdicts: &[ScanVerdict]) {
+        *self.0.lock().unwrap() = verdicts.iter().cloned().collect();
+    }
+
+    /// What it has not said yet.
+    fn left(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl Scanner for InTurn {
+    fn rules(&self) -> &Arc<ScannerRules> {
+        &self.1
+    }
+    fn scan<'a>(&'a self, _: Job<'a>) -> ScanFuture<'a> {
+        let verdict = self.0.lock().unwrap().pop_front().unwrap_or(ScanVerdict::Clean);
         Box::pin(std::future::ready(verdict))
     }
 }
@@ -63,8 +93,14 @@ impl Client {
 
     /// Sends a message, and gives the answer to it.
     async fn send(&mut self, from: &str, to: &str, message: &str) -> String {
+        self.send_to(from, &[to], message).await
+    }
+
+    async fn send_to(&mut self, from: &str, to: &[&str], message: &str) -> String {
         self.say(&format!("MAIL FROM:<{from}>"), "250").await;
-        self.say(&format!("RCPT TO:<{to}>"), "250").await;
+        for to in to {
+            self.say(&format!("RCPT TO:<{to}>"), "250").await;
+        }
         self.say("DATA", "354").await;
         self.0.write_all(message.as_bytes()).await.unwrap();
         self.say(".", "").await
@@ -186,4 +222,159 @@ async fn a_quarantined_message_is_what_came() {
     assert!(harness.downstream.take_messages().is_empty());
     let status = harness.gateway.status();
     assert_eq!((status.kept, status.delivered, status.vault.items), (4, 0, 4));
+}
+
+const STRIP: &str = "[[rule]]\nid = \"no-zip\"\naction = \"strip\"\nextension = \"zip\"\n";
+const CARRIES: &str = "Subject: bill\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+    --b\r\n\r\nwords\r\n--b\r\nContent-Type: application/zip; name=list.zip\r\n\r\nPK\r\n--b--\r\n";
+
+fn infected() -> ScanVerdict {
+    ScanVerdict::Infected("Worm.Test".into())
+}
+
+fn silent() -> ScanVerdict {
+    ScanVerdict::Unavailable("away".into())
+}
+
+/// What is left of a message ends as the message would have, had that been found at once; and nobody who does not look
+/// for malware waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_without_a_part_is_scanned_for_those_who_want_it() {
+    let own = |lane: &str| format!("[default]\non_error = \"{lane}\"\n");
+    let off = || "[default]\nmalware = false\n".to_owned();
+    let virus = || OnInfected::Quarantine(Folder("virus".into()));
+    let clean = || ScanVerdict::Clean;
+    for (policies, on_infected, second, code, folders, delivered) in [
+        (String::new(), OnInfected::Reject, clean(), "250", &["policy"][..], true),
+        (String::new(), OnInfected::Reject, infected(), "550 5.7.1", &["policy"], false),
+        (String::new(), virus(), infected(), "250", &["virus"], false),
+        (off(), OnInfected::Reject, infected(), "250", &["policy"], true),
+        (off(), OnInfected::Reject, silent(), "250", &["policy"], true),
+        (String::new(), OnInfected::Reject, silent(), "451 4.3.0", &[], false),
+        (own("hold"), OnInfected::Reject, silent(), "250", &["held"], false),
+        (own("quarantine"), OnInfected::Reject, silent(), "250", &["unscanned"], false),
+        (own("pass-tagged"), OnInfected::Reject, silent(), "250", &["policy"], true),
+    ] {
+        let case = format!("{policies} {on_infected:?} {second:?}");
+        let tagged = policies.contains("pass-tagged");
+        let rules = ScannerRules { on_infected, ..ScannerRules::named("turns", Engine::Clamd(Vec::new())) };
+        let scanner = InTurn::new(rules);
+        scanner.says(&[clean(), second]);
+        let scanners = Scanners::of(vec![Arc::clone(&scanner) as Arc<dyn Scanner>]);
+        let asked = !policies.contains("malware");
+        let attachments = STRIP.to_owned();
+        let harness = harness(Keys { scanners: Some(scanners), attachments, policies, ..Keys::default() });
+        harness.probe().await;
+        let mut client = Client::connect(&harness).await;
+        let reply = client.send("a@example.com", "b@example.net", CARRIES).await;
+        assert!(reply.starts_with(code), "{case}: {reply}");
+        assert_eq!(scanner.left(), usize::from(!asked), "{case}");
+        let kept: Vec<String> = harness.items().iter().map(|item| item.folder.clone()).collect();
+        assert_eq!(kept, folders, "{case}");
+        let messages = harness.downstream.take_messages();
+        assert_eq!(messages.len(), usize::from(delivered), "{case}");
+        for message in messages {
+            let text = String::from_utf8_lossy(&message).into_owned();
+            assert!(text.contains("no-zip") && !text.contains("\r\nPK\r\n"), "{case}: {text}");
+            assert_eq!(text.contains("X-Portcullis-Unscanned: turns\r\n"), tagged, "{case}: {text}");
+        }
+    }
+}
+
+/// The same where it is so for one of two recipients, and each has his own end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_is_refused_for_one_and_delivered_to_another() {
+    let scanner = InTurn::new(ScannerRules::named("turns", Engine::Clamd(Vec::new())));
+    scanner.says(&[ScanVerdict::Clean, infected()]);
+    let scanners = Scanners::of(vec![Arc::clone(&scanner) as Arc<dyn Scanner>]);
+    let policies = "[default]\nheaders = false\n[[policy]]\nname = \"brave\"\nrecipient = \"c@example.net\"\nheaders = false\nmalware = false\n";
+    let keys = Keys {
+        scanners: Some(scanners),
+        attachments: STRIP.into(),
+        policies: policies.into(),
+        ..Keys::default()
+    };
+    let harness = harness(keys);
+    harness.probe().await;
+    let mut client = Client::connect(&harness).await;
+    let reply = client.send_to("a@example.com", &["b@example.net", "c@example.net"], CARRIES).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    let heard = String::from_utf8_lossy(&harness.downstream.take_heard()).into_owned();
+    let said = |who: &str| heard.matches(&format!("RCPT TO:<{who}@example.net>")).count();
+    assert_eq!((said("b"), said("c")), (1, 2), "the envelope is said again for those who get it: {heard}");
+    let [message] = &harness.downstream.take_messages()[..] else { panic!("{heard}") };
+    assert!(!String::from_utf8_lossy(message).contains("\r\nPK\r\n"));
+    let mut kept: Vec<(bool, String)> =
+        harness.items().iter().map(|item| (item.copy, item.recipients[0].rcpt.clone())).collect();
+    kept.sort();
+    assert_eq!(kept, [(false, "b@example.net".to_owned()), (true, "c@example.net".to_owned())]);
+}
+
+/// A copy that nobody waits for is kept where there is room; where there is none, everybody has his mail all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_folder_of_copies_puts_no_mail_off() {
+    let rules = "[[rule]]\nid = \"watch\"\naction = \"continue\"\nsender = \"a@example.com\"\ncopy = \"copies\"\n\
+        [[rule]]\nid = \"box\"\naction = \"quarantine\"\nfolder = \"spam\"\nrecipient = \"c@example.net\"\n";
+    let quarantine = "[[folder]]\nname = \"copies\"\nmax_messages = 1\n";
+    let harness = harness(Keys { protocol: rules.into(), quarantine: quarantine.into(), ..Keys::default() });
+    harness.probe().await;
+    let mut client = Client::connect(&harness).await;
+    for (to, copies) in [
+        (&["b@example.net", "c@example.net"][..], 1),
+        (&["b@example.net", "c@example.net"], 1),
+        (&["b@example.net"], 1),
+    ] {
+        let reply = client.send_to("a@example.com", to, "Subject: x\r\n\r\nx\r\n").await;
+        assert!(reply.starts_with("250"), "{to:?}: {reply}");
+        assert_eq!(harness.downstream.take_messages().len(), 1, "{to:?}");
+        assert_eq!(harness.items().iter().filter(|i| i.folder == "copies").count(), copies, "{to:?}");
+    }
+    assert_eq!(harness.items().iter().filter(|i| i.folder == "spam").count(), 2);
+    let audit = harness.audit();
+    let noted = audit.iter().filter(|line| line.contains("no copy in copies")).count();
+    assert_eq!(noted, 1, "{audit:?}");
+}
+
+/// What rules take out is durable before anybody gets the rest: with a store that takes nothing, nobody does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_gets_the_rest_of_what_is_not_kept() {
+    let rules =
+        "[[rule]]\nid = \"box\"\naction = \"quarantine\"\nfolder = \"spam\"\nrecipient = \"c@example.net\"\n";
+    for to in [&["b@example.net"][..], &["b@example.net", "c@example.net"]] {
+        let keys = Keys { protocol: rules.into(), attachments: STRIP.into(), ..Keys::default() };
+        let mut harness = harness(keys);
+        harness.probe().await;
+        harness.close_vault();
+        let mut client = Client::connect(&harness).await;
+        let reply = client.send_to("a@example.com", to, CARRIES).await;
+        assert!(reply.starts_with("45"), "{to:?}: {reply}");
+        assert!(harness.downstream.take_messages().is_empty(), "{to:?}");
+    }
+}
+
+/// A rule discards the message, and a scanner gives no answer: when it does, the message is discarded, for him whom the rule
+/// is about.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_rule_discards_is_discarded_also_after_a_hold() {
+    let rules = "[[rule]]\nid = \"drop\"\naction = \"discard\"\nrecipient = \"c@example.net\"\n";
+    let hold =
+        ScannerRules { on_error: Lane::Hold, ..ScannerRules::named("turns", Engine::Clamd(Vec::new())) };
+    let scanner = InTurn::new(hold);
+    scanner.says(&[silent()]);
+    let scanners = Scanners::of(vec![Arc::clone(&scanner) as Arc<dyn Scanner>]);
+    let keys =
+        Keys { scanners: Some(scanners), protocol: rules.into(), quarantine: quick(), ..Keys::default() };
+    let harness = harness(keys);
+    harness.probe().await;
+    let mut client = Client::connect(&harness).await;
+    let reply =
+        client.send_to("a@example.com", &["b@example.net", "c@example.net"], "Subject: x\r\n\r\nx\r\n").await;
+    assert!(reply.starts_with("250"), "{reply}");
+    assert_eq!(harness.items().iter().filter(|i| i.folder == "held").count(), 2, "one for each end");
+    let stop = work(&harness);
+    until("both have their end", || harness.items().iter().all(|i| i.folder == "discarded")).await;
+    let [item] = &harness.items()[..] else { panic!("{:?}", harness.items()) };
+    assert_eq!((&*item.recipients[0].rcpt, &*item.rule), ("c@example.net", "drop"));
+    assert_eq!(harness.downstream.take_messages().len(), 1);
+    stop.send(true).unwrap();
 }

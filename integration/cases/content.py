@@ -8,6 +8,7 @@ import zipfile
 
 from cases.kept import QUICK
 from cases.quarantine import rows
+from lib import proc
 from lib.client import send
 from lib.engines import EICAR
 
@@ -256,6 +257,42 @@ def test_a_part_is_taken_out_and_kept(env):
     kept = rows(gate)
     assert [(r["subject"], r["folder"], r["state"]) for r in kept if r["subject"] == "inline"] == [("inline", "policy", "kept")], kept
     assert len(down.accepted) == 1, "only the first one went out"
+
+
+def test_what_is_left_is_scanned(env):
+    """Only when a part is out does the engine find something in the rest: it is refused as any malware, kept where that is
+    said, and delivered to whoever does not look for it, for whom the engine is not asked again."""
+    down, fake = env.downstream(), env.fake_clamd("rest")
+    engine = "cache = 0\n" + fake.scanner(on_error="hold", breaker_failures=1000)
+    files = {"attachments.toml": '[[rule]]\nid = "no-zip"\naction = "strip"\nextension = "zip"\n', "scanners.toml": engine, "quarantine.toml": QUICK,
+             "policies.toml": '[[policy]]\nname = "brave"\nrecipient = "bob@example.net"\nmalware = false\n'}
+    gate = env.gateway(down, files=files)
+
+    def carries(subject):
+        return message(subject, name="a.zip", octets=zipped("a.txt", b"words"))
+
+    got = send(gate.address, carries("refused"))
+    assert (got.code, got.enhanced, fake.scans) == (550, "5.7.1", 2), (got, fake.scans)
+    line = gate.wait_audit("message", lambda r: r["verdict"] == "reject")[0]
+    assert any("without the parts" in f["text"] for f in line["findings"]), line
+    assert send(gate.address, carries("brave"), rcpt=["bob@example.net"]).code == 250
+    assert fake.scans == 3 and b"no-zip" in down.accepted[0].message, fake.scans
+    # one message to both
+    with gate.client() as c:
+        c.ehlo("client.example.com")
+        c.must("MAIL FROM:<sender@example.com>", 250)
+        for rcpt in ("alice", "bob"):
+            c.must(f"RCPT TO:<{rcpt}@example.net>", 250)
+        assert c.data(carries("both")).code == 250
+    assert len(down.accepted) == 2 and "bob@" in str(down.accepted[1].rcpt) and len(down.accepted[1].rcpt) == 1, down.accepted
+    both = sorted((r["state"], r["to"][0].strip("<>")) for r in rows(gate) if r["subject"] == "both")
+    assert both == [("copy", "bob@example.net"), ("kept", "alice@example.net")], both
+    # what is held is looked at in the same way
+    fake.mode = "error"
+    assert send(gate.address, carries("held")).code == 250
+    fake.mode = "rest"
+    proc.wait_for(lambda: [r["folder"] for r in rows(gate) if r["subject"] == "held"] == ["virus"], "what was held is malware", 30)
+    assert len(down.accepted) == 2
 
 
 def test_senders_prove_themselves(env):

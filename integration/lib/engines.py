@@ -157,6 +157,7 @@ class FakeClamd:
     garbage            octets that mean nothing; endless: without end
     late               an answer after `delay` seconds
     error              says that it failed
+    rest               finds something where a note of a rule stands in place of a part, and nothing before
     limit              says that the message is too large, in the middle of it, and closes
     limit-open         the same, and stays without reading
     """
@@ -244,6 +245,8 @@ class FakeClamd:
         elif mode == "endless":
             while True:
                 s.sendall(b"x" * 65536)
+        elif mode == "rest":
+            s.sendall(b"stream: Fake.Rest FOUND\0" if b"no-zip" in message else b"stream: OK\0")
         else:
             s.sendall({"ok": b"stream: OK\0", "found": b"stream: Fake.Thing FOUND\0", "cut": b"stream: O", "close": b"",
                        "garbage": b"\xff\xfe\x00\x01 stream: OK\n", "error": b"stream: Can't allocate memory ERROR\0"}[mode])

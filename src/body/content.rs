@@ -48,6 +48,15 @@ impl Body {
         }
     }
 
+    /// Damages its file, for tests of what follows.
+    #[cfg(test)]
+    pub fn damage(&self) {
+        match &self.content {
+            Content::Memory(_) => panic!("in memory"),
+            Content::File(file) => file.damage(0),
+        }
+    }
+
     /// A reader from the start. There may be several, also at the same time; each of a body on disk
     /// holds one block of 64 KiB.
     #[must_use]

@@ -2,7 +2,7 @@
 //! rule takes out replaced. Pure; no state. Nothing fails here: whoever cannot load the message does not deliver it unedited.
 
 use super::weigh::{Contents, Weighed, points};
-use crate::config::model::{Lane, Policy};
+use crate::config::model::Policy;
 use crate::mail::escape_at_most;
 use crate::message::edit::{Edits, Replace, apply};
 use crate::message::results::authentication_results;
@@ -25,8 +25,6 @@ pub struct Dress {
     pub subject_tag: Option<Box<str>>,
     /// Parts to be replaced.
     pub replace: Vec<Replace>,
-    /// The policy's lane, where parts are replaced: scanners then look at it once more.
-    pub on_error: Option<Lane>,
 }
 
 /// What is known of the message.
@@ -58,12 +56,7 @@ pub fn dress(weighed: &Weighed, known: &Known<'_>, replace: Vec<Replace>) -> Dre
         ours(&mut fields, weighed, known.envelope, scored && mail.score);
     }
     let replace = if mail.attachments { replace } else { Vec::new() };
-    Dress {
-        fields,
-        subject_tag: mail.subject_tag.clone().filter(|_| weighed.spam),
-        on_error: mail.on_error.filter(|_| !replace.is_empty()),
-        replace,
-    }
+    Dress { fields, subject_tag: mail.subject_tag.clone().filter(|_| weighed.spam), replace }
 }
 
 /// Our name in `Authentication-Results`.

@@ -5,6 +5,7 @@
 //! end of data cannot have gone down, with it where it may have. Only one attempt of a message runs at a time, and none
 //! while the result of the last one is not durable.
 
+use super::dressing::in_one_form;
 use super::edit::Decision;
 use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter};
 use super::refusal::Refusal;
@@ -83,6 +84,7 @@ impl Desk {
             return Ok(Report::only(NOT_DUE));
         }
         let name = spool.downstream.clone();
+        let item = in_one_form(item);
         let rcpts: Vec<String> = waiting(&item).map(|d| d.rcpt.clone()).collect();
         let Some(pool) = self.world.pool(&name) else {
             let said = format!("there is no downstream {name} in gateway.toml any more");
@@ -149,16 +151,23 @@ impl Desk {
 
     /// From here on the downstream may have it, whatever becomes of us.
     async fn mark_doubt(&self, item: &Item) -> Result<(), Refusal> {
-        let (now, asked) = (self.now_ms(), waiting(item).count());
+        let now = self.now_ms();
+        let asked: Vec<&str> = waiting(item).map(|d| d.rcpt.as_str()).collect();
         let marked = self.edit(item.id, |item| {
             // Taken back, or to others, since the transaction began: nothing has been said to the downstream yet.
-            if item.trash.is_some() || waiting(item).count() != asked {
+            let known = in_one_form(item.clone());
+            if item.trash.is_some() || !waiting(&known).map(|d| d.rcpt.as_str()).eq(asked.iter().copied()) {
                 return Decision::Leave("it was changed while it was about to be delivered".into());
             }
             let Some(spool) = item.spool.as_mut() else {
                 return Decision::Leave("it was taken out of the spool".into());
             };
-            if std::mem::replace(&mut spool.in_doubt, true) {
+            let doubted = std::mem::replace(&mut spool.in_doubt, true);
+            if spool.forms.len() > 1 {
+                // Whose turn it is now is known after a crash too.
+                spool.deliveries.iter_mut().filter(|d| asked.contains(&&*d.rcpt)).for_each(|d| d.at_ms = now);
+            }
+            if doubted {
                 item.happened(
                     now,
                     OURSELVES,

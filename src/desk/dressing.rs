@@ -1,139 +1,131 @@
-//! What was held is kept as it came, and delivered as the policy of its recipients dresses it: parts taken out, a word in the
-//! subject. That is done for each attempt anew, so that there is one item all along and nothing to be lost between two.
+//! What was held is kept as it came, and delivered as the policies of its recipients dress it: parts taken out, a word in the
+//! subject. How, is found when it is judged, and kept with it: what goes out is what was scanned then, whatever the rules are
+//! by the time. There is one item all along, and nothing to be lost between two; recipients who get it in another form than
+//! others get it in an attempt of their own, and what becomes of it stands in the item before the next one begins.
 //!
 //! Failure: a message that cannot be dressed is not delivered as it is; it waits.
 
-use super::edit::Decision;
-use super::envelope::envelope;
-use super::judge::{Group, Judgement, Objection, Scanned, groups};
+use super::judge::Part;
 use super::service::Desk;
-use super::spooling::SPOOL;
-use super::views::finding_view;
+use super::spooling::path_of;
 use crate::body::Body;
-use crate::config::model::{AttachmentAction, MailPolicy, Policy, QuarantineFolder, ScannerRules};
-use crate::content::analyse::{Ask, analyse};
-use crate::content::{Circles, Dress, authserv_id, put_on};
-use crate::inspect::{Request, with_octets, write};
+use crate::content::{Dress, authserv_id};
+use crate::inspect::{Inspected, Left, Request, edited};
+use crate::mail::Path;
 use crate::message::edit::Replace;
-use crate::scan::{self, Input, Job};
-use crate::vault::{FindingView, Item, SpoolCause};
-use crate::verdict::{Authentication, Envelope, Finding, Verdict, merge};
-use std::time::Instant as Clock;
+use crate::vault::{Delivery, Form, Item, Progress, RecipientView, Replaced};
+use std::collections::HashSet;
 use tokio::time::Instant;
 
-/// Tag of what is marked as spam.
-const SPAM: &str = "spam";
-
 impl Desk {
-    /// The message as it goes out.
+    /// The message as it goes out in this attempt.
     ///
     /// # Errors
     /// In words.
     pub(super) async fn dressed(&self, item: &Item, body: Body) -> Result<Body, String> {
-        let policy = self.world.policy();
-        let rescanned = item.spool.as_ref().is_some_and(|spool| spool.cause == SpoolCause::Rescanned);
-        let sent = envelope(item, &policy);
-        let now = self.now_ms() / 1000;
-        let groups = groups(&policy, &sent, &Circles::new(&policy, &sent, now), now);
-        let Some(Group { mail, .. }) = groups.into_iter().next() else { return Ok(body) };
-        let marked = item.tags.iter().any(|tag| tag == SPAM);
-        let subject_tag = mail.subject_tag.clone().filter(|_| marked);
-        if !rescanned || (subject_tag.is_none() && !strips(&policy, &mail)) {
-            return Ok(body);
-        }
-        let finish_by = Instant::now() + policy.timeouts.after_data;
-        let work = move |octets: &[u8]| {
-            let replace =
-                if strips(&policy, &mail) { parts(octets, &policy, &sent, now) } else { Vec::new() };
-            let taken_out = !replace.is_empty();
-            let dress = Dress { subject_tag, replace, ..Dress::default() };
-            (put_on(&dress, octets, &authserv_id(&policy)), taken_out)
+        let form = item.spool.as_ref().and_then(|spool| spool.forms.first());
+        let Some(form) = form.filter(|form| changes(form)) else { return Ok(body) };
+        let dress = Dress {
+            subject_tag: form.subject_tag.as_deref().map(Into::into),
+            replace: form.replaced.iter().map(replace).collect(),
+            ..Dress::default()
         };
-        let held = with_octets(&self.places, &body, finish_by, work).await?;
-        let (edited, taken_out) = &held.outcome;
-        let edited = edited.as_ref().map_err(Clone::clone)?;
-        if *taken_out && item.folder == SPOOL {
-            // What is taken out is kept for certain, before anybody gets the rest.
-            let kept = self.edit(item.id, |item| {
-                QuarantineFolder::POLICY.clone_into(&mut item.folder);
-                Decision::Write
-            });
-            kept.await.map_err(|refusal| refusal.text)?;
-        }
-        match edited {
-            Some(octets) => self.written(octets).await,
+        let policy = self.world.policy();
+        let finish_by = Instant::now() + policy.timeouts.after_data;
+        let stores = (&self.places, &self.budget);
+        let edited = edited(stores, &body, &dress, authserv_id(&policy), finish_by);
+        match Box::pin(edited).await.map_err(|error| error.to_string())? {
+            Some(edited) => Ok(edited),
             None => Ok(body),
         }
     }
 
-    async fn written(&self, octets: &[u8]) -> Result<Body, String> {
-        write(&self.budget, octets).await.map_err(|error| error.to_string())
-    }
-
     /// Where parts are taken out, scanners look at the rest once more: what goes out is what was scanned.
-    pub(super) async fn without_parts(
-        &self,
-        item: &Item,
-        mut judged: Judgement,
-        request: &Request<'_>,
-    ) -> Judgement {
-        if judged.dress.replace.is_empty() {
-            return judged;
-        }
-        let (dress, name) = (judged.dress.clone(), authserv_id(request.policy));
-        let work = move |octets: &[u8]| put_on(&dress, octets, &name);
-        let edited = match with_octets(request.places, request.body, request.finish_by, work).await {
-            Ok(held) => match &held.outcome {
-                Ok(Some(octets)) => self.written(octets).await,
-                Ok(None) => return judged,
-                Err(error) => Err(error.clone()),
-            },
-            Err(error) => Err(error),
-        };
-        judged.scanned = match edited {
-            Ok(body) => {
-                let own = judged.dress.on_error;
-                let job = Job {
-                    input: Input::Message(&body),
-                    envelope: Some(request.envelope),
-                    deadline: request.finish_by,
-                };
-                let results = Box::pin(scan::scan(request.scanners, job)).await;
-                let lane = |rules: &ScannerRules, too_large: bool| scan::lane(rules, too_large, own);
-                bad(&scan::findings(&results, &lane)).unwrap_or(Scanned::Clean)
+    pub(super) async fn without_parts(&self, request: &Request<'_>, found: &Inspected, parts: &mut [Part]) {
+        let mut left: Vec<Left> = Vec::new();
+        for part in parts {
+            if part.dress.replace.is_empty() || !part.weighed.policy.malware {
+                continue;
             }
-            Err(error) => Scanned::Unknown(format!("{} cannot be edited: {error}", item.id)),
-        };
-        judged
+            if !left.iter().any(|left| left.is_in(&part.dress)) {
+                left.push(Box::pin(Left::of(request, &part.dress)).await);
+            }
+            let known = left.iter().find(|left| left.is_in(&part.dress));
+            if known.is_some_and(|left| !left.enter(&mut part.weighed).is_empty()) {
+                let replace = std::mem::take(&mut part.dress.replace);
+                part.put_on(found, request.policy, replace);
+            }
+        }
     }
 }
 
-/// What is wrong with a message of which parts were taken out.
-fn bad(findings: &[Finding]) -> Option<Scanned> {
-    let decided = merge(findings).filter(|f| f.verdict != Verdict::Continue)?;
-    let text = format!("without the part that was taken out: {}", decided.reason);
-    if matches!(decided.verdict, Verdict::TempFail(_) | Verdict::Hold) {
-        return Some(Scanned::Unknown(text));
-    }
-    let finding = FindingView { text, ..finding_view(decided) };
-    Some(Scanned::Objected(Objection { folder: QuarantineFolder::POLICY.to_owned(), finding }))
-}
-
-/// Whether rules may take parts out for these.
-fn strips(policy: &Policy, mail: &MailPolicy) -> bool {
-    mail.attachments && policy.attachments.rules.iter().any(|rule| rule.action == AttachmentAction::Strip)
-}
-
-/// The parts that rules take out.
-fn parts(octets: &[u8], policy: &Policy, sent: &Envelope, now: i64) -> Vec<Replace> {
-    let began = Clock::now();
-    let ask = Ask {
-        policy,
-        envelope: sent,
-        authentication: &Authentication::default(),
-        findings: &[],
-        now,
-        elapsed: &|| began.elapsed(),
+/// What each of them gets, where they get different things or something is changed; and what stands on top of what all of
+/// them get.
+pub(super) fn forms(recipients: &[RecipientView], dresses: &[(Vec<Path>, Dress)]) -> (Vec<Form>, String) {
+    let form = |(members, dress): &(Vec<Path>, Dress)| {
+        let names: HashSet<String> = members.iter().map(ToString::to_string).collect();
+        let theirs =
+            |r: &&RecipientView| path_of(&r.line).is_some_and(|(_, p)| names.contains(&p.to_string()));
+        Form {
+            rcpts: recipients.iter().filter(theirs).map(|r| r.rcpt.clone()).collect(),
+            fields: dress.fields.clone(),
+            subject_tag: dress.subject_tag.as_deref().map(ToOwned::to_owned),
+            replaced: dress.replace.iter().map(replaced).collect(),
+        }
     };
-    analyse(octets, &ask).attachments(policy, sent, now).1
+    let mut forms: Vec<Form> = dresses.iter().map(form).collect();
+    let fields = match forms.as_mut_slice() {
+        [only] => std::mem::take(&mut only.fields),
+        _ => String::new(),
+    };
+    if forms.len() == 1 && !forms.iter().any(changes) {
+        forms.clear();
+    }
+    (forms, fields)
+}
+
+/// The item as one attempt sees it: with those recipients who get it in one form, and what stands on top of that. Whose turn
+/// it is: of an attempt that may have arrived, the same; else of those who waited longest.
+pub(super) fn in_one_form(mut item: Item) -> Item {
+    let Some(spool) = item.spool.as_mut().filter(|spool| !spool.forms.is_empty()) else { return item };
+    let forms = std::mem::take(&mut spool.forms);
+    let waits = |d: &&Delivery| d.progress == Progress::Waiting;
+    let turn = if spool.in_doubt {
+        spool.deliveries.iter().filter(waits).rev().max_by_key(|d| d.at_ms)
+    } else {
+        spool.deliveries.iter().filter(waits).min_by_key(|d| d.at_ms)
+    };
+    let at = turn.map_or(0, |delivery| form_of(&forms, delivery));
+    spool.deliveries.retain(|delivery| form_of(&forms, delivery) == at);
+    spool.deliveries.sort_by_key(|delivery| delivery.at_ms);
+    spool.forms = forms.into_iter().nth(at).into_iter().collect();
+    let fields = spool.forms.first().map(|form| form.fields.as_bytes()).unwrap_or_default();
+    item.trace.0.extend_from_slice(fields);
+    item
+}
+
+/// Which form is a recipient's; whoever is in none gets the first.
+fn form_of(forms: &[Form], delivery: &Delivery) -> usize {
+    forms.iter().position(|form| form.rcpts.contains(&delivery.rcpt)).unwrap_or(0)
+}
+
+/// Whether the message goes out otherwise than it came.
+fn changes(form: &Form) -> bool {
+    form.subject_tag.is_some() || !form.replaced.is_empty()
+}
+
+fn replaced(replace: &Replace) -> Replaced {
+    Replaced {
+        part: (replace.range.start, replace.range.end),
+        body: (replace.body.start, replace.body.end),
+        note: replace.note.clone(),
+    }
+}
+
+fn replace(replaced: &Replaced) -> Replace {
+    Replace {
+        range: replaced.part.0..replaced.part.1,
+        body: replaced.body.0..replaced.body.1,
+        note: replaced.note.clone(),
+    }
 }

@@ -2,15 +2,16 @@
 //! policy dresses it. Infected: folder `virus`, and the admin hears of it. What the rules object to: kept where they say, or
 //! in `policy` where they would refuse it; never a bounce. No answer: tried again, and told once when it takes too long.
 
+use super::dressing::forms;
 use super::edit::Decision;
 use super::envelope::envelope;
-use super::judge::{Judgement, Objection, Scanned};
+use super::judge::{Judgement, Objection, Part, Scanned, parts};
 use super::notices::Happening;
 use super::outcome::NOT_DUE;
 use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::{OURSELVES, SPOOL, VIRUS, deliveries, downstream_of, millis, spool};
-use crate::config::model::Policy;
+use crate::config::model::{Policy, QuarantineFolder};
 use crate::inspect::{Request, inspect};
 use crate::mail::Id;
 use crate::vault::{Attempt, FindingView, Item, Line, SpoolCause};
@@ -43,11 +44,11 @@ impl Desk {
             finish_by: Instant::now() + policy.timeouts.after_data,
         };
         let found = Box::pin(inspect(&request)).await;
-        let judged = Judgement::of(item, &found, &policy, request.now);
-        if item.hold.is_none() || judged.scanned != Scanned::Clean {
-            return judged;
+        let mut parts = parts(item, &found, &policy, request.now);
+        if item.hold.is_some() && parts.iter().all(Part::is_clean) {
+            Box::pin(self.without_parts(&request, &found, &mut parts)).await;
         }
-        Box::pin(self.without_parts(item, judged, &request)).await
+        Judgement::of(item, &found, parts)
     }
 
     /// Scans a held message if it is due. Returns what is to be said.
@@ -175,11 +176,16 @@ fn put_into(item: &mut Item, folder: &str, finding: &FindingView, by: &str, now_
     };
 }
 
+/// Whether the rules of that file are asked again when a held message is judged.
+#[must_use]
+pub fn is_asked_again(file: &str) -> bool {
+    ASKED_AGAIN.contains(&file)
+}
+
 /// What was found now stands in the place of what was found before of the content.
 fn remember(item: &mut Item, judged: &Judgement) {
-    item.findings.retain(|old| {
-        !ASKED_AGAIN.contains(&old.file.as_str()) && judged.findings.iter().all(|new| new.id != old.id)
-    });
+    item.findings
+        .retain(|old| !is_asked_again(&old.file) && judged.findings.iter().all(|new| new.id != old.id));
     let room = FINDINGS_MAX.saturating_sub(item.findings.len());
     item.findings.extend(judged.findings.iter().take(room).cloned());
     item.score_milli = judged.score_milli;
@@ -191,10 +197,16 @@ fn go_on(item: &mut Item, judged: &Judgement, now_ms: i64, policy: &Policy) {
     let deliveries = deliveries(&item.recipients);
     let to = downstream_of(item, policy);
     let rules = &policy.quarantine.spool;
-    item.spool = Some(spool(SpoolCause::Rescanned, deliveries, to, now_ms, rules));
-    judged.copy.as_deref().unwrap_or(SPOOL).clone_into(&mut item.folder);
+    let mut spool = spool(SpoolCause::Rescanned, deliveries, to, now_ms, rules);
+    let (forms, fields) = forms(&item.recipients, &judged.dresses);
+    // What is taken out is kept for certain, before anybody gets the rest.
+    let strips = forms.iter().any(|form| !form.replaced.is_empty());
+    let folder = if strips { QuarantineFolder::POLICY } else { SPOOL };
+    judged.copy.as_deref().unwrap_or(folder).clone_into(&mut item.folder);
+    spool.forms = forms;
+    item.spool = Some(spool);
     let mut trace = first_field(&item.trace.0).to_vec();
-    trace.extend_from_slice(judged.dress.fields.as_bytes());
+    trace.extend_from_slice(fields.as_bytes());
     item.trace = Line(trace);
 }
 

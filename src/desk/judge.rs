@@ -2,7 +2,8 @@
 //!
 //! What is held is judged as a new message would be: scanners, attachments, signatures, score, DMARC, for the policies of its
 //! recipients. Of several policies the strongest end holds for the item; the gateway holds one item for each, so there is
-//! one, unless the rules changed. What is not held stays where it is unless there is malware in it: rules and scores put it
+//! one, unless the rules changed. What goes on goes to each recipient as his policy dresses it, and what a rule would have
+//! discarded before the message goes to `discarded`. What is not held stays where it is unless there is malware in it: rules and scores put it
 //! there, or an admin did.
 
 use super::envelope::envelope;
@@ -12,6 +13,7 @@ use crate::config::model::{Lane, MailPolicy, Policy, QuarantineFolder};
 use crate::content::{Circles, Dress, Found, Known, Weighed, dress};
 use crate::inspect::Inspected;
 use crate::mail::{Path, escape_at_most};
+use crate::message::edit::Replace;
 use crate::reply::Class;
 use crate::rules::Mode;
 use crate::scan::{Results, ScanVerdict};
@@ -56,9 +58,19 @@ pub(super) struct Judgement {
     pub(super) score_milli: i32,
     pub(super) tags: Vec<String>,
     /// How it goes out.
-    pub(super) dress: Dress,
+    pub(super) dresses: Vec<(Vec<Path>, Dress)>,
     /// Where a copy is kept of what goes out.
     pub(super) copy: Option<String>,
+}
+
+/// What a look came to for those of its recipients who have one policy.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) weighed: Weighed,
+    /// The envelope with these recipients.
+    pub(super) envelope: Envelope,
+    /// How it goes out to them.
+    pub(super) dress: Dress,
 }
 
 impl Judgement {
@@ -69,31 +81,100 @@ impl Judgement {
             findings: Vec::new(),
             score_milli: 0,
             tags: Vec::new(),
-            dress: Dress::default(),
+            dresses: Vec::new(),
             copy: None,
         }
     }
 
-    /// Of what was found in an item.
-    pub(super) fn of(item: &Item, found: &Inspected, policy: &Policy, now: i64) -> Self {
-        let envelope = envelope(item, policy);
-        let allowed = item.findings.iter().any(|f| f.verdict == "accept" && !f.told_only);
-        let mut worst: Option<Self> = None;
-        let alike = Circles::default();
-        let circles = found.analysis.as_ref().map_or(&alike, |analysis| &analysis.circles);
-        for Group { mail, circle, recipients } in groups(policy, &envelope, circles, now) {
-            let envelope = Envelope { recipients, ..envelope.clone() };
-            let judged = for_one(found, policy, (&mail, circle), &envelope, allowed, now);
-            if worst.as_ref().is_none_or(|worst| rank(&judged.scanned) > rank(&worst.scanned)) {
-                worst = Some(judged);
+    /// Of what was found in an item. The strongest end holds for all of it; where that is none, each of its recipients gets
+    /// it as his policy dresses it.
+    pub(super) fn of(item: &Item, found: &Inspected, parts: Vec<Part>) -> Self {
+        let ends = parts.iter().map(|part| (end(&part.weighed), &part.weighed));
+        let strongest = ends.reduce(|first, next| if rank(&next.0) > rank(&first.0) { next } else { first });
+        let Some((scanned, weighed)) = strongest else {
+            return Self::unknown("it has no recipient".to_owned());
+        };
+        let mut tags: Vec<String> =
+            enforced(weighed).flat_map(|f| &f.tags).map(ToString::to_string).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let copy = parts.iter().find_map(|part| enforced(&part.weighed).find_map(|f| f.copy.as_ref()));
+        let mut judged = Self {
+            scanned,
+            findings: weighed.findings.iter().take(FINDINGS_MAX).map(finding_view).collect(),
+            score_milli: weighed.score_milli,
+            tags,
+            copy: copy.map(|folder| folder.0.to_string()),
+            dresses: dresses(parts),
+        };
+        match &item.hold {
+            None => judged.scanned = strictly(found).unwrap_or(judged.scanned),
+            // A rule of then discards what nobody else minds.
+            Some(hold) if judged.scanned == Scanned::Clean => {
+                let discard = hold.discard.clone();
+                let folder = QuarantineFolder::DISCARDED.to_owned();
+                let objected = discard.map(|finding| Scanned::Objected(Objection { folder, finding }));
+                judged.scanned = objected.unwrap_or(judged.scanned);
             }
-        }
-        let mut judged = worst.unwrap_or_else(|| Self::unknown("it has no recipient".to_owned()));
-        if item.hold.is_none() {
-            judged.scanned = strictly(found).unwrap_or(judged.scanned);
+            Some(_) => {}
         }
         judged
     }
+}
+
+/// What was found comes to for each policy of the recipients.
+pub(super) fn parts(item: &Item, found: &Inspected, policy: &Policy, now: i64) -> Vec<Part> {
+    let envelope = envelope(item, policy);
+    let allowed = item.findings.iter().any(|f| f.verdict == "accept" && !f.told_only);
+    let alike = Circles::default();
+    let circles = found.analysis.as_ref().map_or(&alike, |analysis| &analysis.circles);
+    let part = |Group { mail, circle, recipients }| {
+        let envelope = Envelope { recipients, ..envelope.clone() };
+        let (files, replace) =
+            found.analysis.as_ref().map(|a| a.attachments(policy, &envelope, now)).unwrap_or_default();
+        let symbols = found.analysis.as_ref().map_or(&[][..], |a| a.symbols(circle));
+        let all =
+            Found { general: &found.unseen, contents: &found.contents, files: &files, symbols, allowed };
+        let mut part = Part { weighed: Weighed::of(&mail, None, &all), envelope, dress: Dress::default() };
+        part.put_on(found, policy, replace);
+        part
+    };
+    groups(policy, &envelope, circles, now).into_iter().map(part).collect()
+}
+
+impl Part {
+    /// Whether nothing keeps it from going out.
+    pub(super) fn is_clean(&self) -> bool {
+        end(&self.weighed) == Scanned::Clean
+    }
+
+    /// Dresses it, by what was found.
+    pub(super) fn put_on(&mut self, found: &Inspected, policy: &Policy, replace: Vec<Replace>) {
+        let known = Known {
+            policy,
+            envelope: &self.envelope,
+            authentication: found.authentication.as_ref(),
+            contents: &found.contents,
+            walked: found.analysis.is_some(),
+        };
+        self.dress = dress(&self.weighed, &known, replace);
+    }
+}
+
+/// Those who get it in the same dress are one.
+fn dresses(parts: Vec<Part>) -> Vec<(Vec<Path>, Dress)> {
+    let mut dresses: Vec<(Vec<Path>, Dress)> = Vec::with_capacity(parts.len());
+    for Part { envelope, dress, .. } in parts {
+        match dresses.iter_mut().find(|(_, known)| *known == dress) {
+            Some((members, _)) => members.extend(envelope.recipients),
+            None => dresses.push((envelope.recipients, dress)),
+        }
+    }
+    dresses
+}
+
+fn enforced(weighed: &Weighed) -> impl Iterator<Item = &Finding> {
+    weighed.findings.iter().filter(|f| f.enforced)
 }
 
 fn rank(scanned: &Scanned) -> u8 {
@@ -106,14 +187,14 @@ fn rank(scanned: &Scanned) -> u8 {
 }
 
 /// Recipients who share a policy, and whom rules treat alike.
-pub(super) struct Group {
-    pub(super) mail: Arc<MailPolicy>,
-    pub(super) circle: usize,
-    pub(super) recipients: Vec<Path>,
+struct Group {
+    mail: Arc<MailPolicy>,
+    circle: usize,
+    recipients: Vec<Path>,
 }
 
 /// The recipients by policy and circle; one group without any where there are none.
-pub(super) fn groups(policy: &Policy, envelope: &Envelope, circles: &Circles, now: i64) -> Vec<Group> {
+fn groups(policy: &Policy, envelope: &Envelope, circles: &Circles, now: i64) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (place, recipient) in envelope.recipients.iter().enumerate() {
         let mail = mail_policy_for(&policy.policies, envelope, Some(recipient), now);
@@ -130,40 +211,6 @@ pub(super) fn groups(policy: &Policy, envelope: &Envelope, circles: &Circles, no
         groups.push(Group { mail, circle: 0, recipients: Vec::new() });
     }
     groups
-}
-
-fn for_one(
-    found: &Inspected,
-    policy: &Policy,
-    (mail, circle): (&Arc<MailPolicy>, usize),
-    envelope: &Envelope,
-    allowed: bool,
-    now: i64,
-) -> Judgement {
-    let (files, replace) =
-        found.analysis.as_ref().map(|a| a.attachments(policy, envelope, now)).unwrap_or_default();
-    let symbols = found.analysis.as_ref().map_or(&[][..], |a| a.symbols(circle));
-    let all = Found { general: &found.unseen, contents: &found.contents, files: &files, symbols, allowed };
-    let weighed = Weighed::of(mail, None, &all);
-    let known = Known {
-        policy,
-        envelope,
-        authentication: found.authentication.as_ref(),
-        contents: &found.contents,
-        walked: found.analysis.is_some(),
-    };
-    let enforced = || weighed.findings.iter().filter(|f| f.enforced);
-    let mut tags: Vec<String> = enforced().flat_map(|f| &f.tags).map(ToString::to_string).collect();
-    tags.sort_unstable();
-    tags.dedup();
-    Judgement {
-        scanned: end(&weighed),
-        findings: weighed.findings.iter().take(FINDINGS_MAX).map(finding_view).collect(),
-        score_milli: weighed.score_milli,
-        tags,
-        dress: dress(&weighed, &known, replace),
-        copy: enforced().find_map(|f| f.copy.as_ref()).map(|folder| folder.0.to_string()),
-    }
 }
 
 /// Where it ends.

@@ -2,7 +2,7 @@
 
 use super::envelope::envelope;
 use super::request::Request;
-use super::stage::{Stage, one};
+use super::stage::{NOW, Stage, one};
 use crate::mail::Id;
 use crate::scan::ScanVerdict;
 use crate::vault::{FindingView, Line};
@@ -116,6 +116,139 @@ async fn a_part_is_taken_out_of_what_was_held() {
     assert_eq!((&*item.folder, item.waiting(), item.hold.is_none()), ("policy", 0, true));
     let body = stage.desk.vault.body(&item, &stage.desk.budget).await.unwrap();
     assert_eq!(body.len(), MESSAGE.len() as u64);
+}
+
+#[tokio::test]
+async fn what_is_left_without_a_part_ends_as_the_whole_would() {
+    let off = "[default]\nmalware = false\n";
+    for (policies, second, said, folder) in [
+        ("", ScanVerdict::Infected("Eicar".into()), "infected: told: without the parts", Some("virus")),
+        ("", ScanVerdict::TimedOut, "not scanned, still held: told: without the parts", Some("held")),
+        (off, ScanVerdict::Infected("Eicar".into()), "clean; delivered", Some("policy")),
+        ("", ScanVerdict::Clean, "clean; delivered", Some("policy")),
+    ] {
+        let stage = Stage::new();
+        stage.files(&[("attachments.toml", STRIP), ("policies.toml", policies)]);
+        let id = held(&stage);
+        stage.says_then(second);
+        let heard = stage.desk.look_again(id, false).await;
+        assert!(heard.starts_with(said), "{policies}: {heard}");
+        assert_eq!(stage.get(id).as_ref().map(|item| &*item.folder), folder, "{policies}: {heard}");
+        let delivered = usize::from(said.starts_with("clean"));
+        assert_eq!(stage.script(|s| s.messages.len()), delivered, "{policies}: {heard}");
+    }
+}
+
+const THREE: &str = "[[policy]]\nname = \"whole\"\nrecipient = \"whole@example.org\"\nattachments = false\n\
+    [[policy]]\nname = \"marked\"\nrecipient = \"marked@example.org\"\nattachments = false\ntag = 5\n\
+    quarantine = 50\nsubject_tag = \"[SPAM]\"\n[default]\nquarantine = 50\n";
+
+fn forms_of(stage: &Stage) -> Vec<(bool, bool, String)> {
+    let forms = |s: &mut super::stage::Script| {
+        let of = |m: &String| {
+            let policy = m.split("X-Portcullis-Policy: ").nth(1).and_then(|rest| rest.lines().next());
+            (m.contains("[SPAM] bill"), m.contains("\r\nPK\r\n"), policy.unwrap_or_default().to_owned())
+        };
+        s.messages.iter().map(of).collect()
+    };
+    stage.script(forms)
+}
+
+#[tokio::test]
+async fn each_recipient_gets_what_was_held_as_his_policy_dresses_it() {
+    let stage = Stage::new();
+    let three = THREE.replace("name = \"whole\"", "quarantine = 50\nname = \"whole\"");
+    stage.files(&[("attachments.toml", STRIP), ("content.toml", LOTTERY), ("policies.toml", &three)]);
+    let item = stage.held(&["a@example.org", "whole@example.org", "marked@example.org", "b@example.org"]);
+    let id = stage.put_octets(item, MESSAGE);
+    // The first ones are put off: the others do not wait for them, and have no other form for it.
+    stage.script(|s| s.dot.push_back("451 4.3.0 later".to_owned()));
+    stage.desk.look_again(id, false).await;
+    let spool = stage.get(id).unwrap().spool.unwrap();
+    assert_eq!((spool.forms.len(), spool.attempts), (3, 0), "others are next, in the same attempt");
+    for left in [3, 2] {
+        stage.desk.attempt(id, false).await;
+        assert_eq!(stage.get(id).unwrap().waiting(), left);
+    }
+    let spool = stage.get(id).unwrap().spool.unwrap();
+    assert_eq!((spool.attempts, spool.next_ms > NOW), (1, true), "one round");
+    assert_eq!(stage.desk.attempt(id, false).await.said, "not due");
+    // What is known of it is not asked again: neither rules nor scanners.
+    stage.files(&[("attachments.toml", ""), ("policies.toml", "")]);
+    let stage = stage.reopen();
+    stage.forward(600_000);
+    stage.desk.attempt(id, false).await;
+    let item = stage.get(id).expect("what was taken out is kept");
+    assert_eq!((&*item.folder, item.waiting()), ("policy", 0));
+    let seen = forms_of(&stage);
+    let of = |tagged, whole, policy: &str| (tagged, whole, policy.to_owned());
+    let want = [
+        of(false, false, "default"),
+        of(false, true, "whole"),
+        of(true, true, "marked"),
+        of(false, false, "default"),
+    ];
+    assert_eq!(seen, want);
+    let heard =
+        stage.script(|s| s.heard.iter().filter(|l| l.starts_with("RCPT")).cloned().collect::<Vec<_>>());
+    let to = |names: &[&str]| names.iter().map(|n| format!("RCPT TO:<{n}@example.org>")).collect::<Vec<_>>();
+    assert_eq!(heard, to(&["a", "b", "whole", "marked", "a", "b"]));
+}
+
+#[tokio::test]
+async fn of_several_forms_the_one_in_doubt_is_tried_again_first() {
+    let stage = Stage::new();
+    stage.files(&[("attachments.toml", STRIP), ("policies.toml", THREE)]);
+    let item = stage.held(&["a@example.org", "whole@example.org"]);
+    let id = stage.put_octets(item, MESSAGE);
+    stage.forward(1_000);
+    // The first form is put off; the connection of the second is lost at its end.
+    stage.script(|s| s.dot.extend(["451 4.3.0 later", "close"].map(str::to_owned)));
+    stage.desk.look_again(id, false).await;
+    stage.forward(1_000);
+    stage.desk.attempt(id, false).await;
+    assert!(stage.get(id).unwrap().spool.unwrap().in_doubt);
+    let stage = stage.reopen();
+    stage.script(|s| s.heard.clear());
+    stage.forward(600_000);
+    for _ in 0..2 {
+        stage.desk.attempt(id, false).await;
+    }
+    let heard =
+        stage.script(|s| s.heard.iter().filter(|l| l.starts_with("RCPT")).cloned().collect::<Vec<_>>());
+    assert_eq!(heard, ["RCPT TO:<whole@example.org>", "RCPT TO:<a@example.org>"]);
+    let item = stage.get(id).unwrap();
+    let told = |e: &&crate::vault::Event| e.what.contains("may be delivered twice");
+    assert_eq!((item.waiting(), item.history.iter().filter(told).count()), (0, 2), "{:?}", item.history);
+}
+
+#[tokio::test]
+async fn what_a_rule_discards_is_not_delivered_when_it_is_clean() {
+    for (verdict, folder) in [
+        (ScanVerdict::Clean, Some("discarded")),
+        (ScanVerdict::Infected("Eicar".into()), Some("virus")),
+        (ScanVerdict::TimedOut, Some("held")),
+    ] {
+        let stage = Stage::new();
+        let mut item = stage.held(&["a@example.org"]);
+        let discard = FindingView {
+            id: "drop".into(),
+            file: "protocol.toml".into(),
+            line: 7,
+            ..FindingView::default()
+        };
+        item.hold.as_mut().unwrap().discard = Some(discard);
+        let id = stage.put_octets(item, MESSAGE);
+        stage.says(verdict);
+        stage.desk.look_again(id, false).await;
+        let item = stage.get(id);
+        assert_eq!(item.as_ref().map(|item| &*item.folder), folder);
+        assert!(stage.script(|s| s.messages.is_empty()));
+        if folder == Some("discarded") {
+            let item = item.unwrap();
+            assert_eq!((&*item.rule, &*item.source, item.hold.is_none()), ("drop", "protocol.toml:7", true));
+        }
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ mod verbs;
 mod views;
 mod worker;
 
+pub use hold::is_asked_again;
 pub use request::{Answer, Grant, Job, Outcome, PartView, Pick, Request, Shown, Summary};
 pub use service::{Desk, World};
 pub use unnoted::{NotNoted, UnnotedReport};

@@ -65,8 +65,11 @@ impl Attempted {
 
 /// Enters what an attempt came to. Recipients that were changed meanwhile are left as they are.
 pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: &SpoolRules) {
-    let untried = item.waiting() > attempted.fates.len();
+    let waiting = item.waiting();
     let Some(spool) = item.spool.as_mut() else { return };
+    let several = spool.forms.len() > 1;
+    let untried = !several && waiting > attempted.fates.len();
+    let (attempts, due) = (spool.attempts, spool.next_ms);
     spool.attempts = spool.attempts.saturating_add(1);
     spool.in_doubt = attempted.doubt;
     let mut events = Vec::new();
@@ -106,6 +109,11 @@ pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: 
     if untried && attempted.fates.iter().any(|(_, fate)| matches!(fate, Fate::Delivered(_))) {
         // More recipients than one transaction takes: the others are next.
         spool.next_ms = now_ms;
+    }
+    let untouched = |d: &crate::vault::Delivery| d.progress == Progress::Waiting && d.at_ms < due;
+    if several && !attempted.away && !attempted.doubt && spool.deliveries.iter().any(untouched) {
+        // Others get it in another form: they are next, and all of that is one attempt.
+        (spool.attempts, spool.next_ms) = (attempts, due);
     }
     if attempted.doubt {
         events.push("the connection was lost at the end of the message: may be delivered twice".to_owned());

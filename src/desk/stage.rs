@@ -147,6 +147,8 @@ async fn until(stream: &mut DuplexStream, input: &mut Vec<u8>, end: &[u8]) -> Op
 /// A scanner that says what stands in its cell.
 pub struct Told {
     verdict: Arc<Mutex<ScanVerdict>>,
+    /// Before that, one for each scan.
+    first: Arc<Mutex<VecDeque<ScanVerdict>>>,
     rules: Arc<ScannerRules>,
 }
 
@@ -156,7 +158,8 @@ impl Scanner for Told {
     }
 
     fn scan<'a>(&'a self, _: Job<'a>) -> ScanFuture<'a> {
-        let verdict = self.verdict.lock().unwrap().clone();
+        let first = self.first.lock().unwrap().pop_front();
+        let verdict = first.unwrap_or_else(|| self.verdict.lock().unwrap().clone());
         Box::pin(std::future::ready(verdict))
     }
 }
@@ -166,6 +169,7 @@ pub struct TestWorld {
     pool: Arc<Pool>,
     pub now: AtomicI64,
     pub scanned: Arc<Mutex<ScanVerdict>>,
+    pub scanned_first: Arc<Mutex<VecDeque<ScanVerdict>>>,
     scanners: Scanners,
     pub audit: Mutex<Vec<serde_json::Value>>,
 }
@@ -215,12 +219,15 @@ impl Stage {
         let pool = Pool::new(config, Arc::new(server.clone()), None, limits);
         let scanned = Arc::new(Mutex::new(ScanVerdict::Clean));
         let rules = Arc::new(ScannerRules::named("told", Engine::Clamd(Vec::new())));
-        let scanners = Scanners::of(vec![Arc::new(Told { verdict: Arc::clone(&scanned), rules })]);
+        let first = Arc::<Mutex<VecDeque<ScanVerdict>>>::default();
+        let told = Told { verdict: Arc::clone(&scanned), first: Arc::clone(&first), rules };
+        let scanners = Scanners::of(vec![Arc::new(told)]);
         let world = Arc::new(TestWorld {
             policy: Mutex::new(Arc::new(policy)),
             pool: Arc::new(pool),
             now: AtomicI64::new(NOW),
             scanned,
+            scanned_first: first,
             scanners,
             audit: Mutex::default(),
         });
@@ -272,6 +279,11 @@ impl Stage {
 
     pub fn says(&self, verdict: ScanVerdict) {
         *self.world.scanned.lock().unwrap() = verdict;
+    }
+
+    /// Clean, and then this.
+    pub fn says_then(&self, verdict: ScanVerdict) {
+        *self.world.scanned_first.lock().unwrap() = [ScanVerdict::Clean, verdict].into();
     }
 
     pub fn put(&self, item: Item) -> Id {
@@ -400,12 +412,12 @@ impl Stage {
     pub fn held(&self, rcpts: &[&str]) -> Item {
         let mut item = self.item("held", rcpts);
         let now = self.world.now_ms();
-        item.hold = Some(Hold {
+        item.hold = Some(Box::new(Hold {
             scanner: "told".to_owned(),
             next_ms: now,
             told_ms: now + 4 * 3_600_000,
             ..Hold::default()
-        });
+        }));
         item
     }
 }

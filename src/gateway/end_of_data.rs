@@ -4,6 +4,7 @@
 //! budget; then the downstream has its own long time, because giving up first makes duplicates (RFC 1047).
 
 use super::clock::{millis, unix_ms};
+use super::dressing::{Message, sent_to};
 use super::incoming::Incoming;
 use super::item::Purpose;
 use super::keep::Decision;
@@ -12,20 +13,19 @@ use super::party::{Judged, Party};
 use super::recover::after_data;
 use super::session::{End, Session};
 use super::transaction::Transaction;
-use crate::body::{Body, BodyError};
+use crate::body::Body;
 use crate::checks;
-use crate::config::model::{Lane, QuarantineFolder, ScannerRules};
-use crate::content::{Contents, Dress, Found, Known, authserv_id, dress, put_on};
-use crate::inspect::{Inspected, write};
+use crate::config::model::QuarantineFolder;
+use crate::content::{Contents, Dress, Found, Known, dress};
+use crate::inspect::Inspected;
 use crate::mail::{Domain, Mailbox};
 use crate::message::header::HeaderSummary;
 use crate::message::trace::{Trace, protocol, received};
-use crate::reply::{Entry, Reply, catalogue};
-use crate::scan::{self, Input, Job};
+use crate::reply::{Class, Entry, Reply, catalogue};
 use crate::smtp::data::Violation;
 use crate::smtp::param::Body as Encoding;
 use crate::smtp::server::BodyFacts;
-use crate::verdict::{Authentication, Disposition, Envelope, Fact, Finding, MessageFacts, Stage, Verdict};
+use crate::verdict::{Authentication, Disposition, Fact, Finding, MessageFacts, Stage, Verdict};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -98,7 +98,9 @@ impl Session {
         let examined = Box::pin(self.examine(body, finish_by)).await;
         let found = self.look(body, facts, &summary, examined.authentication.clone()).await;
         let queued = self.transaction.as_deref().is_some_and(Transaction::is_queued);
-        let judged = self.judge_message(&owed, found, &examined);
+        let mut judged = self.judge_message(&owed, found, &examined);
+        let left = Box::pin(self.without_parts(body, &mut judged, &examined, finish_by)).await;
+        let message = Message { came: body, left: &left, finish_by };
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.header = Some(summary);
             let domain = transaction.mail.path.mailbox().and_then(Mailbox::domain).map(Domain::as_str);
@@ -121,9 +123,9 @@ impl Session {
         match judged.as_slice() {
             [] => catalogue::INTERNAL.refusal(self.reference()),
             [first, others @ ..] if others.iter().all(|other| other.ends_like(first)) => {
-                Box::pin(self.dispose_alike(body, first, queued, finish_by)).await
+                Box::pin(self.dispose_alike(message, first, queued)).await
             }
-            all => Box::pin(self.dispose_mixed(body, all, queued, finish_by)).await,
+            all => Box::pin(self.dispose_mixed(message, all, queued)).await,
         }
     }
 
@@ -147,9 +149,7 @@ impl Session {
             let Some(sent) = &sent else {
                 return Judged::of(party, &found_by_all);
             };
-            let recipients = party.members.iter().filter_map(|at| transaction.recipients.get(*at));
-            let envelope =
-                Envelope { recipients: recipients.map(|r| r.path.clone()).collect(), ..sent.clone() };
+            let envelope = sent_to(sent, transaction, &party);
             let analysis = examined.analysis.as_ref();
             let carried = analysis.map(|a| a.attachments(&generation.policy, &envelope, now));
             let (files, replace) = carried.unwrap_or_default();
@@ -204,86 +204,26 @@ impl Session {
     }
 
     /// One end for all recipients.
-    async fn dispose_alike(
-        &mut self,
-        body: &Body,
-        judged: &Judged,
-        queued: bool,
-        finish_by: Instant,
-    ) -> Reply {
+    async fn dispose_alike(&mut self, message: Message<'_>, judged: &Judged, queued: bool) -> Reply {
         let decision = judged.decision();
         self.put_on_top(&judged.dress);
         let dressed = match &decision.disposition {
             // Of what is refused nobody sees how it is dressed.
             Disposition::Refuse(_) | Disposition::Disconnect(_) => Ok(None),
-            Disposition::Deliver => Box::pin(self.dressed(body, &judged.dress, finish_by)).await,
+            Disposition::Deliver => Box::pin(self.dressed(message, &judged.dress)).await,
             Disposition::Hold | Disposition::Quarantine(_) | Disposition::Discard => {
-                Box::pin(self.dressed(body, &Dress::default(), finish_by)).await
+                Box::pin(self.dressed(message, &Dress::default())).await
             }
         };
         match dressed {
             Err(entry) => entry.refusal(self.reference()),
             Ok(dressed) => {
+                let goes = dressed.as_deref().unwrap_or(message.came);
                 let stripped = !judged.dress.replace.is_empty();
-                let bodies = Bodies { came: body, goes: dressed.as_ref().unwrap_or(body), stripped };
-                Box::pin(self.dispose(bodies, decision, queued, finish_by)).await
+                let bodies = Bodies { came: message.came, goes, stripped };
+                Box::pin(self.dispose(bodies, decision, queued, message.finish_by)).await
             }
         }
-    }
-
-    /// Fields that go on top of the message, below our `Received`.
-    pub(super) fn put_on_top(&mut self, dress: &Dress) {
-        if let Some(transaction) = self.transaction.as_deref_mut() {
-            transaction.fields.clone_from(&dress.fields);
-        }
-    }
-
-    /// The message as it goes out: without what was forged in our name, with what rules change. `None` where it goes as it
-    /// came. One of which a part was taken out is scanned once more.
-    pub(super) async fn dressed(
-        &mut self,
-        body: &Body,
-        dress: &Dress,
-        finish_by: Instant,
-    ) -> Result<Option<Body>, Entry> {
-        let Some(transaction) = self.transaction.as_deref() else { return Err(catalogue::INTERNAL) };
-        let forged = transaction.header.as_ref().is_some_and(|header| header.ours);
-        if !forged && dress.subject_tag.is_none() && dress.replace.is_empty() {
-            return Ok(None);
-        }
-        let (strips, on_error) = (!dress.replace.is_empty(), dress.on_error);
-        let (name, dress) = (authserv_id(&self.generation.policy), dress.clone());
-        let edited = self.with_octets(body, finish_by, move |octets| put_on(&dress, octets, &name)).await;
-        let cannot = |error: &str| {
-            tracing::warn!(session = %self.id, error, "the message cannot be edited");
-            catalogue::INTERNAL
-        };
-        let edited = edited.map_err(|error| cannot(&error))?;
-        let octets = edited.outcome.as_ref().map_err(|error| cannot(error))?;
-        let Some(octets) = octets else { return Ok(None) };
-        let body = write(&self.gateway.budget, octets).await.map_err(|error| {
-            tracing::warn!(session = %self.id, %error, "the edited message cannot be kept");
-            if matches!(error, BodyError::NoSpace) { catalogue::NO_SPACE } else { catalogue::INTERNAL }
-        })?;
-        drop(edited);
-        if strips && let Some(entry) = self.rescanned(&body, on_error, finish_by).await {
-            return Err(entry);
-        }
-        Ok(Some(body))
-    }
-
-    /// What is not clean after a part was taken out is put off: who took it out sees to the rest.
-    async fn rescanned(&mut self, body: &Body, on_error: Option<Lane>, finish_by: Instant) -> Option<Entry> {
-        let transaction = self.transaction.as_deref()?;
-        let envelope = self.sent(transaction);
-        let scanners = transaction.generation.scanners.clone();
-        let job = Job { input: Input::Message(body), envelope: Some(&envelope), deadline: finish_by };
-        let results = Box::pin(scan::scan(&scanners, job)).await;
-        let lane = |rules: &ScannerRules, too_large: bool| scan::lane(rules, too_large, on_error);
-        let findings = scan::findings(&results, &lane);
-        let bad = crate::verdict::merge(&findings).filter(|f| f.verdict != Verdict::Continue)?.clone();
-        self.note(format!("without the part that was taken out: {}", bad.reason));
-        Some(catalogue::SCANNER_DOWN)
     }
 
     /// What the findings came to is done.
@@ -294,13 +234,19 @@ impl Session {
         queued: bool,
         finish_by: Instant,
     ) -> Reply {
-        let Decision { disposition, decided, copy } = decision;
-        let copying = copy.as_ref();
+        let Decision { disposition, decided, copy, discard } = decision;
+        // What comes again for that copy is made then.
+        let comes_again =
+            matches!(&disposition, Disposition::Refuse(reply) if reply.class() == Class::Temporary);
+        let copying = copy.as_ref().filter(|_| !(stripped && comes_again));
         let mut pending = match copying {
             Some(folder) => Box::pin(self.copy(came, folder, decided, finish_by)).await,
             None => None,
         };
-        if stripped && let Some(folder) = copying {
+        if stripped
+            && disposition == Disposition::Deliver
+            && let Some(folder) = copying
+        {
             // What is taken out is kept for certain, before anybody gets the rest.
             let kept = match pending.take() {
                 Some(copied) => Box::pin(self.commit_copy(copied, folder)).await,
@@ -325,7 +271,9 @@ impl Session {
                 self.server.close_after_answer();
                 (reply.with_reference(self.reference()), pending)
             }
-            Disposition::Hold => (Box::pin(self.keep(body, Purpose::Hold, decided, finish_by)).await, None),
+            Disposition::Hold => {
+                (Box::pin(self.keep(body, Purpose::Hold(discard), decided, finish_by)).await, None)
+            }
             Disposition::Quarantine(folder) => {
                 (Box::pin(self.keep(body, Purpose::Folder(&folder.0), decided, finish_by)).await, None)
             }

@@ -6,7 +6,7 @@ use super::clock::unix_ms;
 use super::session::Session;
 use super::transaction::Transaction;
 use crate::body::Body;
-use crate::inspect::{Held, Inspected, Request, inspect, wants, with_octets};
+use crate::inspect::{Inspected, Request, inspect, wants};
 use crate::verdict::Envelope;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -33,16 +33,6 @@ impl Session {
             finish_by,
         };
         Box::pin(inspect(&request)).await
-    }
-
-    /// Does something with the octets of the message, when there is a place.
-    pub(super) async fn with_octets<T: Send + 'static>(
-        &self,
-        body: &Body,
-        finish_by: Instant,
-        work: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Result<Held<T>, String> {
-        with_octets(&self.gateway.desk.places, body, finish_by, work).await
     }
 
     /// The envelope, for whoever looks at the message itself.

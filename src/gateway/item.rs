@@ -58,8 +58,8 @@ pub(super) enum Purpose<'a> {
     Folder(&'a str),
     /// A copy into a folder, beside what becomes of the message.
     Copy(&'a str),
-    /// Scanned again by itself.
-    Hold,
+    /// Judged again by itself; what discards it then, if nothing else is found.
+    Hold(Option<&'a Finding>),
     /// Delivered when the downstream is back.
     Outage,
     /// Delivered at once, in a session of our own.
@@ -71,7 +71,7 @@ impl Purpose<'_> {
     pub(super) fn folder(&self) -> &str {
         match self {
             Self::Folder(name) | Self::Copy(name) => name,
-            Self::Hold => QuarantineFolder::HELD,
+            Self::Hold(_) => QuarantineFolder::HELD,
             Self::Outage | Self::Rest => QuarantineFolder::SPOOL,
         }
     }
@@ -105,9 +105,12 @@ pub(super) fn item(seen: &Seen<'_>, purpose: Purpose<'_>) -> Item {
         spool: match purpose {
             Purpose::Outage => Some(spool(seen, SpoolCause::Outage)),
             Purpose::Rest => Some(spool(seen, SpoolCause::Rest)),
-            Purpose::Folder(_) | Purpose::Copy(_) | Purpose::Hold => None,
+            Purpose::Folder(_) | Purpose::Copy(_) | Purpose::Hold(_) => None,
         },
-        hold: (purpose == Purpose::Hold).then(|| hold(seen)),
+        hold: match purpose {
+            Purpose::Hold(discard) => Some(hold(seen, discard)),
+            Purpose::Folder(_) | Purpose::Copy(_) | Purpose::Outage | Purpose::Rest => None,
+        },
         trash: None,
         history: Vec::new(),
     }
@@ -117,7 +120,7 @@ fn reason(purpose: Purpose<'_>) -> &'static str {
     match purpose {
         Purpose::Outage => "the downstream could not be reached",
         Purpose::Rest => "its other recipients get it in another form",
-        Purpose::Folder(_) | Purpose::Copy(_) | Purpose::Hold => "",
+        Purpose::Folder(_) | Purpose::Copy(_) | Purpose::Hold(_) => "",
     }
 }
 
@@ -238,15 +241,16 @@ fn spool(seen: &Seen<'_>, cause: SpoolCause) -> Spool {
     }
 }
 
-fn hold(seen: &Seen<'_>) -> Hold {
+fn hold(seen: &Seen<'_>, discard: Option<&Finding>) -> Box<Hold> {
     let rules = &seen.policy.quarantine.hold;
-    Hold {
+    Box::new(Hold {
         scanner: seen.decided.map(|f| f.id.to_string()).unwrap_or_default(),
         scans: 1,
         next_ms: after(seen.now_ms, rules.retry),
         told_ms: after(seen.now_ms, rules.max_age),
         last: seen.decided.map(|f| crate::vault::Attempt { at_ms: seen.now_ms, said: cut(&f.reason) }),
-    }
+        discard: discard.map(finding_view),
+    })
 }
 
 fn after(now_ms: i64, pause: Duration) -> i64 {
@@ -451,8 +455,10 @@ mod tests {
         let scene = scene();
         let copy = item(&scene.seen(), Purpose::Copy("policy"));
         assert_eq!((copy.folder.as_str(), copy.copy, copy.spool, copy.hold), ("policy", true, None, None));
-        let held = item(&scene.seen(), Purpose::Hold);
+        let rule = found("drop", Verdict::Discard, &[]);
+        let held = item(&scene.seen(), Purpose::Hold(Some(&rule)));
         let hold = held.hold.unwrap();
+        assert_eq!(hold.discard.as_ref().map(|f| (&*f.id, f.line)), Some(("drop", 12)));
         assert_eq!(held.folder, "held");
         assert_eq!(
             (hold.scanner.as_str(), hold.scans, hold.next_ms, hold.told_ms),

@@ -10,9 +10,10 @@ use super::session::Session;
 use super::transaction::{Kept, Transaction};
 use crate::body::Body;
 use crate::config::model::{Overflow, Policy, QuarantineFolder};
+use crate::desk::is_asked_again;
 use crate::reply::{Entry, Reply, catalogue};
 use crate::vault::{Pending, VaultError};
-use crate::verdict::{Disposition, Finding, Folder};
+use crate::verdict::{Disposition, Finding, Folder, Verdict};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,6 +24,8 @@ pub(super) struct Decision<'a> {
     pub(super) decided: Option<&'a Finding>,
     /// The folder of a copy.
     pub(super) copy: Option<Folder>,
+    /// What discards the message where nothing that is asked again of what is held says more.
+    pub(super) discard: Option<&'a Finding>,
 }
 
 impl<'a> Decision<'a> {
@@ -33,7 +36,9 @@ impl<'a> Decision<'a> {
         // What is kept anyway needs no copy.
         let kept = decided.is_some_and(Finding::keeps);
         let mut copies = findings.iter().filter(|f| f.enforced && !kept).filter_map(|f| f.copy.clone());
-        Self { disposition, decided, copy: copies.next() }
+        let discards = |f: &&Finding| f.enforced && f.verdict == Verdict::Discard;
+        let discard = findings.iter().filter(discards).find(|f| !is_asked_again(&f.source.file));
+        Self { disposition, decided, copy: copies.next(), discard }
     }
 }
 
@@ -238,7 +243,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::config::{Moment, Sources, parse_files};
-    use crate::verdict::{Source, Stage, Verdict};
+    use crate::verdict::{Source, Stage};
     use std::path::Path;
 
     fn finding(verdict: Verdict, copy: Option<&str>) -> Finding {

@@ -1,11 +1,14 @@
 //! One message, several ends: delivered for some of its recipients, kept for others.
 //!
-//! The order is that of promise P1. What is to be kept is made ready first, then the downstream hears the envelope again
+//! The order is that of promise P1. What is to be kept is made ready first; a copy of what loses parts becomes durable, for
+//! nobody gets the rest before that; then the downstream hears the envelope again
 //! with only those recipients that it is to be delivered to, then the message; after its 2yz what was made ready becomes
 //! durable, and only then the client hears 250. Until the downstream has taken it, everything that fails is a temporary
 //! refusal of the whole message, and nothing was done. Should the disk fail between the downstream's 2yz and ours, the
-//! client hears 451 and some recipients may get the message twice: twice, not never.
+//! client hears 451 and some recipients may get the message twice: twice, not never. Other copies are nobody's mail: one
+//! that cannot be kept is logged and changes nothing.
 
+use super::dressing::Message;
 use super::item::Purpose;
 use super::party::{Judged, Party};
 use super::session::Session;
@@ -18,6 +21,7 @@ use crate::reply::{Class, Reply, catalogue};
 use crate::smtp::client::Awaiting;
 use crate::vault::Pending;
 use crate::verdict::{Disposition, Finding};
+use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 /// Where a party's message goes.
@@ -42,9 +46,28 @@ struct Leg<'j> {
     decided: Option<&'j Finding>,
     members: Vec<usize>,
     dress: &'j Dress,
+    /// What discards it, where it is held.
+    discard: Option<&'j Finding>,
+    /// A copy that must be there before anybody gets the message without the parts that are taken out.
+    first: bool,
 }
 
 impl Leg<'_> {
+    /// Whether mail of nobody depends on it.
+    fn is_favour(&self) -> bool {
+        matches!(self.way, Way::Copy(_)) && !self.first
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        match &self.way {
+            Way::Hold => Purpose::Hold(self.discard),
+            Way::Folder(folder) => Purpose::Folder(folder),
+            Way::Copy(folder) => Purpose::Copy(folder),
+            Way::Rest => Purpose::Rest,
+            Way::Later | Way::Downstream => Purpose::Outage,
+        }
+    }
+
     /// Whether the message is kept in the folder of that copy, for the same recipients.
     fn keeps_for(&self, copy: &Self) -> bool {
         let same = matches!((&self.way, &copy.way), (Way::Folder(own), Way::Copy(other)) if own == other);
@@ -86,10 +109,9 @@ impl Session {
     /// Does what the message comes to, party by party.
     pub(super) async fn dispose_mixed(
         &mut self,
-        body: &Body,
+        message: Message<'_>,
         judged: &[Judged],
         queued: bool,
-        finish_by: Instant,
     ) -> Reply {
         let dispositions: Vec<Disposition> = judged.iter().map(|j| j.decision().disposition).collect();
         if let Some(reply) = refusal_of_all(&dispositions) {
@@ -104,32 +126,36 @@ impl Session {
         let kept = |copy: &Leg<'_>| legs.iter().any(|leg| leg.keeps_for(copy));
         let copies: Vec<Leg<'_>> = copies.into_iter().filter(|copy| !kept(copy)).collect();
         legs.extend(copies);
-        match Box::pin(self.go(body, &legs, finish_by)).await {
+        match Box::pin(self.go(message, &legs)).await {
             Ok(reply) | Err(reply) => reply,
         }
     }
 
-    async fn go(&mut self, body: &Body, legs: &[Leg<'_>], finish_by: Instant) -> Result<Reply, Reply> {
+    async fn go(&mut self, message: Message<'_>, legs: &[Leg<'_>]) -> Result<Reply, Reply> {
         let mut pending: Vec<(Pending, &Leg<'_>)> = Vec::new();
         for leg in legs.iter().filter(|leg| leg.way != Way::Downstream) {
-            let purpose = match &leg.way {
-                Way::Hold => Purpose::Hold,
-                Way::Folder(folder) => Purpose::Folder(folder),
-                Way::Copy(folder) => Purpose::Copy(folder),
-                Way::Rest => Purpose::Rest,
-                Way::Later | Way::Downstream => Purpose::Outage,
-            };
-            let first = pending.is_empty();
-            let dressed = self.dress(body, leg, finish_by).await?;
-            let body = dressed.as_ref().unwrap_or(body);
-            let ready =
-                self.make_ready_for(body, purpose, leg.decided, (&leg.members, first), finish_by).await;
-            pending.push((ready.map_err(|entry| entry.refusal(self.reference()))?, leg));
+            match Box::pin(self.make_leg_ready(message, leg, pending.is_empty())).await {
+                Ok(ready) => pending.push((ready, leg)),
+                Err(_) if leg.is_favour() => self.no_copy(leg),
+                Err(reply) => return Err(reply),
+            }
         }
-        let reply = match legs.iter().find(|leg| leg.way == Way::Downstream) {
+        let downstream = legs.iter().find(|leg| leg.way == Way::Downstream);
+        let dressed = match downstream {
+            Some(leg) => self.dress(message, leg).await?,
+            None => None,
+        };
+        // What is taken out is kept for certain, before anybody gets the rest.
+        let (first, pending): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(_, leg)| leg.first);
+        for (copy, leg) in first {
+            let committed = copy.commit().await;
+            committed.map_err(|error| self.not_kept(&error).refusal(self.reference()))?;
+            self.note_kept(leg, false);
+        }
+        let reply = match downstream {
             Some(leg) => {
-                let dressed = self.dress(body, leg, finish_by).await?;
-                self.deliver_to(dressed.as_ref().unwrap_or(body), &leg.members, finish_by).await?
+                let body = dressed.as_deref().unwrap_or(message.came);
+                self.deliver_to(body, &leg.members, message.finish_by).await?
             }
             None => {
                 if let Some(link) = self.transaction.as_deref_mut().and_then(Transaction::take_link) {
@@ -139,19 +165,32 @@ impl Session {
                 catalogue::TAKEN.reply().with_text(&words)
             }
         };
-        let delivered = legs.iter().any(|leg| leg.way == Way::Downstream);
-        self.commit_all(pending, delivered).await.map(|()| reply)
+        self.commit_all(pending, downstream.is_some()).await.map(|()| reply)
+    }
+
+    /// `first`: the item that has the message's own reference.
+    async fn make_leg_ready(
+        &mut self,
+        message: Message<'_>,
+        leg: &Leg<'_>,
+        first: bool,
+    ) -> Result<Pending, Reply> {
+        let dressed = self.dress(message, leg).await?;
+        let body = dressed.as_deref().unwrap_or(message.came);
+        let whom = (leg.members.as_slice(), first);
+        let ready = self.make_ready_for(body, leg.purpose(), leg.decided, whom, message.finish_by).await;
+        ready.map_err(|entry| entry.refusal(self.reference()))
     }
 
     /// The message as it goes out there; what is kept in a folder is kept as it came, but for what was forged.
-    async fn dress(&mut self, body: &Body, leg: &Leg<'_>, finish_by: Instant) -> Result<Option<Body>, Reply> {
+    async fn dress(&mut self, message: Message<'_>, leg: &Leg<'_>) -> Result<Option<Arc<Body>>, Reply> {
         self.put_on_top(leg.dress);
         let plain = Dress::default();
         let dress = match &leg.way {
             Way::Downstream | Way::Later | Way::Rest => leg.dress,
             Way::Folder(_) | Way::Copy(_) | Way::Hold => &plain,
         };
-        let dressed = Box::pin(self.dressed(body, dress, finish_by)).await;
+        let dressed = Box::pin(self.dressed(message, dress)).await;
         dressed.map_err(|entry| entry.refusal(self.reference()))
     }
 
@@ -160,11 +199,14 @@ impl Session {
         self.set_in_doubt(true);
         let mut failed = None;
         for (pending, leg) in pending {
-            let Err(error) = pending.commit().await else {
-                self.note_kept(leg, delivered);
-                continue;
-            };
-            failed = Some(self.not_kept(&error));
+            match pending.commit().await {
+                Ok(_) => self.note_kept(leg, delivered),
+                Err(error) if leg.is_favour() => {
+                    let _ = self.not_kept(&error);
+                    self.no_copy(leg);
+                }
+                Err(error) => failed = Some(self.not_kept(&error)),
+            }
         }
         self.set_in_doubt(false);
         // Whatever follows from the spool follows now.
@@ -176,23 +218,34 @@ impl Session {
         Err(entry.refusal(self.reference()))
     }
 
-    fn note_kept(&mut self, leg: &Leg<'_>, delivered: bool) {
+    /// A copy that nobody waits for.
+    fn no_copy(&mut self, leg: &Leg<'_>) {
+        let purpose = leg.purpose();
+        let folder = purpose.folder();
+        tracing::warn!(session = %self.id, message = %self.reference(), folder, "no copy was kept, see above or `status`");
+        self.note_too(&format!("no copy in {folder}"));
+    }
+
+    /// Beside what is noted already.
+    fn note_too(&mut self, words: &str) {
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
-        let folder: &str = match &leg.way {
-            Way::Folder(folder) | Way::Copy(folder) => folder,
-            Way::Hold => QuarantineFolder::HELD,
-            Way::Later | Way::Rest | Way::Downstream => QuarantineFolder::SPOOL,
-        };
-        let words = format!("{} of its recipients: {folder}", leg.members.len());
         match &mut transaction.note {
             Some(note) => {
                 note.push_str("; ");
-                note.push_str(&words);
+                note.push_str(words);
             }
-            None => transaction.note = Some(words),
+            None => transaction.note = Some(words.to_owned()),
         }
+    }
+
+    fn note_kept(&mut self, leg: &Leg<'_>, delivered: bool) {
+        let purpose = leg.purpose();
+        let folder = purpose.folder();
+        self.note_too(&format!("{} of its recipients: {folder}", leg.members.len()));
+        let Some(transaction) = self.transaction.as_deref_mut() else { return };
         // Of what was delivered to some, the others have a copy.
-        transaction.kept.get_or_insert(Kept { folder: folder.into(), copy: delivered });
+        let copy = delivered || matches!(leg.way, Way::Copy(_));
+        transaction.kept.get_or_insert(Kept { folder: folder.into(), copy });
     }
 
     /// Delivers to these alone. Until the downstream has said 2yz nothing was done.
@@ -243,17 +296,20 @@ impl Session {
 fn copy_of(judged: &Judged) -> Option<Leg<'_>> {
     let decision = judged.decision();
     let way = Way::Copy((&*decision.copy?.0).into());
+    let first = !judged.dress.replace.is_empty() && decision.disposition == Disposition::Deliver;
     let members = judged.party.members.clone();
-    Some(Leg { way, party: &judged.party, decided: decision.decided, members, dress: &judged.dress })
+    let (party, decided, dress) = (&judged.party, decision.decided, &judged.dress);
+    Some(Leg { way, party, decided, members, dress, discard: None, first })
 }
 
-/// The legs: parties that go the same way in the same dress are one; what is held is one for each policy and circle, for it is judged
-/// again by it. In this session the downstream gets one of them; what
+/// The legs: parties that go the same way in the same dress are one; what is held is one for each policy and circle, for it
+/// is judged again by it, and for each rule that discards it then. In this session the downstream gets one of them; what
 /// is dressed otherwise follows from the spool.
 fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) -> Vec<Leg<'j>> {
     let mut legs: Vec<Leg<'j>> = Vec::new();
     for (judged, disposition) in judged.iter().zip(dispositions) {
-        let decided = judged.decision().decided;
+        let decision = judged.decision();
+        let (decided, discard) = (decision.decided, decision.discard);
         let other = |leg: &Leg<'_>| leg.way == Way::Downstream && *leg.dress != judged.dress;
         let way = match way(judged, disposition, decided) {
             Way::Downstream if queued => Way::Later,
@@ -263,14 +319,15 @@ fn legs<'j>(judged: &'j [Judged], dispositions: &[Disposition], queued: bool) ->
         let party = &judged.party;
         let alike = |leg: &&mut Leg<'_>| match way {
             Way::Folder(_) | Way::Copy(_) => true,
-            Way::Hold => leg.party.is_judged_like(party),
+            Way::Hold => leg.discard == discard && leg.party.is_judged_like(party),
             Way::Downstream | Way::Later | Way::Rest => *leg.dress == judged.dress,
         };
         match legs.iter_mut().filter(|leg| leg.way == way).find(alike) {
             Some(leg) => leg.members.extend_from_slice(&judged.party.members),
             None => {
                 let members = judged.party.members.clone();
-                legs.push(Leg { way, party, decided, members, dress: &judged.dress });
+                let dress = &judged.dress;
+                legs.push(Leg { way, party, decided, members, dress, discard, first: false });
             }
         }
     }

@@ -12,6 +12,7 @@ mod counters;
 mod data;
 mod deliver;
 mod down;
+mod dressing;
 mod end_of_data;
 mod envelope;
 mod examine;

@@ -51,14 +51,14 @@ impl Judged {
     }
 
     /// Whether the message ends for both alike. What is held is judged again by its policy and for its recipients, so
-    /// each of these has an item of its own.
+    /// each of these has an item of its own, and so has what a rule discards then.
     pub(super) fn ends_like(&self, other: &Self) -> bool {
         let (own, others) = (self.decision(), other.decision());
         let held = own.disposition == Disposition::Hold;
         own.disposition == others.disposition
             && own.copy == others.copy
             && self.dress == other.dress
-            && (!held || self.party.is_judged_like(&other.party))
+            && (!held || own.discard == others.discard && self.party.is_judged_like(&other.party))
     }
 }
 

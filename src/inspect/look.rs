@@ -3,11 +3,12 @@
 use super::octets::{with_octets, write};
 use crate::authentication::{self, Case};
 use crate::body::{Body, Budget};
+use crate::checks::mail_policy_for;
 use crate::config::model::Policy;
 use crate::content::Contents;
 use crate::content::analyse::{Analysis, Ask, analyse};
 use crate::lookup::Lookup;
-use crate::reply::catalogue;
+use crate::reply::{Entry, catalogue};
 use crate::scan::{self, Input, Job, Results, Scanned, Scanners};
 use crate::verdict::{Authentication, Envelope, Finding, Source, Stage, Verdict};
 use std::sync::Arc;
@@ -76,13 +77,31 @@ fn proves(policy: &Policy, envelope: &Envelope) -> bool {
     policy.content.authentication.is_on() && authentication::applies(envelope)
 }
 
+/// Whether malware is the end of the message for all of its recipients: where one has a policy without malware checks, what
+/// others say counts for him.
+fn malware_ends_it(request: &Request<'_>) -> bool {
+    let Request { envelope, policy, now, .. } = *request;
+    let policies = &policy.policies;
+    let mut all = std::iter::once(&policies.default).chain(policies.table.iter().map(|row| &row.policy));
+    if all.all(|mail| mail.malware) {
+        return true;
+    }
+    let takes = |recipient| mail_policy_for(policies, envelope, recipient, now).malware;
+    if envelope.recipients.is_empty() {
+        takes(None)
+    } else {
+        envelope.recipients.iter().all(|r| takes(Some(r)))
+    }
+}
+
 /// Looks at a message.
 pub async fn inspect(request: &Request<'_>) -> Inspected {
     let Request { body, envelope, policy, scanners, finish_by, .. } = *request;
     if !wants(policy, scanners, !authentication::applies(envelope)) {
         return Inspected::default();
     }
-    let job = Job { input: Input::Message(body), envelope: Some(envelope), deadline: finish_by };
+    let job =
+        Job { for_all: malware_ends_it(request), ..Job::new(Input::Message(body), finish_by).from(envelope) };
     let scanning = Box::pin(scan::scan(scanners, job));
     let proving = Box::pin(authenticate(request));
     let (results, proved) = tokio::join!(scanning, proving);
@@ -90,7 +109,7 @@ pub async fn inspect(request: &Request<'_>) -> Inspected {
     found.take(results);
     match proved {
         Ok(proved) => found.authentication = proved,
-        Err(error) => found.unseen.push(unseen(&error)),
+        Err(error) => found.unseen.push(not_looked_at(&error)),
     }
     if let Some(told) = &found.authentication {
         found.contents.dmarc = authentication::findings(told, &policy.content.authentication);
@@ -99,7 +118,7 @@ pub async fn inspect(request: &Request<'_>) -> Inspected {
         return found;
     }
     match Box::pin(walk(request, &found)).await {
-        Err(error) => found.unseen.push(unseen(&error)),
+        Err(error) => found.unseen.push(not_looked_at(&error)),
         Ok((analysis, again)) => {
             found.contents.malware.extend(analysis.malware.iter().cloned());
             // Where a signature refuses it, scanners have nothing to add: policies turn both off together.
@@ -153,24 +172,43 @@ async fn walk(request: &Request<'_>, found: &Inspected) -> Result<(Analysis, Vec
 }
 
 impl Inspected {
-    /// Puts what scanners say where it belongs: points are symbols, all else is malware, or that it is not known.
+    /// Enters what scanners said.
     fn take(&mut self, results: Results) {
+        let Contents { malware, unanswered, symbols, .. } = sorted(&results);
+        self.contents.malware.extend(malware);
+        self.contents.unanswered.extend(unanswered);
+        self.contents.symbols.extend(symbols);
         let (silent, answered): (Results, Results) = results.into_iter().partition(Scanned::is_silent);
-        let contents = &mut self.contents;
-        contents.unanswered.extend(scan::findings(&silent, &scan::own_lane));
-        for finding in scan::findings(&answered, &scan::own_lane) {
-            let unscanned = finding.tags.iter().any(|tag| tag.starts_with("unscanned"));
-            let symbol = finding.verdict == Verdict::Continue && !unscanned;
-            let list = if symbol { &mut contents.symbols } else { &mut contents.malware };
-            list.push(finding);
-        }
         self.results.extend(answered);
         self.results.extend(silent);
     }
 }
 
-/// It could not be looked at: the client tries again.
-fn unseen(why: &str) -> Finding {
-    let verdict = Verdict::TempFail(catalogue::SCANNER_DOWN.reply());
-    Finding::new(UNSEEN, Stage::Message, verdict, Source::built_in(), format!("not looked at: {why}"))
+/// Puts what scanners say where it belongs: points are symbols, all else is malware, or that it is not known.
+pub(super) fn sorted(results: &[Scanned]) -> Contents {
+    let mut contents = Contents::default();
+    for result in results {
+        for finding in scan::findings(std::slice::from_ref(result), &scan::own_lane) {
+            let unscanned = finding.tags.iter().any(|tag| tag.starts_with("unscanned"));
+            let list = if result.is_silent() {
+                &mut contents.unanswered
+            } else if finding.verdict == Verdict::Continue && !unscanned {
+                &mut contents.symbols
+            } else {
+                &mut contents.malware
+            };
+            list.push(finding);
+        }
+    }
+    contents
+}
+
+/// It could not be looked at.
+fn not_looked_at(why: &str) -> Finding {
+    unseen(&catalogue::SCANNER_DOWN, format!("not looked at: {why}"))
+}
+
+/// It could not be seen as a whole, or as it goes out: the client tries again.
+pub(super) fn unseen(says: &Entry, reason: String) -> Finding {
+    Finding::new(UNSEEN, Stage::Message, Verdict::TempFail(says.reply()), Source::built_in(), reason)
 }

@@ -10,20 +10,22 @@ use std::sync::Arc;
 /// The scanners of a generation. Of `before` those are kept whose rules are the same.
 #[must_use]
 pub fn build(scanning: &Scanning, before: Option<&Scanners>) -> Scanners {
-    let same_cache = before.is_some_and(|before| before.cache() == scanning.cache);
+    let same =
+        |before: &&Scanners| (before.cache(), before.deadline()) == (scanning.cache, scanning.deadline);
+    let alike = before.filter(same);
     let kept = |rules: &Arc<ScannerRules>| {
-        before?.get(&rules.name).filter(|old| same_cache && old.rules() == rules).map(Arc::clone)
+        alike?.get(&rules.name).filter(|old| old.rules() == rules).map(Arc::clone)
     };
-    let all = scanning.scanners.iter().map(|rules| kept(rules).unwrap_or_else(|| one(rules, scanning.cache)));
+    let all = scanning.scanners.iter().map(|rules| kept(rules).unwrap_or_else(|| one(rules, scanning)));
     let switches: Arc<Switches> = before.map_or_else(Arc::default, |before| Arc::clone(before.switches()));
     Scanners::new(all.collect(), scanning, switches)
 }
 
-fn one(rules: &Arc<ScannerRules>, cache: usize) -> Arc<dyn Scanner> {
+fn one(rules: &Arc<ScannerRules>, scanning: &Scanning) -> Arc<dyn Scanner> {
     match &rules.engine {
         Engine::Command(line) => Arc::new(Program::new(Arc::clone(rules), line.clone())),
         Engine::Clamd(_) | Engine::Rspamd(_) | Engine::Spamd { .. } => {
-            Arc::new(Remote::new(Arc::clone(rules), cache))
+            Arc::new(Remote::new(Arc::clone(rules), scanning.cache, scanning.deadline))
         }
     }
 }

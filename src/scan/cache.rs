@@ -68,7 +68,8 @@ impl Cache {
             | ScanVerdict::Failed(_)
             | ScanVerdict::Error(_)
             | ScanVerdict::TimedOut
-            | ScanVerdict::Unavailable(_) => return,
+            | ScanVerdict::Unavailable(_)
+            | ScanVerdict::Unread(_) => return,
         };
         let Ok(mut inner) = self.inner.lock() else { return };
         if inner.found.insert(key, (Instant::now(), value)).is_none() {

@@ -9,6 +9,7 @@ use super::gate::Gate;
 use super::job::Job;
 use super::scanner::{ScanFuture, Scanner};
 use super::verdict::{ScanVerdict, Scored, Symbol};
+use crate::body::BodyError;
 use crate::config::model::{CommandLine, ScannerRules};
 use crate::mail::escape_at_most;
 use nix::sys::signal::{Signal, killpg};
@@ -89,7 +90,7 @@ impl Program {
             talked = timeout(LAST_WORDS, talking).await.ok();
         }
         match (status, talked) {
-            (_, Some((Err(words), _))) => ScanVerdict::Error(words),
+            (_, Some((Err(error), _))) => ScanVerdict::Unread(error.to_string()),
             (Ok(status), talked) => {
                 self.verdict(status, &talked.map(|(_, output)| output).unwrap_or_default())
             }
@@ -136,12 +137,11 @@ impl Program {
 }
 
 /// The message, as far as it wants it.
-async fn feed(stdin: Option<ChildStdin>, job: &Job<'_>) -> Result<(), String> {
+async fn feed(stdin: Option<ChildStdin>, job: &Job<'_>) -> Result<(), BodyError> {
     let Some(mut stdin) = stdin else { return Ok(()) };
     let mut reader = job.input.reader();
     loop {
-        let piece = reader.next().await.map_err(|error| format!("the message cannot be read: {error}"))?;
-        let Some(piece) = piece else { break };
+        let Some(piece) = reader.next().await? else { break };
         if stdin.write_all(&piece).await.is_err() {
             break;
         }

@@ -6,6 +6,7 @@
 
 use super::job::Input;
 use super::stream::Stream;
+use super::verdict::ScanVerdict;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -134,6 +135,14 @@ async fn write(to: &mut (impl AsyncWrite + Unpin), parts: [&[u8]; SLICES]) -> Re
 }
 
 impl Trouble {
+    /// What that is: the engine's trouble, or ours.
+    pub(super) fn verdict(self) -> ScanVerdict {
+        match self {
+            Self::Body(words) => ScanVerdict::Unread(words),
+            Self::Io(_) | Self::TooLong => ScanVerdict::Error(self.words()),
+        }
+    }
+
     /// In words, for people.
     pub(super) fn words(&self) -> String {
         match self {

@@ -30,15 +30,6 @@ pub fn own_lane(rules: &ScannerRules, too_large: bool) -> Lane {
     if too_large { rules.on_too_large } else { rules.on_error }
 }
 
-/// The same, unless a policy has a lane of its own for what gives no answer.
-#[must_use]
-pub fn lane(rules: &ScannerRules, too_large: bool, own: Option<Lane>) -> Lane {
-    match own {
-        Some(lane) if !too_large => lane,
-        Some(_) | None => own_lane(rules, too_large),
-    }
-}
-
 fn of_one(result: &Scanned, lane: &dyn Fn(&ScannerRules, bool) -> Lane) -> Vec<Finding> {
     let rules = &*result.rules;
     let where_ = result.part.map(|n| format!(" (part {})", n + 1)).unwrap_or_default();

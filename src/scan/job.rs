@@ -17,6 +17,22 @@ pub struct Job<'a> {
     pub envelope: Option<&'a Envelope>,
     /// What is not known by then is no answer.
     pub deadline: Instant,
+    /// Malware is the end of it for all recipients: where it is found, the answers of others are not waited for.
+    pub for_all: bool,
+}
+
+impl<'a> Job<'a> {
+    /// Octets that nobody in particular sent.
+    #[must_use]
+    pub fn new(input: Input<'a>, deadline: Instant) -> Self {
+        Self { input, envelope: None, deadline, for_all: true }
+    }
+
+    /// The same with its envelope.
+    #[must_use]
+    pub fn from(self, envelope: &'a Envelope) -> Self {
+        Self { envelope: Some(envelope), ..self }
+    }
 }
 
 /// Octets to be scanned.

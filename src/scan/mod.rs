@@ -34,9 +34,9 @@ mod verdict;
 
 pub use answer::answer;
 pub use build::build;
-pub use finding::{findings, lane, own_lane};
+pub use finding::{findings, own_lane};
 pub use job::{Input, Job};
-pub use run::{Results, Scanned, scan, scan_parts};
+pub use run::{Results, Scanned, scan, scan_again, scan_parts};
 pub use sample::{TestReport, test};
 pub use scanner::{EndpointReport, PingFuture, ScanFuture, Scanner, ScannerReport, Scanners};
 pub use switches::{SwitchError, SwitchedOff, Switches};

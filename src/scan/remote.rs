@@ -12,6 +12,7 @@ use super::{clamd, rspamd, spamd};
 use crate::config::model::{Engine, ScannerRules};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// An engine at one or more addresses.
@@ -21,12 +22,15 @@ pub(super) struct Remote {
     endpoints: Vec<Arc<Endpoint>>,
     /// Whose turn it is.
     turn: AtomicUsize,
+    /// What the rules give it for a message.
+    patience: Duration,
     cache: Option<Cache>,
 }
 
 impl Remote {
-    /// `cache`: results that are remembered, for engines whose version says which signatures they have.
-    pub(super) fn new(rules: Arc<ScannerRules>, cache: usize) -> Self {
+    /// `cache`: results that are remembered, for engines whose version says which signatures they have. `deadline`: for all
+    /// scanners together.
+    pub(super) fn new(rules: Arc<ScannerRules>, cache: usize, deadline: Duration) -> Self {
         let ping = ping_of(&rules.engine);
         let addresses = rules.engine.addresses().iter().cloned();
         let endpoints = addresses.map(|address| Arc::new(Endpoint::new(address, &rules, ping)));
@@ -36,6 +40,7 @@ impl Remote {
             endpoints: endpoints.collect(),
             turn: AtomicUsize::new(0),
             cache: remembers.then(|| Cache::new(cache)),
+            patience: rules.timeout.min(deadline),
             rules,
         }
     }
@@ -54,11 +59,13 @@ impl Remote {
         verdict
     }
 
-    /// Asks one address, and the others where it gives no answer.
+    /// Asks one address, and the others where it gives no answer. Against an address counts only what it did: not that a
+    /// message came to it late, and had less than half of the time that the rules give.
     async fn ask(&self, job: Job<'_>) -> ScanVerdict {
         let usable: Vec<&Arc<Endpoint>> = self.endpoints.iter().filter(|e| e.is_usable()).collect();
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut last = ScanVerdict::Unavailable(self.why_none());
+        let late = job.deadline.saturating_duration_since(Instant::now()) * 2 < self.patience;
         for n in 0..usable.len() {
             let Some(endpoint) = usable.get((first.wrapping_add(n)) % usable.len()) else { break };
             let now = Instant::now();
@@ -70,7 +77,8 @@ impl Remote {
             if !last.is_trouble() {
                 return last;
             }
-            if !matches!(last, ScanVerdict::Failed(_)) {
+            let blameless = last.is_said() || late && last == ScanVerdict::TimedOut;
+            if !blameless {
                 endpoint.failed(&last.words());
             }
         }
@@ -95,7 +103,7 @@ impl Remote {
                 Err(error) => return ScanVerdict::Unavailable(format!("cannot connect: {error}")),
             };
             let verdict = Box::pin(self.exchange(stream, job)).await;
-            if !verdict.is_trouble() || matches!(verdict, ScanVerdict::Failed(_)) {
+            if verdict.is_said() {
                 endpoint.answered();
             }
             if let (Some(key), Some(cache)) = (key, &self.cache) {

@@ -45,23 +45,33 @@ impl Scanned {
 pub type Results = Vec<Scanned>;
 
 /// Asks all scanners at the same time. The deadline is that of the rules, if `job` has a later one. What is found beyond
-/// doubt ends the wait for the others.
+/// doubt ends the wait for the others, where that is the end for all recipients.
 pub async fn scan(scanners: &Scanners, job: Job<'_>) -> Results {
-    let deadline = job.deadline.min(Instant::now() + scanners.deadline());
-    let asked = scanners.all().iter().filter(|s| s.rules().mode != Mode::Off);
-    let asked: Vec<&dyn Scanner> = asked.map(|scanner| &**scanner).collect();
-    let job = Job { deadline, ..job };
-    together(&asked, scanners, None, job).await
+    let asked: Vec<&dyn Scanner> = asked(scanners).collect();
+    together(&asked, scanners, None, within(scanners, job)).await
+}
+
+/// Asks those that look for malware about a message that all have seen in another form.
+pub async fn scan_again(scanners: &Scanners, job: Job<'_>) -> Results {
+    let asked: Vec<&dyn Scanner> = asked(scanners).filter(|s| s.rules().finds_malware()).collect();
+    together(&asked, scanners, None, within(scanners, job)).await
+}
+
+fn asked(scanners: &Scanners) -> impl Iterator<Item = &dyn Scanner> {
+    scanners.all().iter().filter(|s| s.rules().mode != Mode::Off).map(|scanner| &**scanner)
+}
+
+fn within<'a>(scanners: &Scanners, job: Job<'a>) -> Job<'a> {
+    Job { deadline: job.deadline.min(Instant::now() + scanners.deadline()), ..job }
 }
 
 /// Gives parts of a message to all that look for malware: those that mail programs may read in a way in which the message
 /// as a whole does not show them. A scanner gets them one after the other, so that a message of a thousand parts leaves its
 /// places to others. Nothing is asked where there are none.
 pub async fn scan_parts(scanners: &Scanners, parts: &[Body], deadline: Instant) -> Results {
+    let asked: Vec<&dyn Scanner> = asked(scanners).filter(|s| s.rules().finds_malware()).collect();
     let deadline = deadline.min(Instant::now() + scanners.deadline());
-    let asked = scanners.all().iter().filter(|s| s.rules().mode != Mode::Off && s.rules().finds_malware());
-    let asked: Vec<&dyn Scanner> = asked.map(|scanner| &**scanner).collect();
-    let job = |part| Job { input: Input::Message(part), envelope: None, deadline };
+    let job = |part| Job::new(Input::Message(part), deadline);
     let mut results = Vec::with_capacity(asked.len() * parts.len());
     for (n, part) in parts.iter().enumerate() {
         results.append(&mut together(&asked, scanners, Some(n), job(part)).await);
@@ -95,7 +105,7 @@ async fn together<'a>(
                     Poll::Pending => waiting = true,
                 }
             }
-            decided |= matches!(slot, Err(done) if decides(done));
+            decided |= job.for_all && matches!(slot, Err(done) if decides(done));
         }
         if waiting && !decided { Poll::Pending } else { Poll::Ready(()) }
     })
@@ -103,7 +113,7 @@ async fn together<'a>(
     running.into_iter().filter_map(Result::err).collect()
 }
 
-/// Whether nothing that others say changes what becomes of the message.
+/// Whether nothing that others say changes what becomes of the message, for those whose policy looks for malware.
 fn decides(done: &Scanned) -> bool {
     let infected = matches!(done.verdict, Some(ScanVerdict::Infected(_)));
     infected && done.rules.mode == Mode::On && done.rules.on_infected == OnInfected::Reject

@@ -6,7 +6,7 @@ use super::job::{Input, Job};
 use super::run::{Results, scan, scan_parts};
 use super::scanner::{ScanFuture, Scanner, Scanners};
 use super::switches::Switches;
-use super::verdict::ScanVerdict;
+use super::verdict::{ScanVerdict, Scored};
 use crate::body::{Body, BodyWriter, Budget};
 use crate::config::model::{CommandLine, Engine, EngineAddress, ScannerRules, Scanning};
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ fn scripted(tempers: &[Temper]) -> Scanners {
 
 fn job(seconds: u64) -> Job<'static> {
     let deadline = Instant::now() + Duration::from_secs(seconds);
-    Job { input: Input::Part(b"Subject: x\r\n\r\nbody\r\n"), envelope: None, deadline }
+    Job::new(Input::Part(b"Subject: x\r\n\r\nbody\r\n"), deadline)
 }
 
 fn words(results: &Results) -> Vec<String> {
@@ -96,6 +96,17 @@ async fn all_are_asked_at_once_and_malware_ends_the_wait() {
     let results = scan(&scripted(&[Temper::Hangs, Temper::After(2, infected())]), job(60)).await;
     assert_eq!(words(&results), ["infected: Eicar"]);
     assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+/// Whoever does not look for malware in his mail wants to know what the others say.
+#[tokio::test(start_paused = true)]
+async fn malware_ends_the_wait_only_where_it_is_the_end_for_all() {
+    let scored = ScanVerdict::Scored(Box::new(Scored { total_milli: 7_000, ..Scored::default() }));
+    let scanners = scripted(&[Temper::After(6, scored), Temper::After(2, infected())]);
+    for (for_all, want) in [(true, &["infected: Eicar"][..]), (false, &["score 7", "infected: Eicar"])] {
+        let results = scan(&scanners, Job { for_all, ..job(60) }).await;
+        assert_eq!(words(&results), want);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,6 +304,39 @@ async fn an_address_that_fails_is_left_alone_until_it_is_back() {
         scan(&scanners, job(5)).await;
     }
     assert_eq!(daemon.scans.load(Ordering::SeqCst), 3);
+}
+
+/// Nothing that an engine could help leaves it alone.
+#[tokio::test]
+async fn only_what_an_engine_did_counts_against_it() {
+    // One waits for its place nearly to its deadline.
+    let mut daemon = Daemon::new(Fake::Hangs);
+    daemon.rules.timeout = Duration::from_millis(1_000);
+    (daemon.rules.breaker_failures, daemon.rules.concurrency) = (2, Some(1));
+    let scanners = daemon.scanners(0);
+    let soon = || Job { deadline: Instant::now() + Duration::from_millis(1_200), ..job(0) };
+    let (first, second) = tokio::join!(scan(&scanners, soon()), scan(&scanners, soon()));
+    assert_eq!((words(&first), words(&second)), (words(&second), vec!["no answer in time".to_owned()]));
+    assert_eq!(words(&scan(&scanners, job(5)).await), ["no answer in time"], "it is asked");
+    assert!(words(&scan(&scanners, job(5)).await)[0].contains("left alone"));
+    // Our own copy cannot be read.
+    let mut daemon = Daemon::new(Fake::Says(b"stream: OK\0"));
+    daemon.rules.breaker_failures = 1;
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = BodyWriter::new(Budget::new(0, 1 << 20, folder.path().to_owned()));
+    writer.push(b"Subject: x\r\n\r\nbody\r\n").unwrap();
+    writer.spill().await.unwrap();
+    let body = writer.finish().await.unwrap();
+    body.damage();
+    let scanners = daemon.scanners(0);
+    let results = scan(&scanners, Job { input: Input::Message(&body), ..job(5) }).await;
+    assert!(words(&results)[0].starts_with("the message cannot be read: "), "{:?}", words(&results));
+    assert!(results[0].is_silent(), "the lane says what follows");
+    assert_eq!(words(&scan(&scanners, job(5)).await), ["clean"], "it is asked");
+    let dir = tempfile::tempdir().unwrap();
+    let own = program("cat > /dev/null; exit 0", dir.path());
+    let results = scan(&own, Job { input: Input::Message(&body), ..job(5) }).await;
+    assert!(words(&results)[0].starts_with("the message cannot be read: "));
 }
 
 #[tokio::test]

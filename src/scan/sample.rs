@@ -90,6 +90,6 @@ async fn one(scanner: &dyn Scanner) -> TestReport {
 
 async fn ask(scanner: &dyn Scanner, text: &str, deadline: Instant) -> ScanVerdict {
     let message = format!("{HEADER}\r\n{text}");
-    let job = Job { input: Input::Part(message.as_bytes()), envelope: None, deadline };
+    let job = Job::new(Input::Part(message.as_bytes()), deadline);
     timeout_at(deadline, scanner.scan(job)).await.unwrap_or(ScanVerdict::TimedOut)
 }

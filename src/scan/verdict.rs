@@ -30,6 +30,8 @@ pub enum ScanVerdict {
     TimedOut,
     /// It cannot be reached, or has no place free.
     Unavailable(String),
+    /// Our copy of the message cannot be read, which says nothing of the engine.
+    Unread(String),
 }
 
 /// An answer in points, as the engine gave them.
@@ -70,9 +72,12 @@ impl ScanVerdict {
     pub fn is_answer(&self) -> bool {
         match self {
             Self::Clean | Self::Infected(_) | Self::Scored(_) => true,
-            Self::TooLarge | Self::Failed(_) | Self::Error(_) | Self::TimedOut | Self::Unavailable(_) => {
-                false
-            }
+            Self::TooLarge
+            | Self::Failed(_)
+            | Self::Error(_)
+            | Self::TimedOut
+            | Self::Unavailable(_)
+            | Self::Unread(_) => false,
         }
     }
 
@@ -81,7 +86,16 @@ impl ScanVerdict {
     pub fn is_trouble(&self) -> bool {
         match self {
             Self::Failed(_) | Self::Error(_) | Self::TimedOut | Self::Unavailable(_) => true,
-            Self::Clean | Self::Infected(_) | Self::Scored(_) | Self::TooLarge => false,
+            Self::Clean | Self::Infected(_) | Self::Scored(_) | Self::TooLarge | Self::Unread(_) => false,
+        }
+    }
+
+    /// Whether the engine is alive, for it said so much.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        match self {
+            Self::Clean | Self::Infected(_) | Self::Scored(_) | Self::TooLarge | Self::Failed(_) => true,
+            Self::Error(_) | Self::TimedOut | Self::Unavailable(_) | Self::Unread(_) => false,
         }
     }
 
@@ -96,6 +110,7 @@ impl ScanVerdict {
             Self::Failed(words) | Self::Error(words) => format!("error: {words}"),
             Self::TimedOut => "no answer in time".to_owned(),
             Self::Unavailable(words) => format!("unavailable: {words}"),
+            Self::Unread(words) => format!("the message cannot be read: {words}"),
         }
     }
 }

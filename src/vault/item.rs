@@ -100,7 +100,7 @@ pub struct Item {
     pub spool: Option<Spool>,
     /// To be scanned again by itself.
     #[serde(default)]
-    pub hold: Option<Hold>,
+    pub hold: Option<Box<Hold>>,
     /// In the trash.
     #[serde(default)]
     pub trash: Option<Trash>,
@@ -306,6 +306,36 @@ pub struct Spool {
     /// Header lines that mark the delivery, with their line ends.
     #[serde(default)]
     pub mark: Line,
+    /// How it goes out, where rules change something: each recipient's is the one that names him. None: as it is.
+    #[serde(default)]
+    pub forms: Vec<Form>,
+}
+
+/// What rules change for some of the recipients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Form {
+    /// For whom, as in the deliveries.
+    pub rcpts: Vec<String>,
+    /// Fields on top, below the item's trace.
+    #[serde(default)]
+    pub fields: String,
+    /// In front of the subject.
+    #[serde(default)]
+    pub subject_tag: Option<String>,
+    /// Parts that are taken out.
+    #[serde(default)]
+    pub replaced: Vec<Replaced>,
+}
+
+/// A part with a note in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Replaced {
+    /// Where it lies in the message: its first octet, and the one behind it.
+    pub part: (usize, usize),
+    /// Where its body lies.
+    pub body: (usize, usize),
+    /// The note.
+    pub note: String,
 }
 
 /// One recipient of a delivery.
@@ -367,6 +397,9 @@ pub struct Hold {
     /// What the last scan said.
     #[serde(default)]
     pub last: Option<Attempt>,
+    /// What discards it where nothing else is found.
+    #[serde(default)]
+    pub discard: Option<FindingView>,
 }
 
 /// In the trash.

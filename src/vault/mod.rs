@@ -44,8 +44,8 @@ pub use change::Change;
 pub use error::VaultError;
 pub use index::state_of;
 pub use item::{
-    Attempt, BodyKind, ClientView, Delivery, EnvelopeView, Event, FindingView, HeaderView, Hold, Item, Line,
-    Priority, Progress, RecipientView, Spool, SpoolCause, Trash,
+    Attempt, BodyKind, ClientView, Delivery, EnvelopeView, Event, FindingView, Form, HeaderView, Hold, Item,
+    Line, Priority, Progress, RecipientView, Replaced, Spool, SpoolCause, Trash,
 };
 pub use mark::{Deed, Mark};
 pub use report::{RebuildReport, VaultReport};

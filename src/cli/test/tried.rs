@@ -174,6 +174,7 @@ fn word(verdict: &ScanVerdict) -> &'static str {
         ScanVerdict::Error(_) => "error",
         ScanVerdict::TimedOut => "timed-out",
         ScanVerdict::Unavailable(_) => "unavailable",
+        ScanVerdict::Unread(_) => "unread",
     }
 }
 

@@ -16,7 +16,7 @@ pub(in crate::scan) async fn scan(stream: Box<dyn Stream>, input: Input<'_>) -> 
     let request = Request { head: wire::INSTREAM.to_vec(), input: Some(input), framed: true };
     match exchange(stream, request, wire::REPLY_MAX, wire::complete).await {
         Ok(reply) => wire::verdict(&reply.octets, reply.after_all),
-        Err(trouble) => ScanVerdict::Error(trouble.words()),
+        Err(trouble) => trouble.verdict(),
     }
 }
 

@@ -12,7 +12,7 @@ pub(in crate::scan) async fn scan(stream: Box<dyn Stream>, job: Job<'_>) -> Scan
     let request = Request { head, input: Some(job.input), framed: false };
     match exchange(stream, request, http::ANSWER_MAX, http::complete).await {
         Ok(reply) => wire::verdict(&reply.octets, reply.after_all),
-        Err(trouble) => ScanVerdict::Error(trouble.words()),
+        Err(trouble) => trouble.verdict(),
     }
 }
 

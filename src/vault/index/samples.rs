@@ -78,8 +78,8 @@ pub fn spool(progress: Progress, priority: Priority, next_ms: i64) -> Spool {
     }
 }
 
-pub fn hold(next_ms: i64) -> Hold {
-    Hold { scanner: "clamav".into(), next_ms, ..Hold::default() }
+pub fn hold(next_ms: i64) -> Box<Hold> {
+    Box::new(Hold { scanner: "clamav".into(), next_ms, ..Hold::default() })
 }
 
 pub fn trash(at_ms: i64) -> Trash {
