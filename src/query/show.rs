@@ -197,14 +197,18 @@ fn age(ms: i64) -> String {
 
 /// A moment of UTC, as exact as needed.
 fn moment(ms: i64) -> String {
+    moment_of(ms, ms % 1000 != 0)
+}
+
+/// `exact`: to the millisecond, also where that is the first one of a second.
+fn moment_of(ms: i64, exact: bool) -> String {
     let at = jiff::Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
         jiff::Timestamp::MIN
     } else {
         jiff::Timestamp::MAX
     });
     let text = at.strftime("%Y-%m-%dT%H:%M:%S").to_string();
-    let fraction = ms.rem_euclid(1000);
-    if fraction == 0 { format!("{text}Z") } else { format!("{text}.{fraction:03}Z") }
+    if exact { format!("{text}.{:03}Z", ms.rem_euclid(1000)) } else { format!("{text}Z") }
 }
 
 fn received(from_ms: i64, until_ms: i64) -> String {
@@ -213,8 +217,9 @@ fn received(from_ms: i64, until_ms: i64) -> String {
         (i64::MIN, until) => format!("<{}", moment(until)),
         (from, until) => {
             // The second one counts as a whole: the last second, or the last millisecond.
-            let last = until - if until % 1000 == 0 { 1000 } else { 1 };
-            format!("{}..{}", moment(from), moment(last))
+            let whole = until % 1000 == 0;
+            let last = until - if whole { 1000 } else { 1 };
+            format!("{}..{}", moment(from), moment_of(last, !whole))
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The index made anew from the files, while everything else goes on.
 //!
-//! One thread reads item files, another enters them, a batch at a time; each batch is entered under the lock of the
+//! Some threads read item files, another enters them, a batch at a time; each batch is entered under the lock of the
 //! applying thread, without the items whose files went meanwhile, so that nothing comes back that was removed, and
 //! the index itself keeps a newer version that was entered before. A mark on disk says that the index is not complete:
 //! a crash makes it anew once more. At the end bodies that no item names are removed, unless a damaged item may
 //! name them.
 //!
-//! State: two batches; why it failed, in the vault's state. Failure: damaged files are named in the report, left and
+//! State: some hundred items; why it failed, in the vault's state. Failure: damaged files are named in the report, left and
 //! skipped. What keeps files from being read that are whole (a folder that cannot be listed, no more open files) does not
 //! keep others from it: what can be read is entered, so that it is listed and delivered, and in the end the rebuild has
 //! failed. What keeps the index from being written ends it. Then the mark stays, the state says why, and it is tried again
@@ -23,12 +23,16 @@ use super::{counts, writer};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Items in one transaction.
+/// Items in one transaction, at least: the index notes many down, and enters few at once, which takes longer.
 const BATCH: usize = 500;
+/// Items that one thread hands on at once.
+const PIECE: usize = 64;
+/// Threads that read.
+const READERS: usize = 16;
 
 /// Makes it anew; `progress` hears how many items are in. Returns that. Blocks.
 pub(super) fn rebuild(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
@@ -125,19 +129,24 @@ fn clear(core: &Core) -> Result<(), VaultError> {
 /// How many items are in, and whether some file is damaged.
 fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<(u64, bool), VaultError> {
     clear(core)?;
-    let (sender, batches) = sync_channel(2);
+    let (sender, pieces) = sync_channel::<Vec<Item>>(READERS);
     let (items, read) = std::thread::scope(|scope| {
         let reader = scope.spawn(move || read_all(core, &sender));
         let mut items = 0;
         let mut entered = Ok(());
-        for batch in &batches {
+        for mut batch in &pieces {
+            while batch.len() < BATCH
+                && let Ok(piece) = pieces.recv()
+            {
+                batch.extend(piece);
+            }
             entered = enter(core, batch, &mut items);
             if entered.is_err() {
                 break;
             }
             progress(items);
         }
-        drop(batches);
+        drop(pieces);
         // A reader that panicked has not read everything.
         let read =
             reader.join().unwrap_or_else(|_| Err(of_index(core, "its files were not read to the end")));
@@ -184,33 +193,81 @@ struct Read {
     unread: Option<VaultError>,
 }
 
-/// Reads all items.
+/// Reads all items, in several threads: where the files are not in memory, reading them is waiting for the disk, and that
+/// has many at once as fast as one.
 fn read_all(core: &Core, to: &SyncSender<Vec<Item>>) -> Result<Read, VaultError> {
-    let mut damaged = false;
-    let mut passing = None;
-    let mut batch = Vec::with_capacity(BATCH);
-    let unread = walk(core, &core.layout.items, 3, &mut |path| {
+    let mut folders = Vec::new();
+    let unread = walk(core, &core.layout.items, 1, &mut |path| {
+        folders.push(path.to_owned());
+        Ok(())
+    })?;
+    let (folders, next) = (&folders, &AtomicUsize::new(0));
+    let hand = move || {
+        let mut reader = Reader { core, to, batch: Vec::with_capacity(PIECE), read: Read::default() };
+        while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
+            reader.below(folder)?;
+        }
+        reader.finish()
+    };
+    std::thread::scope(|scope| {
+        let hands: Vec<_> = (0..READERS).map(|_| scope.spawn(hand)).collect();
+        let mut all = Read { unread, ..Read::default() };
+        for hand in hands {
+            // One that panicked has not read everything.
+            let panicked = |_| Err(of_index(core, "its files were not read to the end"));
+            let read = hand.join().unwrap_or_else(panicked)?;
+            all = Read { damaged: all.damaged || read.damaged, unread: all.unread.or(read.unread) };
+        }
+        Ok(all)
+    })
+}
+
+/// One of those who read.
+struct Reader<'r> {
+    core: &'r Core,
+    to: &'r SyncSender<Vec<Item>>,
+    batch: Vec<Item>,
+    read: Read,
+}
+
+impl Reader<'_> {
+    /// What is in the folders of this one.
+    fn below(&mut self, folder: &Path) -> Result<(), VaultError> {
+        let core = self.core;
+        let unread = match core.disk.is_folder(folder) {
+            Ok(true) => walk(core, folder, 1, &mut |path| self.file(path))?,
+            Ok(false) => None,
+            Err(error) => Some(error),
+        };
+        self.read.unread = self.read.unread.take().or(unread);
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path) -> Result<(), VaultError> {
         let Some(id) = item_id(path) else { return Ok(()) };
-        match core.read(path, id) {
-            Ok(item) => batch.push(item),
+        match self.core.read(path, id) {
+            Ok(item) => self.batch.push(item),
             // Removed meanwhile.
             Err(VaultError::Missing(_)) => {}
-            Err(error) if error.passes() => passing = Some(error),
+            Err(error) if error.passes() => self.read.unread = Some(error),
             Err(error) => {
-                core.damaged(&error);
-                damaged = true;
+                self.core.damaged(&error);
+                self.read.damaged = true;
             }
         }
-        if batch.len() < BATCH {
+        if self.batch.len() < PIECE {
             return Ok(());
         }
-        let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-        to.send(full).map_err(|_| VaultError::Closed)
-    })?;
-    if !batch.is_empty() {
-        to.send(batch).map_err(|_| VaultError::Closed)?;
+        let full = std::mem::replace(&mut self.batch, Vec::with_capacity(PIECE));
+        self.to.send(full).map_err(|_| VaultError::Closed)
     }
-    Ok(Read { damaged, unread: unread.or(passing) })
+
+    fn finish(self) -> Result<Read, VaultError> {
+        if !self.batch.is_empty() {
+            self.to.send(self.batch).map_err(|_| VaultError::Closed)?;
+        }
+        Ok(self.read)
+    }
 }
 
 /// Every file `depth` folders below, a folder at a time. A folder that cannot be looked into is left out, and the first
