@@ -47,6 +47,8 @@ pub struct Analysis {
     pub circles: Circles,
     /// What the rules of scores found, for each circle; see [`Self::symbols`].
     symbols: Vec<Vec<Finding>>,
+    /// What the rules of attachments say, for each circle; see [`Self::attached`].
+    attached: Vec<(Vec<Finding>, Vec<Replace>)>,
     /// Numbers that rules of content ask about.
     pub facts: MessageFacts,
     /// What it carries: judged for each group of recipients.
@@ -100,7 +102,10 @@ pub fn analyse(message: &[u8], ask: &Ask<'_>) -> Analysis {
     let circles = Circles::new(policy, ask.envelope, ask.now);
     let (facts, scored) = score.map(|score| score.finish(&inputs, &circles)).unwrap_or_default();
     let symbols = scored.into_iter().map(|scored| scored.findings).collect();
-    Analysis { malware, circles, symbols, facts, carried, odd, again, places }
+    let attached = Vec::new();
+    let mut done = Analysis { malware, circles, symbols, attached, facts, carried, odd, again, places };
+    done.attached = (0..done.circles.count()).map(|circle| done.judged(ask, circle)).collect();
+    done
 }
 
 impl Analysis {
@@ -110,14 +115,23 @@ impl Analysis {
         self.symbols.get(circle).map_or(&[], Vec::as_slice)
     }
 
-    /// What the rules of attachments say for one envelope, and what they take out.
+    /// What the rules of attachments say for the recipients of a circle, and what they take out.
     #[must_use]
-    pub fn attachments(
-        &self,
-        policy: &Policy,
-        envelope: &Envelope,
-        now: i64,
-    ) -> (Vec<Finding>, Vec<Replace>) {
+    pub fn attached(&self, circle: usize) -> (&[Finding], &[Replace]) {
+        self.attached.get(circle).map_or((&[], &[]), |(findings, replace)| (findings, replace))
+    }
+
+    /// Thousands of files may be there: whoever asks for many circles would ask for long.
+    fn judged(&self, ask: &Ask<'_>, circle: usize) -> (Vec<Finding>, Vec<Replace>) {
+        if self.circles.count() == 1 {
+            return self.attachments(ask.policy, ask.envelope, ask.now);
+        }
+        let recipients = self.circles.members(circle, &ask.envelope.recipients).cloned().collect();
+        self.attachments(ask.policy, &Envelope { recipients, ..ask.envelope.clone() }, ask.now)
+    }
+
+    /// The same for one envelope.
+    fn attachments(&self, policy: &Policy, envelope: &Envelope, now: i64) -> (Vec<Finding>, Vec<Replace>) {
         let Outcome { mut findings, strips } =
             judge(&self.carried, &self.odd, &policy.attachments, envelope, now);
         // What stands nowhere in the message as such, a file in uuencode or in an encoded message, cannot be taken out.

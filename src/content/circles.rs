@@ -163,16 +163,9 @@ mod tests {
         let ids = |findings: &[crate::verdict::Finding]| {
             findings.iter().map(|f| f.id.to_string()).collect::<Vec<_>>().join(" ")
         };
-        let of = |circle: usize| {
-            let recipients = analysis.circles.members(circle, &all.recipients).cloned().collect();
-            let (files, _) = analysis.attachments(&policy, &Envelope { recipients, ..all.clone() }, 0);
-            (ids(&files), ids(analysis.symbols(circle)))
-        };
+        let of = |circle: usize| (ids(analysis.attached(circle).0), ids(analysis.symbols(circle)));
         assert_eq!(of(analysis.circles.of(0)), ("exe".to_owned(), "tool".to_owned()));
         assert_eq!(of(analysis.circles.of(1)), ("ours".to_owned(), "friend tool both".to_owned()));
         assert_eq!(analysis.circles.of(2), analysis.circles.of(0));
-        // Where they are not told apart nobody is let off because of another.
-        let (files, _) = analysis.attachments(&policy, &all, 0);
-        assert_eq!(ids(&files), "exe");
     }
 }

@@ -130,13 +130,11 @@ pub(super) fn parts(item: &Item, found: &Inspected, policy: &Policy, now: i64) -
     let circles = found.analysis.as_ref().map_or(&alike, |analysis| &analysis.circles);
     let part = |Group { mail, circle, recipients }| {
         let envelope = Envelope { recipients, ..envelope.clone() };
-        let (files, replace) =
-            found.analysis.as_ref().map(|a| a.attachments(policy, &envelope, now)).unwrap_or_default();
+        let (files, replace) = found.analysis.as_ref().map(|a| a.attached(circle)).unwrap_or_default();
         let symbols = found.analysis.as_ref().map_or(&[][..], |a| a.symbols(circle));
-        let all =
-            Found { general: &found.unseen, contents: &found.contents, files: &files, symbols, allowed };
+        let all = Found { general: &found.unseen, contents: &found.contents, files, symbols, allowed };
         let mut part = Part { weighed: Weighed::of(&mail, None, &all), envelope, dress: Dress::default() };
-        part.put_on(found, policy, replace);
+        part.put_on(found, policy, replace.to_vec());
         part
     };
     groups(policy, &envelope, circles, now).into_iter().map(part).collect()

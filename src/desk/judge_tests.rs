@@ -222,6 +222,26 @@ async fn of_several_forms_the_one_in_doubt_is_tried_again_first() {
     assert_eq!((item.waiting(), item.history.iter().filter(told).count()), (0, 2), "{:?}", item.history);
 }
 
+/// One who is named twice keeps nobody else from his turn, and is not tried without a pause.
+#[tokio::test]
+async fn a_recipient_who_is_there_twice_waits_like_others() {
+    let stage = Stage::new();
+    stage.files(&[("attachments.toml", STRIP), ("policies.toml", THREE)]);
+    let item = stage.held(&["a@example.org", "a@example.org", "whole@example.org"]);
+    let id = stage.put_octets(item, MESSAGE);
+    stage.forward(1_000);
+    stage.script(|s| s.mail = "451 4.3.0 later".to_owned());
+    stage.desk.look_again(id, false).await;
+    for _ in 0..2 {
+        stage.forward(1_000);
+        stage.desk.attempt(id, false).await;
+    }
+    let spool = stage.get(id).unwrap().spool.unwrap();
+    let tried = spool.deliveries.iter().filter(|d| d.at_ms > 0).count();
+    let last = spool.last.as_ref().unwrap().at_ms;
+    assert_eq!((tried, spool.attempts, spool.next_ms > last + 10_000), (3, 1, true), "{spool:?}");
+}
+
 #[tokio::test]
 async fn what_a_rule_discards_is_not_delivered_when_it_is_clean() {
     for (verdict, folder) in [

@@ -73,9 +73,15 @@ pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: 
     spool.attempts = spool.attempts.saturating_add(1);
     spool.in_doubt = attempted.doubt;
     let mut events = Vec::new();
+    // A recipient may be there twice: each fate is that of another delivery.
+    let mut told = vec![false; spool.deliveries.len()];
     for (rcpt, fate) in &attempted.fates {
-        let waiting = |d: &&mut crate::vault::Delivery| d.rcpt == *rcpt && d.progress == Progress::Waiting;
-        let Some(delivery) = spool.deliveries.iter_mut().find(waiting) else { continue };
+        let waits = |d: &crate::vault::Delivery| d.rcpt == *rcpt && d.progress == Progress::Waiting;
+        let mut all = spool.deliveries.iter_mut().zip(&mut told);
+        let Some((delivery, told)) = all.find(|(delivery, told)| !**told && waits(delivery)) else {
+            continue;
+        };
+        *told = true;
         let said = escape_at_most(fate.said().as_bytes(), SAID_CHARS);
         delivery.at_ms = now_ms;
         match fate {

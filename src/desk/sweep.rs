@@ -44,7 +44,10 @@ impl Desk {
         let mut gone = 0;
         for list in &policy.protocol.block {
             for swept in list.swept() {
+                // The same source may stand in several entries, for one direction each.
                 let name = name(list, swept);
+                let name = (0..).map(|n| format!("{name} {n}")).find(|name| !places.contains_key(name));
+                let Some(name) = name else { continue };
                 let mut place = before.remove(&name).unwrap_or_default();
                 let batch = format!("sweep-{}", self.ids.next());
                 let entry = Entry { policy: &policy, list, swept, batch };

@@ -6,6 +6,7 @@
 //! stop takes nothing new and waits for what is under way. Failure: each message by itself, told in the log.
 
 use super::attempt::Report;
+use super::dressing::in_one_form;
 use super::notices::Happening;
 use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter};
 use super::refusal::{Refusal, blocking};
@@ -185,7 +186,8 @@ impl Desk {
                 continue;
             }
             let doubt = item.spool.as_ref().is_some_and(|s| s.in_doubt);
-            let rcpts: Vec<String> = waiting(&item);
+            // Which form may have arrived is known by its time, so that of the others stays.
+            let rcpts: Vec<String> = if doubt { waiting(&in_one_form(item.clone())) } else { waiting(&item) };
             let attempted = Attempted {
                 doubt: false,
                 away: true,

@@ -133,7 +133,6 @@ impl Session {
     fn judge_message(&mut self, owed: &[Finding], found: Vec<Finding>, examined: &Inspected) -> Vec<Judged> {
         let accepted = |f: &Finding| f.enforced && f.verdict == Verdict::Accept;
         let allowed = self.is_allowed() || found.iter().any(accepted);
-        let now = unix_ms() / 1000;
         let Some(transaction) = self.transaction.as_deref() else { return Vec::new() };
         let generation = Arc::clone(&transaction.generation);
         let general: Vec<Finding> = owed.iter().chain(&found).chain(&examined.unseen).cloned().collect();
@@ -151,15 +150,14 @@ impl Session {
             };
             let envelope = sent_to(sent, transaction, &party);
             let analysis = examined.analysis.as_ref();
-            let carried = analysis.map(|a| a.attachments(&generation.policy, &envelope, now));
-            let (files, replace) = carried.unwrap_or_default();
+            let (files, replace) = analysis.map(|a| a.attached(party.circle)).unwrap_or_default();
             let symbols = analysis.map_or(&[][..], |a| a.symbols(party.circle));
             for symbol in symbols {
                 if !scored.iter().any(|known| known.id == symbol.id) {
                     scored.push(symbol.clone());
                 }
             }
-            for file in &files {
+            for file in files {
                 if !attachments.iter().any(|known| known.id == file.id) {
                     attachments.push(file.clone());
                 }
@@ -167,7 +165,7 @@ impl Session {
                     counted.push(file.clone());
                 }
             }
-            let mut judged = Judged::of(party, &Found { files: &files, symbols, ..found_by_all });
+            let mut judged = Judged::of(party, &Found { files, symbols, ..found_by_all });
             let known = Known {
                 policy: &generation.policy,
                 envelope: &envelope,
@@ -175,7 +173,7 @@ impl Session {
                 contents: &examined.contents,
                 walked: examined.analysis.is_some(),
             };
-            judged.dress = dress(&judged.weighed, &known, replace);
+            judged.dress = dress(&judged.weighed, &known, replace.to_vec());
             judged
         };
         let judged: Vec<Judged> = transaction.parties(circles).into_iter().map(&mut judge).collect();

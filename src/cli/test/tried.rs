@@ -131,10 +131,9 @@ impl World {
         let mail = checks::mail_policy_for(&self.policy.policies, envelope, recipient, self.now);
         let nothing = Analysis::default();
         let analysis = found.analysis.as_ref().unwrap_or(&nothing);
-        let first = Envelope { recipients: recipient.cloned().into_iter().collect(), ..envelope.clone() };
-        let (files, _) = analysis.attachments(&self.policy, &first, self.now);
-        let symbols = analysis.symbols(analysis.circles.of(0));
-        let all = Found { general: &[], contents: &found.contents, files: &files, symbols, allowed: false };
+        let first = analysis.circles.of(0);
+        let ((files, _), symbols) = (analysis.attached(first), analysis.symbols(first));
+        let all = Found { general: &[], contents: &found.contents, files, symbols, allowed: false };
         let weighed = Weighed::of(mail, None, &all);
         let verdict = match weighed.decided() {
             Some(finding) => finding.verdict.name(),

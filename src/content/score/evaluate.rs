@@ -7,6 +7,8 @@ use crate::mail::{Mailbox, Path};
 use crate::rules::{Candidates, Matcher, Mode, Subject, fold};
 use crate::verdict::{AuthResult, Authentication, Envelope, Finding, Source, Stage, Verdict};
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Characters of an expression that a reason shows.
@@ -102,6 +104,8 @@ struct Asker<'c, 'p> {
     /// Each host and domain of a link once.
     hosts: Vec<&'c str>,
     reply_to: Vec<Mailbox>,
+    /// What was looked for in texts, by the place of the condition in memory: it is the same for all circles.
+    found: RefCell<HashMap<usize, Option<&'c str>>>,
 }
 
 impl<'c, 'p> Asker<'c, 'p> {
@@ -120,7 +124,7 @@ impl<'c, 'p> Asker<'c, 'p> {
         hosts.dedup();
         let people = &collector.header.people.reply_to;
         let reply_to = people.iter().filter_map(|p| Mailbox::parse(p.address.as_bytes()).ok()).collect();
-        Self { collector, inputs, pieces, candidates, hosts, reply_to }
+        Self { collector, inputs, pieces, candidates, hosts, reply_to, found: RefCell::default() }
     }
 
     /// Asks the rules, in file order.
@@ -203,6 +207,19 @@ impl<'c, 'p> Asker<'c, 'p> {
 
     /// The first expression that is found, as it was written.
     fn text(&self, condition: &TextCondition) -> Option<&'c str>
+    where
+        'p: 'c,
+    {
+        let name = std::ptr::from_ref(condition).addr();
+        if let Some(known) = self.found.borrow().get(&name) {
+            return *known;
+        }
+        let found = self.look_for(condition);
+        self.found.borrow_mut().insert(name, found);
+        found
+    }
+
+    fn look_for(&self, condition: &TextCondition) -> Option<&'c str>
     where
         'p: 'c,
     {
