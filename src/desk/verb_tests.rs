@@ -144,7 +144,8 @@ async fn a_job_goes_on_without_listeners_is_listed_and_cancelled() {
     }
     stage.settled();
     let moved = all(&stage, "policy").len();
-    assert!((200..2_000).contains(&moved) && moved.is_multiple_of(200), "{moved}");
+    // Whole steps, small ones where the machine is busy.
+    assert!((400..2_000).contains(&moved) && moved.is_multiple_of(25), "{moved}");
     assert!(stage.refused(Request::Cancel { job: job.job }).await.contains("no job"));
 }
 

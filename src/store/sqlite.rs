@@ -266,6 +266,16 @@ impl Database {
         Ok(connection.pragma_update(None, name, value)?)
     }
 
+    /// Gives what is there another name beside it, for whoever wants to know; before [`Database::remake`] only. Its log
+    /// stays behind.
+    ///
+    /// # Errors
+    /// It has no other name.
+    pub fn set_aside(&self) -> Result<(), DatabaseError> {
+        let _nobody_writes = locked(&self.writer);
+        aside(&self.path)
+    }
+
     /// Throws the file away and makes an empty one. Readers are waited for.
     ///
     /// # Errors
@@ -326,9 +336,15 @@ fn remove(path: &Path) -> Result<(), DatabaseError> {
 
 /// The damaged file stays for whoever wants to know; a log without it says nothing.
 fn set_aside(path: &Path) -> Result<(), DatabaseError> {
-    let aside = beside(path, ".damaged");
-    fs::rename(path, &aside).map_err(|error| failed("rename", path, &error))?;
+    aside(path)?;
     remove(path)
+}
+
+fn aside(path: &Path) -> Result<(), DatabaseError> {
+    match fs::rename(path, beside(path, ".damaged")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("rename", path, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Opens what is there; `None` where nothing is, or what is there is of another version.

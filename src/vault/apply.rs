@@ -5,6 +5,7 @@
 //! journal has after a crash.
 
 use super::core::{Core, NewBody, Newest, State};
+use super::counts;
 use super::error::VaultError;
 use super::index::Entry;
 use super::intake::{Incoming, Share};
@@ -117,8 +118,13 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
     core.index.enter(&entries, last)?;
     let removed = batch.iter().filter_map(|accepted| accepted.record.removed());
     drop_bodies(core, &removed.collect())?;
+    let recount = core.state().recount;
+    let counted = if recount { Some(counts::count(&core.index)?) } else { None };
     let mut state = core.state();
     batch.iter().for_each(|accepted| accepted.settle(&mut state));
+    if let Some(counted) = counted {
+        (state.counts, state.recount) = (counted, false);
+    }
     state.applied = last;
     drop(state);
     core.changed.notify_all();

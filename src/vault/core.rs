@@ -9,6 +9,7 @@ use super::error::VaultError;
 use super::index::Index;
 use super::item::Item;
 use super::layout::Layout;
+use super::leftovers::Leftovers;
 use super::limits::Limits;
 use super::mark::Mark;
 use super::marks::{MarkLog, Marks, overlay};
@@ -65,6 +66,8 @@ pub(super) struct State {
     pub(super) behind_octets: usize,
     /// Of what is applied.
     pub(super) counts: Tally,
+    /// That may have a batch already whose files were placed and that is going to be applied once more.
+    pub(super) recount: bool,
     /// By what is durable and not applied.
     pub(super) coming: Tally,
     /// Why the applying thread cannot go on.
@@ -78,6 +81,10 @@ pub(super) struct State {
     pub(super) rebuilding: Option<u64>,
     /// Why it could not be made anew the last time.
     pub(super) failing: Option<Failing>,
+    /// It was made anew of late: damage has to wait until then.
+    pub(super) mended_until: Option<Instant>,
+    /// Bodies without items have to be looked for.
+    pub(super) leftovers: Option<Leftovers>,
     /// Changes of items that were there before, but for the folding's own: how busy people and deliveries are.
     pub(super) deeds: u64,
     pub(super) closing: bool,

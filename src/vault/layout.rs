@@ -3,7 +3,7 @@
 //! ```text
 //! vault/items/7/F/3/7F3K9QAB.item    vault/bodies/ab/cd/<digest>.body    vault/journal/00000001.log
 //! vault/incoming/    bodies and files on their way      vault/canary/      vault/rebuilding   the index is not complete
-//! vault/marks.log    marks that are not in the item files
+//! vault/marks.log    marks that are not in the item files                   vault/leftovers    bodies may be without items
 //! ```
 //! Pure: paths only.
 
@@ -77,6 +77,11 @@ impl Layout {
     /// There as long as the index is not complete.
     pub(super) fn rebuilding(&self) -> PathBuf {
         self.root.join("rebuilding")
+    }
+
+    /// There as long as there may be bodies that no item names.
+    pub(super) fn leftovers(&self) -> PathBuf {
+        self.root.join("leftovers")
     }
 
     /// Marks that are not in the files of their items.

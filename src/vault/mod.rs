@@ -25,6 +25,7 @@ mod intake;
 mod item;
 mod journal;
 mod layout;
+mod leftovers;
 mod limits;
 mod mark;
 mod marks;

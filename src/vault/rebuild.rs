@@ -3,23 +3,24 @@
 //! Some threads read item files, another enters them, a batch at a time; each batch is entered under the lock of the
 //! applying thread, without the items whose files went meanwhile, so that nothing comes back that was removed, and
 //! the index itself keeps a newer version that was entered before. A mark on disk says that the index is not complete:
-//! a crash makes it anew once more. At the end bodies that no item names are removed, unless a damaged item may
-//! name them.
+//! a crash makes it anew once more. Behind it bodies that no item names are looked for (`leftovers`), unless a damaged
+//! item may name them.
 //!
 //! State: some hundred items; why it failed, in the vault's state. Failure: damaged files are named in the report, left and
 //! skipped. What keeps files from being read that are whole (a folder that cannot be listed, no more open files) does not
 //! keep others from it: what can be read is entered, so that it is listed and delivered, and in the end the rebuild has
 //! failed. What keeps the index from being written ends it. Then the mark stays, the state says why, and it is tried again
-//! every minute (`upkeep`), or as often as a try takes, until one succeeds; by hand at any time.
+//! every minute (`upkeep`), or as often as a try takes, until one succeeds; by hand at any time. An index that is found
+//! damaged in the midst of work is one that is not complete.
 
 use super::core::{Core, Failing, now_ms};
 use super::disk::failed;
 use super::error::VaultError;
 use super::index::Entry;
 use super::item::Item;
-use super::layout::{body_digest, item_id};
+use super::layout::item_id;
 use super::report::words;
-use super::{counts, writer};
+use super::{counts, leftovers, writer};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -34,30 +35,35 @@ const PIECE: usize = 64;
 /// Threads that read.
 const READERS: usize = 16;
 
+/// One that is damaged again at once is made anew behind so many times what that took.
+const RESTS: u32 = 10;
+
+const MAKING: &str = "it is being made anew already: `portcullis status` says how far it is";
+const LOOKING: &str =
+    "it is complete, and bodies that no message has are being looked for: try again in a minute";
+
 /// Makes it anew; `progress` hears how many items are in. Returns that. Blocks.
 pub(super) fn rebuild(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
     let begun = Instant::now();
     let Some(_making) = Making::begin(core) else {
-        return Err(of_index(core, "it is being made anew already: `portcullis status` says how far it is"));
+        let is_there = core.state().rebuilding.is_none();
+        return Err(of_index(core, if is_there { LOOKING } else { MAKING }));
     };
     let done = run(core, progress);
     if let Err(error) = &done {
         note(core, error, begun.elapsed());
     }
-    let (items, damaged) = done?;
-    if !damaged && let Err(error) = drop_orphans(core) {
-        // The index is complete all the same.
-        tracing::warn!("bodies that no message has were not looked for: {error}");
-    }
+    let items = done?;
+    leftovers::look(core);
     progress(items);
     Ok(items)
 }
 
-/// That somebody makes it, until this is dropped.
-struct Making<'a>(&'a Core);
+/// That somebody makes it, or looks for what is left over, until this is dropped.
+pub(super) struct Making<'a>(&'a Core);
 
 impl<'a> Making<'a> {
-    fn begin(core: &'a Core) -> Option<Self> {
+    pub(super) fn begin(core: &'a Core) -> Option<Self> {
         (!core.rebuilds.swap(true, Ordering::AcqRel)).then_some(Self(core))
     }
 }
@@ -93,14 +99,17 @@ fn note(core: &Core, error: &VaultError, took: Duration) {
     }
 }
 
-/// Whether the index is not complete, nobody is at it, and it is time for another try.
+/// Whether the index is not complete, or was found damaged, nobody is at it, and it is time for another try.
 pub(super) fn is_due(core: &Core) -> bool {
     if core.is_rebuilding() {
         return false;
     }
-    let state = core.state();
-    let rests = state.failing.as_ref().is_some_and(|failing| failing.again > Instant::now());
-    state.rebuilding.is_some() && !rests
+    let (state, now) = (core.state(), Instant::now());
+    match (&state.failing, state.rebuilding) {
+        (Some(failing), Some(_)) => failing.again <= now,
+        (None, Some(_)) => true,
+        (_, None) => core.index.is_damaged() && state.mended_until.is_none_or(|until| until <= now),
+    }
 }
 
 /// The mark, durable before the index is emptied.
@@ -114,7 +123,7 @@ pub(super) fn mark(core: &Core) -> Result<(), VaultError> {
 /// Empties it. Where not even that can be begun, a whole index stays as it is.
 fn clear(core: &Core) -> Result<(), VaultError> {
     let _applying = core.applying();
-    let whole = core.state().rebuilding.is_none();
+    let whole = core.state().rebuilding.is_none() && !core.index.is_damaged();
     if let Err(error) = mark(core).and_then(|()| core.disk.other(&core.layout.index)) {
         if whole {
             core.state().rebuilding = None;
@@ -126,8 +135,8 @@ fn clear(core: &Core) -> Result<(), VaultError> {
     core.index.clear()
 }
 
-/// How many items are in, and whether some file is damaged.
-fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<(u64, bool), VaultError> {
+/// How many items are in.
+fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
     clear(core)?;
     let (sender, pieces) = sync_channel::<Vec<Item>>(READERS);
     let (items, read) = std::thread::scope(|scope| {
@@ -157,7 +166,9 @@ fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<(u64, bool), VaultError> {
         core.disk.other(&core.layout.index)?;
         core.index.settle()?;
         let counted = counts::count(&core.index)?;
-        core.state().counts = counted;
+        let mut state = core.state();
+        state.counts = counted;
+        state.recount = state.applied < state.durable;
     }
     if let Some(error) = read.unread {
         return Err(error);
@@ -165,10 +176,11 @@ fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<(u64, bool), VaultError> {
     // Filling flushes nothing.
     core.disk.flush_volume(&core.layout.root)?;
     let _applying = core.applying();
-    core.disk.unlink(&core.layout.rebuilding())?;
+    // What could not ask an incomplete index left its bodies.
+    let leftovers = leftovers::expect(core, read.damaged)?;
     let mut state = core.state();
-    (state.rebuilding, state.failing) = (None, None);
-    Ok((items, read.damaged))
+    (state.rebuilding, state.failing, state.leftovers) = (None, None, leftovers);
+    Ok(items)
 }
 
 fn enter(core: &Core, batch: Vec<Item>, items: &mut u64) -> Result<(), VaultError> {
@@ -272,7 +284,7 @@ impl Reader<'_> {
 
 /// Every file `depth` folders below, a folder at a time. A folder that cannot be looked into is left out, and the first
 /// of such errors is the result; errors of `take` end it.
-fn walk(
+pub(super) fn walk(
     core: &Core,
     folder: &Path,
     depth: usize,
@@ -315,35 +327,20 @@ fn listed(core: &Core, folder: &Path) -> Result<Vec<PathBuf>, VaultError> {
     Ok(paths)
 }
 
-pub(super) fn drop_orphans(core: &Core) -> Result<(), VaultError> {
-    let mut orphans = 0_u64;
-    let unread = walk(core, &core.layout.bodies, 2, &mut |path| {
-        let Some(digest) = body_digest(path) else { return Ok(()) };
-        // Bodies come into their place and items into the index under this lock together; unless the index could not be
-        // written, and then the item is still on its way.
-        let _applying = core.applying();
-        let may_go = core.state().rebuilding.is_none() && !core.index.uses_body(digest)?;
-        if may_go && !core.state().awaits_body(digest) {
-            orphans += u64::from(core.disk.unlink(path)?);
-        }
-        Ok(())
-    })?;
-    if orphans > 0 {
-        tracing::info!(orphans, "bodies that no message had were removed");
-    }
-    unread.map_or(Ok(()), Err)
-}
-
 /// For a thread of its own: with its end in the log, and files made durable behind it.
 pub(super) fn in_background(core: &Core) {
     if !is_worth_a_try(core) {
         return;
     }
     let begun = Instant::now();
-    tracing::warn!(file = %core.layout.index.display(), "the index of the quarantine is made anew from its files");
+    let (file, damaged) = (core.layout.index.display(), core.index.is_damaged());
+    tracing::warn!(%file, damaged, "the index of the quarantine is made anew from its files");
     // What failed is told, and tried again.
     let Ok(items) = rebuild(core, &|_| ()) else { return };
-    let seconds = begun.elapsed().as_secs();
+    // A disk that damages it again and again is not kept busy by that alone.
+    let took = begun.elapsed();
+    core.state().mended_until = Some(Instant::now() + core.limits.retry.max(took * RESTS));
+    let seconds = took.as_secs();
     tracing::info!(items, seconds, "the index of the quarantine is complete");
     if let Err(error) = writer::checkpoint(core, None) {
         tracing::debug!(%error, "the journal stays until the next start");

@@ -13,7 +13,7 @@ use super::layout::Layout;
 use super::limits::Limits;
 use super::record::Record;
 use super::writer::{Job, Writer, checkpoint, run_applier};
-use super::{apply, block, counts, marks, rebuild, upkeep};
+use super::{apply, block, counts, leftovers, marks, rebuild, upkeep};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -85,6 +85,9 @@ pub(super) fn open(
         state.durable = last;
         state.applied = last;
         state.counts = counted.unwrap_or_default();
+        if !empty {
+            state.leftovers = leftovers::find(&core);
+        }
     }
     let (jobs, waiting) = mpsc::channel(JOBS_MAX);
     let threads = start(&core, journal, (jobs.clone(), waiting))?;

@@ -1,12 +1,12 @@
-//! The third thread of the vault: it makes an index anew that is not complete, again and again until that succeeds, and
-//! folds marks into files while little else goes on.
+//! The third thread of the vault: it makes an index anew that is not complete or damaged, again and again until that succeeds, looks
+//! for what such an index left over, and folds marks into files while little else goes on.
 //!
 //! State: how far the folding is. Failure: each step tells its own and is tried again; closing the vault ends it.
 
 use super::core::Core;
 use super::fold::Folding;
-use super::rebuild;
 use super::writer::Job;
+use super::{leftovers, rebuild};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -19,6 +19,8 @@ pub(super) fn run(core: &Arc<Core>, jobs: &mpsc::Sender<Job>) {
     loop {
         if rebuild::is_due(core) {
             rebuild::in_background(core);
+        } else if leftovers::are_due(core) {
+            leftovers::look_alone(core);
         }
         let pause = core.limits.fold_pause;
         let pause = if folding.step(core, jobs) { pause } else { (pause * IDLE).min(core.limits.retry) };

@@ -2,8 +2,8 @@
 //! the log of marks do not say; it is made anew from them at any time.
 //!
 //! Owner of: `vault.db`. Reads are bounded in time ([`VaultError::Slow`](super::error::VaultError)), memory is that of
-//! the page caches (one that writes, four that read). Failure: nothing of a batch is in; a damaged file is set aside at
-//! the next start, or by `clear`.
+//! the page caches (one that writes, four that read). Failure: nothing of a batch is in; a damaged file is set aside when
+//! it is opened, or by `clear`, which the vault calls when it hears of the damage.
 
 mod enter;
 mod fill;

@@ -18,6 +18,7 @@ use crate::vault::view::{FolderStats, Group, Page, PageRequest, Row, Scope, Stat
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,6 +36,8 @@ pub struct Index {
     names: Mutex<Names>,
     phase: RwLock<Phase>,
     bounds: Bounds,
+    /// Something of it could not be understood.
+    damaged: AtomicBool,
 }
 
 /// Where it is between empty and whole.
@@ -108,10 +111,9 @@ impl Index {
                 Phase::Noting(Fill::begin(path).map_err(wrong)?)
             }
         };
-        Ok((
-            Self { database, names: Mutex::default(), phase: RwLock::new(phase), bounds: Bounds::default() },
-            found,
-        ))
+        let (names, bounds) = (Mutex::default(), Bounds::default());
+        let damaged = AtomicBool::new(false);
+        Ok((Self { database, names, phase: RwLock::new(phase), bounds, damaged }, found))
     }
 
     /// With other bounds of what is much.
@@ -249,21 +251,34 @@ impl Index {
         }
     }
 
-    /// Empties it, to be filled from the files: entered by [`Index::enter`] in large batches, ended by `settle`.
+    /// Empties it, to be filled from the files: entered by [`Index::enter`] in large batches, ended by `settle`. A damaged
+    /// file is set aside.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn clear(&self) -> Result<(), VaultError> {
         let mut phase = self.phase.write().unwrap_or_else(PoisonError::into_inner);
         self.names.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        if self.is_damaged() {
+            self.database.set_aside().map_err(|error| self.error(error))?;
+        }
         let made = self.database.remake().and_then(|()| self.database.bulk(true));
         let fill =
             made.and_then(|()| Fill::begin(self.database.path())).map_err(|error| self.error(error))?;
         *phase = Phase::Noting(fill);
+        self.damaged.store(false, Ordering::Release);
         Ok(())
     }
 
+    /// Whether something that was read or written since the last [`Index::clear`] met damage.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
     fn error(&self, error: DatabaseError) -> VaultError {
+        if matches!(error, DatabaseError::Damaged(_)) {
+            self.damaged.store(true, Ordering::Release);
+        }
         error_of(self.database.path(), error)
     }
 

@@ -104,15 +104,12 @@ fn play(vault: &Arc<Vault>, slowly: bool) -> Expected {
     expected
 }
 
+/// Until the index is there, and what it left over is gone.
 pub(super) fn wait_for_index(vault: &Vault) {
-    let begun = std::time::Instant::now();
-    while vault.report().troubles.iter().any(|text| text.contains("anew")) {
-        assert!(begun.elapsed().as_secs() < 30);
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    while vault.core.rebuilds.load(std::sync::atomic::Ordering::SeqCst) {
-        std::thread::yield_now();
-    }
+    wait_for("the index is there", || {
+        let state = vault.core.state();
+        state.rebuilding.is_none() && state.leftovers.is_none() && !vault.core.is_rebuilding()
+    });
 }
 
 fn is_as_expected(path: &Path, expected: &Expected, about: &str) {
@@ -224,15 +221,26 @@ fn at_every_step_of_a_start_with_a_journal() {
     }
 }
 
+/// Until the index is there, or could not be made, and the same of what it left over.
 fn wait_for_index_or_death(vault: &Vault) {
-    while vault.core.rebuilds.load(std::sync::atomic::Ordering::SeqCst) {
-        std::thread::yield_now();
-    }
+    wait_for("the index is tried", || {
+        let state = vault.core.state();
+        let made = state.rebuilding.is_none() || state.failing.is_some();
+        made && state.leftovers.as_ref().is_none_or(|left| left.failed) && !vault.core.is_rebuilding()
+    });
 }
 
 #[test]
 fn at_every_step_of_a_rebuild() {
     let (base, expected) = killed();
+    // Something for every step of it.
+    let orphans: [String; 2] = ["0", "f"].map(|digit| digit.repeat(64));
+    let layout = crate::vault::layout::Layout::new(base.path());
+    for path in orphans.iter().map(|digest| layout.body(digest).unwrap()) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"x").unwrap();
+    }
+    std::fs::write(layout.leftovers(), b"").unwrap();
     let mut step = 1;
     loop {
         let dir = temp();

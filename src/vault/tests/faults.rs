@@ -156,7 +156,7 @@ fn a_body_on_its_way_is_no_orphan() {
     pending.commit_blocking().unwrap();
     wait_for("the index is behind", || !vault.report().troubles.is_empty());
     assert_eq!(files(&dir.path().join("vault/bodies")).len(), 1);
-    crate::vault::rebuild::drop_orphans(&vault.core).unwrap();
+    look_for_leftovers(&vault);
     vault.core.disk.faults.no_index.store(false, SeqCst);
     wait_for("it follows", || vault.report().behind == 0);
     assert!(octets(&vault, &vault.item(id(1)).unwrap()).unwrap() == noise);

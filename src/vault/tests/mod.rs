@@ -100,6 +100,13 @@ fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
+/// Bodies without items, as behind a making of the index.
+fn look_for_leftovers(vault: &Vault) {
+    vault.core.state().leftovers = Some(super::leftovers::Leftovers::due_now());
+    super::leftovers::look_alone(&vault.core);
+    assert!(vault.core.state().leftovers.is_none());
+}
+
 /// In memory, where the system has such a folder: there are thousands of starts.
 fn temp() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
