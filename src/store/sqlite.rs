@@ -8,7 +8,7 @@
 
 use super::watch::{Watch, locked};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -16,12 +16,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Behind the name of a damaged file.
+const DAMAGED: &str = ".damaged";
 /// Mode of the file.
 const PRIVATE: u32 = 0o600;
 /// Page cache of the writer, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The same while the database is filled.
-const BULK_CACHE_KIB: i64 = 64 * 1024;
+const BULK_CACHE_KIB: i64 = 32 * 1024;
 /// Page cache of a reader, in KiB.
 const READER_CACHE_KIB: i64 = 8 * 1024;
 /// Connections that read at once.
@@ -82,6 +84,13 @@ pub enum DatabaseError {
 
 impl From<rusqlite::Error> for DatabaseError {
     fn from(error: rusqlite::Error) -> Self {
+        // A sector that cannot be read is damage: a new file has others.
+        let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
+        if [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_CORRUPTFS]
+            .contains(&extended)
+        {
+            return Self::Damaged(error.to_string());
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             Some(ErrorCode::DiskFull) => Self::NoSpace,
@@ -276,6 +285,12 @@ impl Database {
         aside(&self.path)
     }
 
+    /// Removes what was set aside, if anything was.
+    pub fn drop_aside(&self) {
+        // Somebody may have removed it already.
+        let _ = fs::remove_file(beside(&self.path, DAMAGED));
+    }
+
     /// Throws the file away and makes an empty one. Readers are waited for.
     ///
     /// # Errors
@@ -341,7 +356,7 @@ fn set_aside(path: &Path) -> Result<(), DatabaseError> {
 }
 
 fn aside(path: &Path) -> Result<(), DatabaseError> {
-    match fs::rename(path, beside(path, ".damaged")) {
+    match fs::rename(path, beside(path, DAMAGED)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("rename", path, &error)),
         _ => Ok(()),
     }

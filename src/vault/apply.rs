@@ -4,6 +4,7 @@
 //! Everything here may be done twice: a batch that failed in the middle is simply done again, and so is whatever the
 //! journal has after a crash.
 
+use super::anew;
 use super::core::{Core, NewBody, Newest, State};
 use super::counts;
 use super::error::VaultError;
@@ -118,12 +119,12 @@ pub(super) fn apply(core: &Core, batch: &[Accepted]) -> Result<(), VaultError> {
     core.index.enter(&entries, last)?;
     let removed = batch.iter().filter_map(|accepted| accepted.record.removed());
     drop_bodies(core, &removed.collect())?;
-    let recount = core.state().recount;
+    let recount = core.state().recount >= batch.first().map_or(last, |accepted| accepted.record.sequence);
     let counted = if recount { Some(counts::count(&core.index)?) } else { None };
     let mut state = core.state();
     batch.iter().for_each(|accepted| accepted.settle(&mut state));
     if let Some(counted) = counted {
-        (state.counts, state.recount) = (counted, false);
+        state.counts = counted;
     }
     state.applied = last;
     drop(state);
@@ -265,7 +266,16 @@ pub(super) fn replay(core: &Core, batch: &[Record], index_has: u64) -> Result<()
     }
     replay_marks(core, batch)?;
     core.disk.other(&core.layout.index)?;
-    core.index.enter(&entries, last.max(index_has))?;
+    let sequence = last.max(index_has);
+    match core.index.enter(&entries, sequence) {
+        // It is made anew, behind the start; what is marked is found there then.
+        Err(_) if core.index.is_damaged() && !filling => {
+            anew::clear(core)?;
+            entries.retain(|entry| !matches!(entry, Entry::Marked { .. }));
+            core.index.enter(&entries, sequence)?;
+        }
+        entered => entered?,
+    }
     core.state().applied = last;
     Ok(())
 }

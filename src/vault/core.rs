@@ -9,7 +9,6 @@ use super::error::VaultError;
 use super::index::Index;
 use super::item::Item;
 use super::layout::Layout;
-use super::leftovers::Leftovers;
 use super::limits::Limits;
 use super::mark::Mark;
 use super::marks::{MarkLog, Marks, overlay};
@@ -66,8 +65,8 @@ pub(super) struct State {
     pub(super) behind_octets: usize,
     /// Of what is applied.
     pub(super) counts: Tally,
-    /// That may have a batch already whose files were placed and that is going to be applied once more.
-    pub(super) recount: bool,
+    /// That may have changes up to this one already, which are not applied yet: files were placed, marks were read.
+    pub(super) recount: u64,
     /// By what is durable and not applied.
     pub(super) coming: Tally,
     /// Why the applying thread cannot go on.
@@ -106,6 +105,20 @@ pub(super) struct Failing {
     pub(super) times: u64,
     /// When it is tried again.
     pub(super) again: Instant,
+}
+
+/// There may be bodies that no item names.
+pub(super) struct Leftovers {
+    /// When they are looked for.
+    pub(super) due: Instant,
+    /// The last look failed.
+    pub(super) failed: bool,
+}
+
+impl Leftovers {
+    pub(super) fn due_now() -> Self {
+        Self { due: Instant::now(), failed: false }
+    }
 }
 
 /// The newest durable state of an item.

@@ -1,30 +1,26 @@
 //! Bodies that no item names: what was removed while the index was not complete leaves its body, because nobody could
 //! say who else had it. They are looked for behind every making of the index, and go.
 //!
+//! The index is asked for each body, and for those that it does not have every item is looked at once more before they go:
+//! a page that is damaged may say no without an error, and a body that is gone does not come back.
+//!
 //! State: a mark on disk, `vault/leftovers`, that takes the place of the mark of the making; when the next look is due, in
 //! the vault's state. Failure: a crash, a closed vault or a folder that cannot be listed leaves the mark: the next start
 //! looks again, and so does `upkeep` every minute. Nothing that has its items depends on it.
 
-use super::core::Core;
+use super::anew::Making;
+use super::core::{Core, Leftovers};
 use super::error::VaultError;
 use super::layout::body_digest;
-use super::rebuild::{Making, walk};
+use super::walk::walk;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// There may be some.
-pub(super) struct Leftovers {
-    /// When they are looked for.
-    due: Instant,
-    /// The last look failed.
-    pub(super) failed: bool,
-}
-
-impl Leftovers {
-    pub(super) fn due_now() -> Self {
-        Self { due: Instant::now(), failed: false }
-    }
-}
+/// Bodies that are removed at once.
+const AT_ONCE: usize = 1_000;
+/// A look that failed is made again behind so many times what it took.
+const RESTS: u32 = 10;
 
 /// What an earlier process left.
 pub(super) fn find(core: &Core) -> Option<Leftovers> {
@@ -32,9 +28,9 @@ pub(super) fn find(core: &Core) -> Option<Leftovers> {
     fs::exists(core.layout.leftovers()).unwrap_or(true).then(Leftovers::due_now)
 }
 
-/// The index is complete: its mark becomes this one. A `damaged` item may name any body, and then all stay.
-pub(super) fn expect(core: &Core, damaged: bool) -> Result<Option<Leftovers>, VaultError> {
-    if damaged {
+/// The index is complete: its mark becomes this one. `unsure`: who knows what has these bodies, and then all stay.
+pub(super) fn expect(core: &Core, unsure: bool) -> Result<Option<Leftovers>, VaultError> {
+    if unsure {
         core.disk.unlink(&core.layout.leftovers())?;
         core.disk.unlink(&core.layout.rebuilding())?;
         return Ok(None);
@@ -43,10 +39,12 @@ pub(super) fn expect(core: &Core, damaged: bool) -> Result<Option<Leftovers>, Va
     Ok(Some(Leftovers::due_now()))
 }
 
-/// Whether it is time for a look, and nobody makes the index anew.
+/// Whether it is time for a look, and the index is well.
 pub(super) fn are_due(core: &Core) -> bool {
     let state = core.state();
-    state.rebuilding.is_none() && state.leftovers.as_ref().is_some_and(|left| left.due <= Instant::now())
+    !core.index.is_damaged()
+        && state.rebuilding.is_none()
+        && state.leftovers.as_ref().is_some_and(|left| left.due <= Instant::now())
 }
 
 /// A look, unless somebody makes the index anew: that ends with one.
@@ -68,7 +66,7 @@ pub(super) fn look(core: &Core) {
         state.leftovers = None;
         return;
     };
-    let due = Instant::now() + core.limits.retry.max(begun.elapsed());
+    let due = Instant::now() + core.limits.retry.max(begun.elapsed() * RESTS);
     let before = state.leftovers.replace(Leftovers { due, failed: true });
     drop(state);
     if !matches!(error, VaultError::Closed) && !before.is_some_and(|before| before.failed) {
@@ -79,20 +77,49 @@ pub(super) fn look(core: &Core) {
 }
 
 fn remove(core: &Core) -> Result<(), VaultError> {
-    let mut removed = 0_u64;
+    let (mut found, mut removed) = (Vec::new(), 0);
     let unread = walk(core, &core.layout.bodies, 2, &mut |path| {
         let Some(digest) = body_digest(path) else { return Ok(()) };
-        // Bodies come into their place and items into the index under this lock together; unless the index could not be
-        // written, and then the item is still on its way.
-        let _applying = core.applying();
-        let may_go = core.state().rebuilding.is_none() && !core.index.uses_body(digest)?;
-        if may_go && !core.state().awaits_body(digest) {
-            removed += u64::from(core.disk.unlink(path)?);
+        if !core.index.uses_body(digest)? {
+            found.push(path.to_owned());
+        }
+        if found.len() >= AT_ONCE {
+            removed += unlink(core, &std::mem::take(&mut found))?;
         }
         Ok(())
     });
+    let rest = unlink(core, &found);
+    removed += rest.as_ref().copied().unwrap_or(0);
     if removed > 0 {
         tracing::info!(bodies = removed, "bodies that no message had were removed");
     }
-    unread?.map_or(Ok(()), Err)
+    unread?.map_or(rest.map(drop), Err)
+}
+
+/// Those of them that no item has; how many went.
+fn unlink(core: &Core, paths: &[PathBuf]) -> Result<u64, VaultError> {
+    // Bodies come into their place and items into the index under this lock together; unless the index could not be
+    // written, and then the item is still on its way.
+    let _applying = core.applying();
+    let may_go = |path: &Path| {
+        let Some(digest) = body_digest(path) else { return Ok(false) };
+        Ok::<_, VaultError>(!core.index.uses_body(digest)? && !core.state().awaits_body(digest))
+    };
+    let mut going = Vec::new();
+    for path in paths {
+        if may_go(path)? {
+            going.push(path);
+        }
+    }
+    // Who makes the index anew looks for them at its end.
+    if going.is_empty() || core.state().rebuilding.is_some() {
+        return Ok(0);
+    }
+    let digests: Vec<&str> = going.iter().filter_map(|path| body_digest(path)).collect();
+    core.index.has_none_of(&digests)?;
+    let mut removed = 0;
+    for path in going {
+        removed += u64::from(core.disk.unlink(path)?);
+    }
+    Ok(removed)
 }

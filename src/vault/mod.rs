@@ -9,6 +9,7 @@
 //! [`VaultError::NoSpace`], for the client 452; a damaged file is named, skipped and kept; a damaged or missing index is
 //! rebuilt from the files (`rebuild`), until that succeeds (`upkeep`).
 
+mod anew;
 mod apply;
 mod ask;
 mod block;
@@ -39,6 +40,7 @@ mod tally;
 mod tests;
 mod upkeep;
 mod view;
+mod walk;
 mod writer;
 
 pub use change::Change;

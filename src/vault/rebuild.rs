@@ -13,17 +13,17 @@
 //! every minute (`upkeep`), or as often as a try takes, until one succeeds; by hand at any time. An index that is found
 //! damaged in the midst of work is one that is not complete.
 
+use super::anew::{Making, clear};
 use super::core::{Core, Failing, now_ms};
-use super::disk::failed;
 use super::error::VaultError;
 use super::index::Entry;
 use super::item::Item;
 use super::layout::item_id;
 use super::report::words;
+use super::walk::{listed, walk};
 use super::{counts, leftovers, writer};
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -34,9 +34,6 @@ const BATCH: usize = 500;
 const PIECE: usize = 64;
 /// Threads that read.
 const READERS: usize = 16;
-
-/// One that is damaged again at once is made anew behind so many times what that took.
-const RESTS: u32 = 10;
 
 const MAKING: &str = "it is being made anew already: `portcullis status` says how far it is";
 const LOOKING: &str =
@@ -53,25 +50,15 @@ pub(super) fn rebuild(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultE
     if let Err(error) = &done {
         note(core, error, begun.elapsed());
     }
+    if matches!(done, Err(VaultError::NoSpace(_))) {
+        core.index.drop_damaged();
+    }
     let items = done?;
+    // A disk that damages it again and again is not kept busy by that alone.
+    core.state().mended_until = Some(Instant::now() + core.limits.retry.max(begun.elapsed()));
     leftovers::look(core);
     progress(items);
     Ok(items)
-}
-
-/// That somebody makes it, or looks for what is left over, until this is dropped.
-pub(super) struct Making<'a>(&'a Core);
-
-impl<'a> Making<'a> {
-    pub(super) fn begin(core: &'a Core) -> Option<Self> {
-        (!core.rebuilds.swap(true, Ordering::AcqRel)).then_some(Self(core))
-    }
-}
-
-impl Drop for Making<'_> {
-    fn drop(&mut self) {
-        self.0.rebuilds.store(false, Ordering::Release);
-    }
 }
 
 fn of_index(core: &Core, what: &str) -> VaultError {
@@ -108,31 +95,12 @@ pub(super) fn is_due(core: &Core) -> bool {
     match (&state.failing, state.rebuilding) {
         (Some(failing), Some(_)) => failing.again <= now,
         (None, Some(_)) => true,
-        (_, None) => core.index.is_damaged() && state.mended_until.is_none_or(|until| until <= now),
-    }
-}
-
-/// The mark, durable before the index is emptied.
-pub(super) fn mark(core: &Core) -> Result<(), VaultError> {
-    core.state().rebuilding.get_or_insert(0);
-    let file = core.disk.create(&core.layout.rebuilding())?;
-    core.disk.flush(&file)?;
-    core.disk.flush_folder(&core.layout.root)
-}
-
-/// Empties it. Where not even that can be begun, a whole index stays as it is.
-fn clear(core: &Core) -> Result<(), VaultError> {
-    let _applying = core.applying();
-    let whole = core.state().rebuilding.is_none() && !core.index.is_damaged();
-    if let Err(error) = mark(core).and_then(|()| core.disk.other(&core.layout.index)) {
-        if whole {
-            core.state().rebuilding = None;
-            // Where it stays, the next start makes the index anew.
-            let _ = core.disk.unlink(&core.layout.rebuilding());
+        (_, None) => {
+            let rested = state.mended_until.is_none_or(|until| until <= now);
+            // Mail waits for it: there is no rest then.
+            core.index.is_damaged() && (rested || state.stuck.is_some())
         }
-        return Err(error);
     }
-    core.index.clear()
 }
 
 /// How many items are in.
@@ -168,16 +136,20 @@ fn run(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultError> {
         let counted = counts::count(&core.index)?;
         let mut state = core.state();
         state.counts = counted;
-        state.recount = state.applied < state.durable;
+        state.recount = state.durable;
     }
     if let Some(error) = read.unread {
         return Err(error);
     }
+    if core.index.is_damaged() {
+        return Err(of_index(core, "it was damaged again while it was filled"));
+    }
     // Filling flushes nothing.
     core.disk.flush_volume(&core.layout.root)?;
     let _applying = core.applying();
-    // What could not ask an incomplete index left its bodies.
-    let leftovers = leftovers::expect(core, read.damaged)?;
+    // What could not ask an incomplete index left its bodies. A damaged item may name any of them; and where there are no
+    // items at all, somebody may have lost their folder.
+    let leftovers = leftovers::expect(core, read.damaged || items == 0)?;
     let mut state = core.state();
     (state.rebuilding, state.failing, state.leftovers) = (None, None, leftovers);
     Ok(items)
@@ -282,51 +254,6 @@ impl Reader<'_> {
     }
 }
 
-/// Every file `depth` folders below, a folder at a time. A folder that cannot be looked into is left out, and the first
-/// of such errors is the result; errors of `take` end it.
-pub(super) fn walk(
-    core: &Core,
-    folder: &Path,
-    depth: usize,
-    take: &mut dyn FnMut(&Path) -> Result<(), VaultError>,
-) -> Result<Option<VaultError>, VaultError> {
-    if core.is_closing() {
-        return Err(VaultError::Closed);
-    }
-    let paths = match listed(core, folder) {
-        Ok(paths) => paths,
-        Err(error) => return Ok(Some(error)),
-    };
-    let mut unread = None;
-    for path in paths {
-        if depth == 0 {
-            take(&path)?;
-            continue;
-        }
-        match core.disk.is_folder(&path) {
-            Ok(true) => {
-                let below = walk(core, &path, depth - 1, take)?;
-                unread = unread.or(below);
-            }
-            Ok(false) => {}
-            Err(error) => unread = unread.or(Some(error)),
-        }
-    }
-    Ok(unread)
-}
-
-fn listed(core: &Core, folder: &Path) -> Result<Vec<PathBuf>, VaultError> {
-    let entries = match core.disk.list(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed("list", folder, e)),
-    };
-    let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
-    let mut paths = paths.map_err(|e| failed("list", folder, e))?;
-    paths.sort();
-    Ok(paths)
-}
-
 /// For a thread of its own: with its end in the log, and files made durable behind it.
 pub(super) fn in_background(core: &Core) {
     if !is_worth_a_try(core) {
@@ -337,18 +264,18 @@ pub(super) fn in_background(core: &Core) {
     tracing::warn!(%file, damaged, "the index of the quarantine is made anew from its files");
     // What failed is told, and tried again.
     let Ok(items) = rebuild(core, &|_| ()) else { return };
-    // A disk that damages it again and again is not kept busy by that alone.
-    let took = begun.elapsed();
-    core.state().mended_until = Some(Instant::now() + core.limits.retry.max(took * RESTS));
-    let seconds = took.as_secs();
+    let seconds = begun.elapsed().as_secs();
     tracing::info!(items, seconds, "the index of the quarantine is complete");
     if let Err(error) = writer::checkpoint(core, None) {
         tracing::debug!(%error, "the journal stays until the next start");
     }
 }
 
-/// An index that lacks what is in a folder keeps what it has until that folder can be listed.
+/// An index that lacks what is in a folder keeps what it has until that folder can be listed; unless it is damaged.
 fn is_worth_a_try(core: &Core) -> bool {
+    if core.index.is_damaged() {
+        return true;
+    }
     let folder = match core.state().failing.as_ref().map(|failing| &failing.error) {
         Some(VaultError::Io { step: "list", path, .. }) => path.clone(),
         Some(_) | None => return true,

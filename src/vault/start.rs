@@ -1,7 +1,8 @@
 //! Opening: folders, index, replay of the journal, leftovers, counts, threads; and closing.
 //!
-//! Failure: what is durable and cannot be put into files now stays in the journal, and opening fails with the step that
-//! failed; a journal that is not whole before its end is named in the report, and set aside, not removed.
+//! Failure: an index that is damaged is emptied, and made anew behind the start. What is durable and cannot be put into
+//! files now stays in the journal, and opening fails with the step that failed; a journal that is not whole before its
+//! end is named in the report, and set aside, not removed.
 
 use super::core::Core;
 use super::disk::{Disk, failed};
@@ -12,8 +13,9 @@ use super::journal::{self, Journal, Reading};
 use super::layout::Layout;
 use super::limits::Limits;
 use super::record::Record;
+use super::tally::Tally;
 use super::writer::{Job, Writer, checkpoint, run_applier};
-use super::{apply, block, counts, leftovers, marks, rebuild, upkeep};
+use super::{anew, apply, block, counts, leftovers, marks, rebuild, upkeep};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -52,21 +54,32 @@ pub(super) fn open(
     let (index, found) = Index::open(&layout.index)?;
     let (marks, marks_found) = marks::load(&layout)?;
     let core = Arc::new(Core::new(layout, Arc::new(disk), index, marks, limits));
-    let incomplete = fs::exists(core.layout.rebuilding()).unwrap_or(false);
+    // Where that cannot be told, it is made anew.
+    let incomplete = fs::exists(core.layout.rebuilding()).unwrap_or(true);
     let has = match found {
         Found::Whole(sequence) => sequence,
         Found::Empty => 0,
     };
     let empty = incomplete || matches!(found, Found::Empty) || marks_found == marks::Found::Damaged;
     if empty {
-        rebuild::mark(&core)?;
+        anew::mark(&core)?;
+    }
+    if empty && matches!(found, Found::Whole(_)) {
+        // It may be why it was going to be made anew: nothing more is entered into that file.
+        core.index.clear()?;
     }
     begin_marks(&core, marks_found)?;
     let replayed = replay_all(&core, has)?;
     let last = replayed.last.max(has);
     core.order_at_least(replayed.order);
     remove_leftovers(&core)?;
-    checkpoint(&core, None)?;
+    match checkpoint(&core, None) {
+        Err(_) if core.index.is_damaged() => {
+            anew::clear(&core)?;
+            checkpoint(&core, None)?;
+        }
+        done => done?,
+    }
     let journal = Journal::begin(
         Arc::clone(&core.disk),
         core.layout.clone(),
@@ -76,22 +89,33 @@ pub(super) fn open(
     )?
     .in_segments_of(limits.segment_octets);
     journal::remove_below(&core.disk, &core.layout, journal.number())?;
-    // A vault without items, as every first one, has its index at once.
-    let none = fs::read_dir(&core.layout.items).is_ok_and(|mut entries| entries.next().is_none());
-    let empty = empty && (!none || rebuild::rebuild(&core, &|_| ()).is_err());
-    let counted = if empty { None } else { Some(counts::count(&core.index)?) };
+    let counted = counted(&core)?;
     {
         let mut state = core.state();
         state.durable = last;
         state.applied = last;
-        state.counts = counted.unwrap_or_default();
-        if !empty {
+        if counted.is_some() {
             state.leftovers = leftovers::find(&core);
         }
+        state.counts = counted.unwrap_or_default();
     }
     let (jobs, waiting) = mpsc::channel(JOBS_MAX);
     let threads = start(&core, journal, (jobs.clone(), waiting))?;
     Ok((core, jobs, threads))
+}
+
+/// Counts of what is there, unless the index has to be made anew first.
+fn counted(core: &Core) -> Result<Option<Tally>, VaultError> {
+    // A vault without items, as every first one, has its index at once.
+    let none = fs::read_dir(&core.layout.items).is_ok_and(|mut entries| entries.next().is_none());
+    let incomplete = core.state().rebuilding.is_some();
+    if incomplete && (!none || rebuild::rebuild(core, &|_| ()).is_err()) {
+        return Ok(None);
+    }
+    match counts::count(&core.index) {
+        Err(_) if core.index.is_damaged() => anew::clear(core).map(|()| None),
+        counted => counted.map(Some),
+    }
 }
 
 fn start(

@@ -51,6 +51,16 @@ impl Fill {
         Ok(Self { scratch: Scratch::make(index, "-filling", SCHEMA)?, entered: AtomicUsize::new(0) })
     }
 
+    /// Damage of the scratch file says nothing about the index.
+    fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> std::result::Result<T, DatabaseError> {
+        self.scratch.write(work).map_err(|error| match error {
+            DatabaseError::Damaged(what) => {
+                DatabaseError::Other(format!("its scratch file is damaged: {what}"))
+            }
+            other => other,
+        })
+    }
+
     /// How many of so many may be entered at once, if `most` may in all.
     pub fn room(&self, most: usize, wanted: usize) -> usize {
         let before = self.entered.fetch_add(wanted, Ordering::AcqRel);
@@ -59,7 +69,7 @@ impl Fill {
 
     /// Notes items down; the newest version of each counts.
     pub fn note(&self, records: &[Record]) -> std::result::Result<(), DatabaseError> {
-        self.scratch.write(|connection| -> Result<_> {
+        self.write(|connection| -> Result<_> {
             let mut note = connection.prepare_cached(
                 "INSERT INTO fill (id, version, ord, record) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE
                  SET version = ?2, ord = ?3, record = ?4 WHERE version < ?2",
@@ -74,7 +84,7 @@ impl Fill {
 
     /// Forgets items.
     pub fn forget(&self, ids: &[i64]) -> std::result::Result<(), DatabaseError> {
-        self.scratch.write(|connection| -> Result<_> {
+        self.write(|connection| -> Result<_> {
             let mut forget = connection.prepare_cached("DELETE FROM fill WHERE id = ?")?;
             ids.iter().try_for_each(|id| forget.execute([id]).map(drop))
         })
@@ -82,14 +92,14 @@ impl Fill {
 
     /// All are there.
     pub fn sort(&self) -> std::result::Result<(), DatabaseError> {
-        self.scratch.write(|connection: &Connection| {
+        self.write(|connection: &Connection| {
             connection.execute_batch("CREATE INDEX fill_ord ON fill (ord, id)")
         })
     }
 
     /// The next ones in order, and where it goes on; `None` at the end.
     pub fn next(&self, after: Taken) -> std::result::Result<Option<(Vec<Record>, Taken)>, DatabaseError> {
-        self.scratch.write(|connection| -> Result<_> {
+        self.write(|connection| -> Result<_> {
             let mut next = connection.prepare_cached(
                 "SELECT record, ord, id FROM fill INDEXED BY fill_ord WHERE (ord, id) > (?, ?) ORDER BY ord, id LIMIT ?",
             )?;

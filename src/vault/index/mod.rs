@@ -5,6 +5,7 @@
 //! the page caches (one that writes, four that read). Failure: nothing of a batch is in; a damaged file is set aside when
 //! it is opened, or by `clear`, which the vault calls when it hears of the damage.
 
+mod damage;
 mod enter;
 mod fill;
 mod glance;

@@ -1,5 +1,6 @@
 //! The index as everybody in the vault has it.
 
+use super::damage::Damage;
 use super::enter::{Batch, Marking};
 use super::fill::{Fill, Taken};
 use super::glance::{self, Glance};
@@ -18,14 +19,13 @@ use crate::vault::view::{FolderStats, Group, Page, PageRequest, Row, Scope, Stat
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a question may take. What is asked by people takes milliseconds; this is for patterns that nothing helps.
 const QUESTION_MAX: Duration = Duration::from_secs(30);
 /// Full text in memory while items are taken in by order, and otherwise, in octets.
-const WORDS_FILLING: i64 = 32 << 20;
+const WORDS_FILLING: i64 = 16 << 20;
 const WORDS_OCTETS: i64 = 1 << 20;
 /// A larger file is not read ahead: it would drive everything else out of memory.
 const WARM_MAX: u64 = 2 << 30;
@@ -36,8 +36,7 @@ pub struct Index {
     names: Mutex<Names>,
     phase: RwLock<Phase>,
     bounds: Bounds,
-    /// Something of it could not be understood.
-    damaged: AtomicBool,
+    damage: Damage,
 }
 
 /// Where it is between empty and whole.
@@ -112,8 +111,8 @@ impl Index {
             }
         };
         let (names, bounds) = (Mutex::default(), Bounds::default());
-        let damaged = AtomicBool::new(false);
-        Ok((Self { database, names, phase: RwLock::new(phase), bounds, damaged }, found))
+        let damage = Damage::default();
+        Ok((Self { database, names, phase: RwLock::new(phase), bounds, damage }, found))
     }
 
     /// With other bounds of what is much.
@@ -132,6 +131,7 @@ impl Index {
         let (removed, mut put) = last_words(batch);
         let marks: Vec<Marking> = batch.iter().filter_map(marking).collect();
         let phase = self.phase.read().unwrap_or_else(PoisonError::into_inner);
+        let file = self.damage.file();
         let said = |put| Said { removed: &removed, put, marks: &marks };
         let done = match &*phase {
             Phase::Noting(fill) if put.len() >= self.bounds.noted => {
@@ -147,7 +147,7 @@ impl Index {
                 self.transaction(&said(&put), sequence, None)
             }
         };
-        done.map_err(|error| self.error(error))
+        done.map_err(|error| self.error(file, error))
     }
 
     /// `fill`: what is noted down while it is filled; without it all indexes are there.
@@ -181,13 +181,14 @@ impl Index {
     /// # Errors
     /// It cannot be written.
     pub fn settle(&self) -> Result<(), VaultError> {
+        let file = self.damage.file();
         let done = if self.begin_taking() { self.take_in() } else { Ok(()) };
         let settled = done.and_then(|()| {
             self.database.durable(|connection| {
                 connection.execute_batch("UPDATE meta SET value = value WHERE key = 'sequence'")
             })
         });
-        settled.map_err(|error| self.error(error))
+        settled.map_err(|error| self.error(file, error))
     }
 
     /// From noting to taking in; whether there is something to do.
@@ -259,31 +260,41 @@ impl Index {
     pub fn clear(&self) -> Result<(), VaultError> {
         let mut phase = self.phase.write().unwrap_or_else(PoisonError::into_inner);
         self.names.lock().unwrap_or_else(PoisonError::into_inner).forget();
-        if self.is_damaged() {
-            self.database.set_aside().map_err(|error| self.error(error))?;
+        let file = self.damage.file();
+        if self.is_damaged()
+            && let Err(error) = self.database.set_aside()
+        {
+            tracing::warn!("a damaged index of the quarantine is not kept: {error}");
         }
         let made = self.database.remake().and_then(|()| self.database.bulk(true));
         let fill =
-            made.and_then(|()| Fill::begin(self.database.path())).map_err(|error| self.error(error))?;
+            made.and_then(|()| Fill::begin(self.database.path())).map_err(|error| self.error(file, error))?;
         *phase = Phase::Noting(fill);
-        self.damaged.store(false, Ordering::Release);
+        self.damage.made();
         Ok(())
     }
 
     /// Whether something that was read or written since the last [`Index::clear`] met damage.
     pub fn is_damaged(&self) -> bool {
-        self.damaged.load(Ordering::Acquire)
+        self.damage.is()
     }
 
-    fn error(&self, error: DatabaseError) -> VaultError {
+    /// Removes a damaged file that was set aside: somebody needs the room.
+    pub fn drop_damaged(&self) {
+        self.database.drop_aside();
+    }
+
+    /// `file`: what was worked with.
+    fn error(&self, file: u64, error: DatabaseError) -> VaultError {
         if matches!(error, DatabaseError::Damaged(_)) {
-            self.damaged.store(true, Ordering::Release);
+            self.damage.note(file);
         }
         error_of(self.database.path(), error)
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>) -> Result<T, VaultError> {
-        self.database.read(QUESTION_MAX, work).map_err(|error| self.error(error))
+        let file = self.damage.file();
+        self.database.read(QUESTION_MAX, work).map_err(|error| self.error(file, error))
     }
 
     /// Reads what a query asks, as it is at a moment.
@@ -298,12 +309,27 @@ impl Index {
         })
     }
 
-    /// Whether an item has this body; while the index is filled, which it cannot know, always.
+    /// Whether an item has this body; while the index is filled or damaged, which it cannot know, always.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn uses_body(&self, digest: &str) -> Result<bool, VaultError> {
-        self.read(|connection| Ok(!whole(connection)? || work::uses_body(connection, digest)?))
+        let used = self.read(|connection| Ok(!whole(connection)? || work::uses_body(connection, digest)?))?;
+        Ok(used || self.is_damaged())
+    }
+
+    /// Makes sure that no item has one of these bodies, by a look at every item: a damaged page may say no to a question
+    /// without an error.
+    ///
+    /// # Errors
+    /// Some item has one, and then the index is damaged; or it cannot be read.
+    pub fn has_none_of(&self, digests: &[&str]) -> Result<(), VaultError> {
+        let file = self.damage.file();
+        if !self.read(|connection| work::names_any_of(connection, digests))? {
+            return Ok(());
+        }
+        let what = "it has items of bodies that it did not find".to_owned();
+        Err(self.error(file, DatabaseError::Damaged(what)))
     }
 
     /// References that begin so, the newest first, at most `most`.

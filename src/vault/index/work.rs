@@ -8,7 +8,8 @@ use super::text::{digest_range, id_range};
 use crate::mail::Id;
 use crate::query::{Query, State};
 use crate::vault::view::Scope;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::HashMap;
 
 /// Most references of one answer.
 const IDS_MAX: usize = 100_000;
@@ -32,6 +33,23 @@ pub fn find(connection: &Connection, prefix: &str, most: usize) -> Result<Vec<Id
     };
     let sql = "SELECT id FROM item INDEXED BY item_id WHERE id BETWEEN ? AND ? ORDER BY ord DESC LIMIT ?";
     ids(connection, &Sql::new(sql).with(low).with(high).with(limit(most)))
+}
+
+/// Whether an item has one of these bodies: every item is looked at, without the help of an index.
+pub fn names_any_of(connection: &Connection, digests: &[&str]) -> Result<bool> {
+    let low = |digest: &&str| digest_range(digest).map_or(0, |(low, _)| low);
+    let wanted: HashMap<i64, &str> = digests.iter().map(|digest| (low(digest), *digest)).collect();
+    let mut all = connection.prepare_cached("SELECT digest, ord FROM item NOT INDEXED")?;
+    let mut exact = connection.prepare_cached("SELECT digest = ? FROM shown WHERE ord = ?")?;
+    let mut rows = all.query([])?;
+    while let Some(row) = rows.next()? {
+        let Some(digest) = wanted.get(&row.get(0)?) else { continue };
+        if exact.query_row(params![digest, row.get::<_, i64>(1)?], |row| row.get(0)).optional()? == Some(true)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What is due, the highest priority first, in it what is due for the longest; and when something that is not due yet

@@ -102,8 +102,9 @@ fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
 
 /// Bodies without items, as behind a making of the index.
 fn look_for_leftovers(vault: &Vault) {
-    vault.core.state().leftovers = Some(super::leftovers::Leftovers::due_now());
-    super::leftovers::look_alone(&vault.core);
+    let _making = super::anew::Making::begin(&vault.core).expect("nobody else is at it");
+    vault.core.state().leftovers = Some(super::core::Leftovers::due_now());
+    super::leftovers::look(&vault.core);
     assert!(vault.core.state().leftovers.is_none());
 }
 

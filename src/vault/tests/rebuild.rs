@@ -197,27 +197,158 @@ fn what_is_left_over_goes_with_the_next_start() {
     writer.close();
 }
 
-/// A disk that returns something else than was written, under a vault that works: mended without anybody's help.
-#[test]
-fn an_index_that_is_damaged_in_the_midst_of_work_is_made_anew() {
-    let (dir, vault, mut writer) = with(Duration::from_millis(50));
+/// What the disk returns instead of what was written, in the place of it: the vault may have this file open.
+fn damage(path: &Path) {
+    let index = path.join("vault.db");
+    let mut octets = std::fs::read(&index).unwrap();
+    octets[8192..].fill(0xaa);
+    std::fs::write(&index, octets).unwrap();
+}
+
+/// A vault of 300 that was closed, opened again.
+fn anew(dir: &Path, retry: Duration) -> (Arc<Vault>, VaultWriter) {
+    let limits = Limits { retry, ..Limits::default() };
+    Vault::open_on(dir, faulty(Faults { lazy: true, ..Faults::default() }), limits).unwrap()
+}
+
+fn closed() -> tempfile::TempDir {
+    let (dir, vault, mut writer) = with(Duration::from_secs(3600));
     writer.close();
     drop((vault, writer));
-    let limits = Limits { retry: Duration::from_millis(50), ..Limits::default() };
-    let disk = faulty(Faults { lazy: true, ..Faults::default() });
-    let (vault, mut writer) = Vault::open_on(dir.path(), disk, limits).unwrap();
-    let index = dir.path().join("vault.db");
-    let octets = std::fs::read(&index).unwrap();
-    let mut damaged = octets.clone();
-    damaged[8192..].fill(0xaa);
-    // In its place: the vault has this file open.
-    std::fs::write(&index, &damaged).unwrap();
+    dir
+}
+
+fn is_kept(path: &Path) {
+    let kept = std::fs::read(path.join("vault.db.damaged")).unwrap();
+    assert!(kept.chunks(4096).any(|page| page.iter().all(|octet| *octet == 0xaa)));
+}
+
+#[test]
+fn an_index_that_is_damaged_in_the_midst_of_work_is_made_anew() {
+    let dir = closed();
+    let (vault, mut writer) = anew(dir.path(), Duration::from_millis(50));
+    damage(dir.path());
     // A change meets the damage; it is ours all the same.
     put(&vault, 300, "spam").unwrap();
-    wait_for("it is noticed and mended", || index.with_extension("db.damaged").exists());
+    wait_for("it is noticed and mended", || dir.path().join("vault.db.damaged").exists());
     wait_for("it is complete", || vault.report().rebuild.is_none() && vault.report().troubles.is_empty());
     remove(&vault, id(300)).unwrap();
     is_complete(&vault, dir.path());
-    assert!(std::fs::read(index.with_extension("db.damaged")).unwrap()[8192..].contains(&0xaa));
+    is_kept(dir.path());
+    writer.close();
+}
+
+/// Also with a folder that cannot be listed: what else there is counts, and mail goes on.
+#[test]
+fn one_that_is_damaged_and_cannot_be_completed_takes_mail() {
+    let dir = closed();
+    let (vault, mut writer) = anew(dir.path(), Duration::from_millis(50));
+    let ill = dir.path().join("vault/items").join(id(0).to_string().chars().take(1).collect::<String>());
+    vault.core.disk.faults.make_bad(&ill, ILL);
+    assert!(matches!(vault.rebuild(&|_| ()), Err(VaultError::Io { step: "list", .. })));
+    let outside = |id: &Id| !crate::vault::layout::Layout::new(dir.path()).item(*id).starts_with(&ill);
+    let digest = vault.item((0..300).map(id).find(outside).unwrap()).unwrap().digest.clone();
+    // That it has this one is the damage.
+    assert!(vault.core.index.has_none_of(&[&digest]).is_err() && vault.core.index.is_damaged());
+    put(&vault, 300, "spam").unwrap();
+    wait_for("it is mended as far as it can be", || {
+        !vault.core.index.is_damaged() && vault.report().behind == 0 && listed(&vault) > 0
+    });
+    remove(&vault, id(300)).unwrap();
+    vault.core.disk.faults.make_good();
+    is_complete(&vault, dir.path());
+    writer.close();
+}
+
+#[test]
+fn one_that_was_damaged_before_the_start_is_made_anew() {
+    let dir = closed();
+    damage(dir.path());
+    let (vault, mut writer) = anew(dir.path(), Duration::from_secs(3600));
+    is_complete(&vault, dir.path());
+    is_kept(dir.path());
+    writer.close();
+}
+
+/// A process that died between the mark and the new file: nothing is entered into the damaged one, also not what the
+/// journal has.
+#[test]
+fn one_that_was_going_to_be_made_anew_is_not_asked_any_more() {
+    let (dir, dead) = (closed(), temp());
+    let (vault, mut writer) = anew(dir.path(), Duration::from_secs(3600));
+    remove(&vault, id(1)).unwrap();
+    put(&vault, 300, "spam").unwrap();
+    assert!(vault.catch_up());
+    super::crash::copy(dir.path(), dead.path());
+    writer.close();
+    for marked in [true, false] {
+        let dir = temp();
+        super::crash::copy(dead.path(), dir.path());
+        for log in ["vault.db-wal", "vault.db-shm"] {
+            std::fs::remove_file(dir.path().join(log)).unwrap();
+        }
+        damage(dir.path());
+        if marked {
+            std::fs::write(dir.path().join("vault/rebuilding"), b"").unwrap();
+        }
+        let (vault, mut writer) = anew(dir.path(), Duration::from_secs(3600));
+        is_complete(&vault, dir.path());
+        writer.close();
+    }
+}
+
+/// It says no to questions without an error: nothing of what it does not know goes.
+#[test]
+fn one_that_denies_bodies_loses_none() {
+    let dir = closed();
+    let index = rusqlite::Connection::open(dir.path().join("vault.db")).unwrap();
+    // Part of the items only, and it says that it has all.
+    let sql = "DROP INDEX item_digest; CREATE INDEX item_digest ON item (digest) WHERE size < 0;
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = 'CREATE INDEX item_digest ON item (digest)' WHERE name = 'item_digest';";
+    index.execute_batch(sql).unwrap();
+    drop(index);
+    let layout = crate::vault::layout::Layout::new(dir.path());
+    std::fs::write(layout.leftovers(), b"").unwrap();
+    let (vault, mut writer) = anew(dir.path(), Duration::from_millis(50));
+    wait_for("they were looked for", || !layout.leftovers().exists());
+    assert!(dir.path().join("vault.db.damaged").exists());
+    is_complete(&vault, dir.path());
+    writer.close();
+}
+
+/// Marks of changes that wait are in what the files say, and are counted once.
+#[test]
+fn changes_that_wait_while_it_is_made_are_counted_once() {
+    let dir = closed();
+    let limits = Limits { batch_max: 8, retry: Duration::from_secs(3600), ..Limits::default() };
+    let (vault, mut writer) =
+        Vault::open_on(dir.path(), faulty(Faults { lazy: true, ..Faults::default() }), limits).unwrap();
+    vault.core.disk.faults.no_index.store(true, SeqCst);
+    put(&vault, 300, "spam").unwrap();
+    wait_for("it is behind", || !vault.report().troubles.is_empty());
+    for n in 20..120 {
+        mark_only(&vault, id(n), &to_trash()).unwrap();
+    }
+    vault.core.disk.faults.no_index.store(false, SeqCst);
+    vault.rebuild(&|_| ()).unwrap();
+    remove(&vault, id(300)).unwrap();
+    wait_for("they follow", || vault.report().behind == 0);
+    is_complete(&vault, dir.path());
+    assert_eq!(vault.folder("spam").0, 200);
+    writer.close();
+}
+
+/// Where the folder of the items is gone, whatever it was, the bodies are all that is left.
+#[test]
+fn without_any_items_all_bodies_stay() {
+    let dir = closed();
+    let bodies = files(&dir.path().join("vault/bodies"));
+    for gone in ["vault/items", "vault.db"].map(|name| dir.path().join(name)) {
+        std::fs::rename(&gone, gone.with_extension("away")).unwrap();
+    }
+    let (vault, mut writer) = anew(dir.path(), Duration::from_millis(50));
+    vault.rebuild(&|_| ()).unwrap();
+    assert_eq!((bodies.len(), files(&dir.path().join("vault/bodies"))), (300, bodies));
     writer.close();
 }
