@@ -3,27 +3,14 @@
 use super::ask::{Answer, Data, Kind};
 use super::case::{ANSWERS_MAX, Case, Step};
 use crate::config::model;
-use crate::mail::{Id, Path};
-use crate::verdict::{AuthResult, Authentication, Author, Direction, Envelope};
+use crate::verdict::{AuthResult, Authentication, Author, Envelope};
 use std::time::Instant;
 
 fn envelope(sender: &str) -> Envelope {
     Envelope {
-        id: Id::from_bits(1).unwrap(),
         client: "192.0.2.1".parse().unwrap(),
-        client_name: None,
         hello: Some("mail.example.org".into()),
-        user: None,
-        authenticated: false,
-        may_relay: false,
-        trusted: false,
-        tls: None,
-        sender: Path::parse(sender.as_bytes()).unwrap().0,
-        recipients: Vec::new(),
-        listener: "mx".into(),
-        direction: Direction::Inbound,
-        hostname: "mx.example.net".into(),
-        smtputf8: false,
+        ..Envelope::test(sender, None::<&str>)
     }
 }
 

@@ -82,8 +82,7 @@ mod tests {
     use super::*;
     use crate::config::{Moment, Sources, parse_files};
     use crate::content::analyse::{Analysis, Ask, analyse};
-    use crate::mail::Id;
-    use crate::verdict::{Authentication, Direction};
+    use crate::verdict::Authentication;
     use std::time::Duration;
 
     const GATEWAY: &str = "hostname = \"mx.example.net\"\nstate_dir = \"/var/lib/portcullis\"\n[[listener]]\nname = \"in\"\n\
@@ -101,24 +100,7 @@ mod tests {
     }
 
     fn envelope(recipients: &[&str]) -> Envelope {
-        let path = |name: &&str| Path::parse(format!("<{name}@example.net>").as_bytes()).unwrap().0;
-        Envelope {
-            id: Id::from_bits(7).unwrap(),
-            client: "203.0.113.7".parse().unwrap(),
-            client_name: None,
-            hello: None,
-            user: None,
-            authenticated: false,
-            may_relay: false,
-            trusted: false,
-            tls: None,
-            sender: Path::Null,
-            recipients: recipients.iter().map(path).collect(),
-            listener: "in".into(),
-            direction: Direction::Inbound,
-            hostname: "mx.example.net".into(),
-            smtputf8: false,
-        }
+        Envelope::test("<>", recipients.iter().map(|name| format!("<{name}@example.net>")))
     }
 
     fn looked(policy: &Policy, envelope: &Envelope) -> Analysis {

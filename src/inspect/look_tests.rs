@@ -5,9 +5,8 @@ use super::octets::{places, write};
 use crate::body::Budget;
 use crate::config::model::{Engine, Policy, ScannerRules};
 use crate::config::{Moment, Sources, parse_files};
-use crate::mail::Path as MailPath;
 use crate::scan::{Job, ScanFuture, ScanVerdict, Scanner, Scanners, Scored};
-use crate::verdict::{Direction, Envelope};
+use crate::verdict::Envelope;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,24 +48,8 @@ fn policy(policies: &str) -> Arc<Policy> {
 }
 
 fn envelope(recipients: &[&str]) -> Arc<Envelope> {
-    let path = |name: &&str| MailPath::parse(format!("<{name}@example.net>").as_bytes()).unwrap().0;
-    Arc::new(Envelope {
-        id: "7F3K9QAB".parse().unwrap(),
-        client: [192, 0, 2, 7].into(),
-        client_name: None,
-        hello: None,
-        user: None,
-        authenticated: true,
-        may_relay: false,
-        trusted: false,
-        tls: None,
-        sender: MailPath::Null,
-        recipients: recipients.iter().map(path).collect(),
-        listener: "in".into(),
-        direction: Direction::Inbound,
-        hostname: "mx.example.net".into(),
-        smtputf8: false,
-    })
+    let recipients = recipients.iter().map(|name| format!("<{name}@example.net>"));
+    Arc::new(Envelope { authenticated: true, ..Envelope::test("<>", recipients) })
 }
 
 #[tokio::test(start_paused = true)]

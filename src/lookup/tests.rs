@@ -324,21 +324,9 @@ async fn without_a_name_server_everything_is_unknown_at_once() {
 
 fn case(message: &str) -> crate::authentication::Case {
     let envelope = crate::verdict::Envelope {
-        id: crate::mail::Id::from_bits(1).unwrap(),
         client: ip("192.0.2.1"),
-        client_name: None,
         hello: Some("mail.example.org".into()),
-        user: None,
-        authenticated: false,
-        may_relay: false,
-        trusted: false,
-        tls: None,
-        sender: crate::mail::Path::parse(b"<a@example.org>").unwrap().0,
-        recipients: Vec::new(),
-        listener: "mx".into(),
-        direction: crate::verdict::Direction::Inbound,
-        hostname: "mx.example.net".into(),
-        smtputf8: false,
+        ..crate::verdict::Envelope::test("<a@example.org>", None::<&str>)
     };
     let policy = crate::config::model::Authentication::default();
     crate::authentication::Case::of(message.as_bytes(), &envelope, &policy, 1_500_000_000)

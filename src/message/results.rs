@@ -126,27 +126,10 @@ fn authserv_id(value: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::Id;
-    use crate::verdict::{Direction, Signature};
+    use crate::verdict::Signature;
 
     fn envelope(sender: &str) -> Envelope {
-        Envelope {
-            id: Id::from_bits(1).unwrap(),
-            client: "2001:db8::1".parse().unwrap(),
-            client_name: None,
-            hello: None,
-            user: None,
-            authenticated: false,
-            may_relay: false,
-            trusted: false,
-            tls: None,
-            sender: Path::parse(sender.as_bytes()).unwrap().0,
-            recipients: Vec::new(),
-            listener: "mx".into(),
-            direction: Direction::Inbound,
-            hostname: "mx.example.net".into(),
-            smtputf8: false,
-        }
+        Envelope { client: "2001:db8::1".parse().unwrap(), ..Envelope::test(sender, None::<&str>) }
     }
 
     #[test]

@@ -40,3 +40,28 @@ pub struct Envelope {
     /// `SMTPUTF8` was asked for.
     pub smtputf8: bool,
 }
+
+#[cfg(test)]
+impl Envelope {
+    /// For tests: from a stranger who said nothing of himself. Paths have their brackets.
+    pub(crate) fn test(sender: &str, recipients: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let path = |text: &str| Path::parse(text.as_bytes()).unwrap().0;
+        Self {
+            id: Id::from_bits(7).unwrap(),
+            client: "203.0.113.7".parse().unwrap(),
+            client_name: None,
+            hello: None,
+            user: None,
+            authenticated: false,
+            may_relay: false,
+            trusted: false,
+            tls: None,
+            sender: path(sender),
+            recipients: recipients.into_iter().map(|recipient| path(recipient.as_ref())).collect(),
+            listener: "in".into(),
+            direction: Direction::Inbound,
+            hostname: "mx.example.net".into(),
+            smtputf8: false,
+        }
+    }
+}

@@ -3,10 +3,9 @@
 use super::*;
 use crate::config::model::{Attachments, Policy};
 use crate::config::{Moment, Sources, load, parse_files};
-use crate::mail::{Id, Path};
 use crate::message::content::PartInfo;
 use crate::message::files::{Budget, File, Limits, Mark, Marks, Type, open};
-use crate::verdict::{Direction, Envelope, Verdict};
+use crate::verdict::{Envelope, Verdict};
 
 const GATEWAY: &str = r#"
 hostname = "mx.example.net"
@@ -42,24 +41,7 @@ fn shipped() -> Attachments {
 }
 
 fn envelope() -> Envelope {
-    let path = |text: &str| Path::parse(text.as_bytes()).unwrap().0;
-    Envelope {
-        id: Id::from_bits(7).unwrap(),
-        client: "203.0.113.7".parse().unwrap(),
-        client_name: None,
-        hello: None,
-        user: None,
-        authenticated: false,
-        may_relay: false,
-        trusted: false,
-        tls: None,
-        sender: path("<anna@example.com>"),
-        recipients: vec![path("<bob@example.net>"), path("<eve@example.net>")],
-        listener: "in".into(),
-        direction: Direction::Inbound,
-        hostname: "mx.example.net".into(),
-        smtputf8: false,
-    }
+    Envelope::test("<anna@example.com>", ["<bob@example.net>", "<eve@example.net>"])
 }
 
 fn part(number: u32, name: &str) -> PartInfo {
