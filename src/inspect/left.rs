@@ -1,8 +1,11 @@
-//! What is left of a message when parts are taken out: edited, written, and scanned once more as it will go out.
+//! What is left of a message when parts are taken out: edited, written, and given as it will go out to those scanners again
+//! that look for malware.
 //!
-//! One step for everybody who takes parts out, before anybody gets the rest. State: none; what is left is a body, which is
-//! counted. Failure: what cannot be edited or written is a temporary refusal of its own, what no scanner answers for has the
-//! lane of the policy, and what is found in it ends as if it had been found before.
+//! One step for everybody who takes parts out, before anybody gets the rest. Signatures of our own do not look again: they
+//! saw each part and each member of an archive by itself, in every reading, when the message was walked, and what they
+//! found stands, also of parts that are taken out. State: none; what is left is a body, which is counted. Failure: what
+//! cannot be edited or written is a temporary refusal of its own, what no scanner answers for has the lane of the policy, and
+//! what is found in it ends as if it had been found before.
 
 use super::look::{Request, sorted, unseen};
 use super::octets::{with_octets, write};
@@ -73,8 +76,8 @@ pub struct Left {
 }
 
 impl Left {
-    /// Takes the parts out that `dress` takes out, and lets all that look for malware look once more: points were given
-    /// for the message as it came. Not for policies that turn malware off.
+    /// Takes the parts out that `dress` takes out, and lets all scanners that look for malware look once more: points were
+    /// given for the message as it came. Not for policies that turn malware off.
     pub async fn of(request: &Request<'_>, dress: &Dress) -> Self {
         let (replace, subject_tag) = (dress.replace.clone(), dress.subject_tag.clone());
         let mut left =
