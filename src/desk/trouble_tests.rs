@@ -5,6 +5,7 @@ use super::request::{Outcome, Request};
 use super::stage::{NOW, RULES, Stage, folder, one};
 use crate::mail::Id;
 use crate::vault::Scope;
+use crate::verdict::Direction;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -223,6 +224,36 @@ async fn a_sweep_sees_what_lies_behind_thousands_that_an_exception_keeps() {
     list(&stage, "");
     assert_eq!(stage.desk.sweep().await, 0);
     assert!(stage.desk.sweeps.places(&stage.world.policy.lock().unwrap().clone()).is_empty());
+}
+
+/// One source may stand in several entries: how far one has got says nothing of another.
+#[tokio::test]
+async fn entries_of_one_source_have_a_place_each() {
+    for entries in [
+        "example.com; sweep=delete; dir=in\nexample.com; sweep=delete; dir=out\n!sender@example.com\n",
+        "192.0.2.0/24; sweep=delete; dir=in\n192.0.2.0/24; sweep=delete; dir=out\n!192.0.2.7\n",
+    ] {
+        let stage = Stage::new();
+        stage.many("spam", 1_200).await;
+        let bad = [Direction::Inbound, Direction::Outbound].map(|direction| {
+            let mut item = stage.item("spam", &["a@example.org"]);
+            item.envelope.from = "win@example.com".into();
+            item.client.ip = Some([192, 0, 2, 9].into());
+            item.client.direction = Some(direction);
+            stage.put(item)
+        });
+        list(&stage, entries);
+        let mut swept = 0;
+        for _ in 0..2 {
+            swept += stage.desk.sweep().await;
+            stage.settled();
+        }
+        let gone = bad.map(|id| stage.get(id).unwrap().trash.is_some());
+        assert_eq!((gone, swept), ([true; 2], 2), "{entries}");
+        let places = stage.desk.sweeps.places(&stage.world.policy.lock().unwrap().clone());
+        let newest = bad.map(|id| stage.get(id).unwrap().order).into_iter().max().unwrap();
+        assert!(places.len() == 2 && places.values().all(|place| place.seen == newest), "{places:?}");
+    }
 }
 
 /// Work during which the index gets blind, when so many are done.
