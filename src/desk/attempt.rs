@@ -11,7 +11,7 @@ use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter};
 use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::OURSELVES;
-use super::transaction::{Opened, hand_over, is_away, is_doubt, open};
+use super::transaction::{Answered, Opened, hand_over, is_away, is_doubt, open};
 use super::under_way::Claim;
 use super::unnoted::NotNoted;
 use crate::body::Body;
@@ -141,11 +141,16 @@ impl Desk {
         let mut head = item.trace.0.clone();
         head.extend_from_slice(item.spool.as_ref().map_or(&[], |s| &s.mark.0));
         let rest = match Box::pin(hand_over(pool, session, &head, body)).await {
-            Ok(reply) => Attempted::all(&accepted, &Fate::of(&reply)),
+            Ok(Answered { reply, whole }) => {
+                let over = whole && accepted.len() == rcpts.len();
+                Attempted { doubt: over.then_some(false), ..Attempted::all(&accepted, &Fate::of(&reply)) }
+            }
             Err(error) => failed(&accepted, &error),
         };
         attempted.fates.extend(rest.fates);
-        attempted.doubt = rest.doubt;
+        // Without an answer for all of them the mark is taken back, unless it was there before.
+        let doubtful = item.spool.as_ref().is_some_and(|s| s.in_doubt);
+        attempted.doubt = rest.doubt.or((!doubtful).then_some(false));
         Ok(attempted)
     }
 
@@ -156,17 +161,14 @@ impl Desk {
         let marked = self.edit(item.id, |item| {
             // Taken back, or to others, since the transaction began: nothing has been said to the downstream yet.
             let known = in_one_form(item.clone());
+            let doubted = known.spool.as_ref().is_some_and(|s| s.in_doubt);
             if item.trash.is_some() || !waiting(&known).map(|d| d.rcpt.as_str()).eq(asked.iter().copied()) {
                 return Decision::Leave("it was changed while it was about to be delivered".into());
             }
             let Some(spool) = item.spool.as_mut() else {
                 return Decision::Leave("it was taken out of the spool".into());
             };
-            let doubted = std::mem::replace(&mut spool.in_doubt, true);
-            if spool.forms.len() > 1 {
-                // Whose turn it is now is known after a crash too.
-                spool.deliveries.iter_mut().filter(|d| asked.contains(&&*d.rcpt)).for_each(|d| d.at_ms = now);
-            }
+            spool.set_doubt(asked.first().copied().unwrap_or_default(), true);
             if doubted {
                 item.happened(
                     now,
@@ -189,12 +191,8 @@ impl Desk {
         let said = format!("the message cannot be read: {why}");
         tracing::error!(item = %item.id, error = why, "a message that is to be delivered cannot be read");
         let attempted = Attempted::all(&rcpts, &Fate::Later(said.clone()));
-        let doubtful = item.spool.as_ref().is_some_and(|s| s.in_doubt);
         let edited = self.edit(item.id, |item| {
             enter(item, &attempted, now, &policy.quarantine.spool);
-            if let Some(spool) = item.spool.as_mut() {
-                spool.in_doubt = doubtful;
-            }
             Decision::Write
         });
         let (item, _) = edited.await?;
@@ -209,7 +207,8 @@ fn failed(rcpts: &[String], error: &DownstreamError) -> Attempted {
     let away = is_away(error);
     let said = escape_at_most(error.to_string().as_bytes(), ERROR_CHARS);
     let said = if away { format!("{AWAY}: {said}") } else { said };
-    Attempted { doubt: is_doubt(error), away, ..Attempted::all(rcpts, &Fate::Later(said)) }
+    let doubt = is_doubt(error).then_some(true);
+    Attempted { doubt, away, ..Attempted::all(rcpts, &Fate::Later(said)) }
 }
 
 /// Deliveries of the next transaction.

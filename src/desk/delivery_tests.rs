@@ -1,5 +1,6 @@
 //! Deliveries: what each reply leads to, when the rest is tried, who is told, and what a stop at any moment leaves.
 
+use super::edit::Decision;
 use super::request::Request;
 use super::stage::{NOW, Stage, folder, one};
 use crate::mail::Id;
@@ -123,6 +124,54 @@ async fn a_connection_lost_at_the_dot_is_in_doubt_and_says_so() {
     );
     let audit = stage.world.audit.lock().unwrap();
     assert!(audit.iter().all(|line| line["note"] == "may be delivered twice"), "{audit:?}");
+}
+
+/// As after a power failure at its end, where the next attempts do not even get so far.
+#[tokio::test]
+async fn what_may_have_arrived_is_so_until_there_is_an_answer() {
+    for what in ["down", "MAIL", "RCPT", "DATA", "no downstream"] {
+        let stage = Stage::new();
+        let mut item = stage.outage(&["a@example.org"]);
+        item.folder = "policy".to_owned();
+        let spool = item.spool.as_mut().unwrap();
+        spool.in_doubt = true;
+        if what == "no downstream" {
+            spool.downstream = "gone".to_owned();
+        }
+        let id = stage.put(item);
+        let later = "451 4.3.0 later".to_owned();
+        stage.script(|s| match what {
+            "down" => s.down = true,
+            "MAIL" => s.mail = later,
+            "RCPT" => drop(s.rcpt.insert("a@example.org".into(), later)),
+            "DATA" => s.data = later,
+            _ => {}
+        });
+        stage.desk.attempt(id, false).await;
+        let item = stage.get(id).unwrap();
+        assert!(item.waiting() == 1 && item.spool.as_ref().unwrap().in_doubt, "{what}");
+        stage.script(|s| {
+            (s.down, s.mail, s.data) = (false, String::new(), String::new());
+            s.rcpt.clear();
+        });
+        stage
+            .desk
+            .edit(id, |item| {
+                item.spool.as_mut().unwrap().downstream = "mail".to_owned();
+                Decision::Write
+            })
+            .await
+            .unwrap();
+        stage.desk.attempt(id, true).await;
+        let item = stage.get(id).unwrap();
+        assert_eq!(
+            (progress(&item), item.spool.as_ref().unwrap().in_doubt),
+            (vec![Progress::Delivered], false)
+        );
+        assert!(said(&item).contains("may be delivered twice"), "{what}: {}", said(&item));
+        let audit = stage.world.audit.lock().unwrap();
+        assert_eq!(audit.last().unwrap()["note"], "may be delivered twice", "{what}: {audit:?}");
+    }
 }
 
 #[tokio::test]

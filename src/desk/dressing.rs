@@ -71,6 +71,7 @@ pub(super) fn forms(recipients: &[RecipientView], dresses: &[(Vec<Path>, Dress)]
             fields: dress.fields.clone(),
             subject_tag: dress.subject_tag.as_deref().map(ToOwned::to_owned),
             replaced: dress.replace.iter().map(replaced).collect(),
+            in_doubt: false,
         }
     };
     let mut forms: Vec<Form> = dresses.iter().map(form).collect();
@@ -84,29 +85,27 @@ pub(super) fn forms(recipients: &[RecipientView], dresses: &[(Vec<Path>, Dress)]
     (forms, fields)
 }
 
-/// The item as one attempt sees it: with those recipients who get it in one form, and what stands on top of that. Whose turn
-/// it is: of an attempt that may have arrived, the same; else of those who waited longest.
+/// The item as one attempt sees it: with those recipients who get it in one form, what stands on top of that, and whether they
+/// may have it already. Whose turn it is: of the forms that were not tried since it was due, one that may have arrived; else of
+/// those who waited longest.
 pub(super) fn in_one_form(mut item: Item) -> Item {
     let Some(spool) = item.spool.as_mut().filter(|spool| !spool.forms.is_empty()) else { return item };
     let forms = std::mem::take(&mut spool.forms);
-    let waits = |d: &&Delivery| d.progress == Progress::Waiting;
-    let turn = if spool.in_doubt {
-        spool.deliveries.iter().filter(waits).rev().max_by_key(|d| d.at_ms)
-    } else {
-        spool.deliveries.iter().filter(waits).min_by_key(|d| d.at_ms)
-    };
-    let at = turn.map_or(0, |delivery| form_of(&forms, delivery));
-    spool.deliveries.retain(|delivery| form_of(&forms, delivery) == at);
+    let due = spool.next_ms;
+    let form = |delivery: &Delivery| Form::of(&forms, &delivery.rcpt);
+    let is_doubted = |at: usize| forms.get(at).is_some_and(|form| form.in_doubt);
+    let waiting = spool.deliveries.iter().filter(|d| d.progress == Progress::Waiting);
+    let turn = waiting.min_by_key(|d| (d.at_ms >= due, !is_doubted(form(d)), d.at_ms));
+    let at = turn.map_or(0, form);
+    if forms.len() > 1 {
+        spool.in_doubt = is_doubted(at);
+    }
+    spool.deliveries.retain(|delivery| form(delivery) == at);
     spool.deliveries.sort_by_key(|delivery| delivery.at_ms);
     spool.forms = forms.into_iter().nth(at).into_iter().collect();
     let fields = spool.forms.first().map(|form| form.fields.as_bytes()).unwrap_or_default();
     item.trace.0.extend_from_slice(fields);
     item
-}
-
-/// Which form is a recipient's; whoever is in none gets the first.
-fn form_of(forms: &[Form], delivery: &Delivery) -> usize {
-    forms.iter().position(|form| form.rcpts.contains(&delivery.rcpt)).unwrap_or(0)
 }
 
 /// Whether the message goes out otherwise than it came.

@@ -222,6 +222,63 @@ async fn of_several_forms_the_one_in_doubt_is_tried_again_first() {
     assert_eq!((item.waiting(), item.history.iter().filter(told).count()), (0, 2), "{:?}", item.history);
 }
 
+/// Whatever puts it off meanwhile: which form may have arrived is known until there is an answer to that one.
+#[tokio::test]
+async fn the_form_in_doubt_stays_so_until_it_is_answered() {
+    let stage = Stage::new();
+    stage.files(&[("attachments.toml", STRIP), ("policies.toml", THREE)]);
+    let id = stage.put_octets(stage.held(&["a@example.org", "whole@example.org"]), MESSAGE);
+    stage.forward(1_000);
+    // The first form is put off; the connection of the second is lost at its end.
+    stage.script(|s| s.dot.extend(["451 4.3.0 later", "close"].map(str::to_owned)));
+    stage.desk.look_again(id, false).await;
+    stage.forward(1_000);
+    stage.desk.attempt(id, false).await;
+    let in_doubt = |when: &str| {
+        let spool = stage.get(id).unwrap().spool.unwrap();
+        let doubted: Vec<_> = spool.forms.iter().filter(|f| f.in_doubt).map(|f| f.rcpts.join(" ")).collect();
+        assert_eq!((spool.in_doubt, doubted), (true, vec!["whole@example.org".to_owned()]), "{when}");
+        spool.attempts
+    };
+    assert_eq!(in_doubt("lost"), 1);
+    // Nobody answers; it is put off without being tried; and the envelope is put off, which is for each form to hear.
+    stage.forward(3_600_000);
+    stage.script(|s| s.down = true);
+    stage.desk.attempt(id, false).await;
+    assert_eq!(in_doubt("away"), 2);
+    stage.forward(3_600_000);
+    stage.desk.put_off(vec![id]).await;
+    assert_eq!(in_doubt("put off"), 3);
+    stage.forward(3_600_000);
+    stage.script(|s| (s.down, s.mail) = (false, "451 4.3.0 later".to_owned()));
+    for attempts in [3, 4] {
+        stage.desk.attempt(id, false).await;
+        assert_eq!(in_doubt("MAIL"), attempts);
+    }
+    // What is said to the other says nothing of it.
+    stage.forward(3_600_000);
+    stage.script(|s| {
+        s.mail.clear();
+        s.rcpt.insert("whole@example.org".to_owned(), "452 4.2.2 full".to_owned());
+    });
+    stage.desk.attempt(id, false).await;
+    stage.desk.attempt(id, false).await;
+    in_doubt("RCPT");
+    assert_eq!(stage.get(id).unwrap().waiting(), 1);
+    stage.forward(3_600_000);
+    stage.script(|s| s.rcpt.clear());
+    stage.desk.attempt(id, false).await;
+    let item = stage.get(id).unwrap();
+    let told = |e: &&crate::vault::Event| e.what.contains("may be delivered twice");
+    assert_eq!((item.waiting(), item.history.iter().filter(told).count()), (0, 2), "{:?}", item.history);
+    assert!(!item.spool.unwrap().in_doubt);
+    let audit = stage.world.audit.lock().unwrap();
+    for line in audit.iter().filter(|line| line["kind"] == "delivery") {
+        let doubted = line["to"][0]["rcpt"] == "whole@example.org";
+        assert_eq!(line["note"] == "may be delivered twice", doubted, "{line}");
+    }
+}
+
 /// One who is named twice keeps nobody else from his turn, and is not tried without a pause.
 #[tokio::test]
 async fn a_recipient_who_is_there_twice_waits_like_others() {

@@ -40,7 +40,7 @@ impl Desk {
         claim: Claim,
     ) -> Result<Report, Refusal> {
         let doubtful = item.spool.as_ref().is_some_and(|s| s.in_doubt);
-        self.audit_delivery(item, &attempted, downstream, doubtful || attempted.doubt);
+        self.audit_delivery(item, &attempted, downstream, doubtful || attempted.doubt == Some(true));
         let delivered = attempted.fates.iter().any(|(_, f)| matches!(f, Fate::Delivered(_)));
         let away = attempted.away.then(|| downstream.to_owned());
         let back = (delivered || !attempted.away).then(|| downstream.to_owned());

@@ -50,8 +50,9 @@ impl Fate {
 pub(super) struct Attempted {
     /// By recipient.
     pub fates: Vec<(String, Fate)>,
-    /// The message may have been taken although nobody said so.
-    pub doubt: bool,
+    /// Whether the message may have been taken although nobody said so; `None` where its end never went down, and what was
+    /// known before stands.
+    pub doubt: Option<bool>,
     /// Nobody answers there.
     pub away: bool,
 }
@@ -71,7 +72,10 @@ pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: 
     let untried = !several && waiting > attempted.fates.len();
     let (attempts, due) = (spool.attempts, spool.next_ms);
     spool.attempts = spool.attempts.saturating_add(1);
-    spool.in_doubt = attempted.doubt;
+    let lost = attempted.doubt == Some(true);
+    if let (Some(doubt), Some((rcpt, _))) = (attempted.doubt, attempted.fates.first()) {
+        spool.set_doubt(rcpt, doubt);
+    }
     let mut events = Vec::new();
     // A recipient may be there twice: each fate is that of another delivery.
     let mut told = vec![false; spool.deliveries.len()];
@@ -117,11 +121,11 @@ pub(super) fn enter(item: &mut Item, attempted: &Attempted, now_ms: i64, rules: 
         spool.next_ms = now_ms;
     }
     let untouched = |d: &crate::vault::Delivery| d.progress == Progress::Waiting && d.at_ms < due;
-    if several && !attempted.away && !attempted.doubt && spool.deliveries.iter().any(untouched) {
+    if several && !attempted.away && !lost && spool.deliveries.iter().any(untouched) {
         // Others get it in another form: they are next, and all of that is one attempt.
         (spool.attempts, spool.next_ms) = (attempts, due);
     }
-    if attempted.doubt {
+    if lost {
         events.push("the connection was lost at the end of the message: may be delivered twice".to_owned());
     }
     tell(item, events, now_ms);

@@ -35,6 +35,14 @@ pub(super) enum Opened {
     Envelope(Box<Session>, Vec<Reply>),
 }
 
+/// What was said to a message.
+pub(super) struct Answered {
+    /// The reply.
+    pub reply: Reply,
+    /// All of it went down; else DATA was refused, or what followed was broken off.
+    pub whole: bool,
+}
+
 /// Whether the message may have been taken although there is no reply.
 pub(super) fn is_doubt(error: &DownstreamError) -> bool {
     error.step() == Some(END_OF_DATA)
@@ -101,14 +109,15 @@ pub(super) async fn hand_over(
     mut session: Box<Session>,
     head: &[u8],
     body: &Body,
-) -> Result<Reply, DownstreamError> {
+) -> Result<Answered, DownstreamError> {
     let finish_by = Instant::now() + DATA_LIMIT.max(pool.limits().command);
     let chunking = pool.config().chunking;
     let handed = session.deliver(head, body, chunking, pool.limits(), finish_by, &mut || true).await?;
     let address = session.address;
     pool.give_back(&key(), *session);
     match handed {
-        Handed::Reply(reply) | Handed::Refused(reply) => Ok(reply),
+        Handed::Reply(reply) => Ok(Answered { reply, whole: true }),
+        Handed::Refused(reply) => Ok(Answered { reply, whole: false }),
         // Nobody can have left.
         Handed::Abandoned => Err(DownstreamError::Differs { address }),
     }

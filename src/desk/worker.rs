@@ -6,7 +6,6 @@
 //! stop takes nothing new and waits for what is under way. Failure: each message by itself, told in the log.
 
 use super::attempt::Report;
-use super::dressing::in_one_form;
 use super::notices::Happening;
 use super::outcome::{AWAY, Attempted, Fate, NOT_DUE, enter};
 use super::refusal::{Refusal, blocking};
@@ -175,7 +174,7 @@ impl Desk {
     }
 
     /// Counts as an attempt, so that the schedule, the warnings and the end hold for it.
-    async fn put_off(self: &Arc<Self>, ids: Vec<Id>) {
+    pub(super) async fn put_off(self: &Arc<Self>, ids: Vec<Id>) {
         let (now, policy) = (self.now_ms(), self.world.policy());
         let mut ended = Vec::new();
         let mut changes = Vec::new();
@@ -185,18 +184,9 @@ impl Desk {
             if !due || item.trash.is_some() || self.under_way.has(id) {
                 continue;
             }
-            let doubt = item.spool.as_ref().is_some_and(|s| s.in_doubt);
-            // Which form may have arrived is known by its time, so that of the others stays.
-            let rcpts: Vec<String> = if doubt { waiting(&in_one_form(item.clone())) } else { waiting(&item) };
-            let attempted = Attempted {
-                doubt: false,
-                away: true,
-                ..Attempted::all(&rcpts, &Fate::Later(AWAY.to_owned()))
-            };
+            let later = Attempted::all(&waiting(&item), &Fate::Later(AWAY.to_owned()));
+            let attempted = Attempted { away: true, ..later };
             enter(&mut item, &attempted, now, &policy.quarantine.spool);
-            if let Some(spool) = &mut item.spool {
-                spool.in_doubt = doubt;
-            }
             changes.push(Change::Write(Box::new(item.clone())));
             ended.push(item);
         }

@@ -297,7 +297,7 @@ pub struct Spool {
     /// Not tried by itself.
     #[serde(default)]
     pub frozen: bool,
-    /// The last attempt, where it began and is not known to have ended: the message may be there already.
+    /// An attempt whose end is not known: the message may be there already. Until there is an answer to it in another.
     #[serde(default)]
     pub in_doubt: bool,
     /// What the last attempt said.
@@ -325,6 +325,9 @@ pub struct Form {
     /// Parts that are taken out.
     #[serde(default)]
     pub replaced: Vec<Replaced>,
+    /// As [`Spool::in_doubt`], of several.
+    #[serde(default)]
+    pub in_doubt: bool,
 }
 
 /// A part with a note in its place.
@@ -423,6 +426,25 @@ pub struct Event {
     pub by: String,
     /// In words.
     pub what: String,
+}
+
+impl Form {
+    /// Which one is a recipient's; whoever is in none gets the first.
+    #[must_use]
+    pub fn of(forms: &[Self], rcpt: &str) -> usize {
+        forms.iter().position(|form| form.rcpts.iter().any(|known| known == rcpt)).unwrap_or(0)
+    }
+}
+
+impl Spool {
+    /// Enters whether the message may be there already, for those who get it in one form with this recipient.
+    pub fn set_doubt(&mut self, rcpt: &str, doubt: bool) {
+        let at = Form::of(&self.forms, rcpt);
+        if let Some(form) = self.forms.get_mut(at) {
+            form.in_doubt = doubt;
+        }
+        self.in_doubt = doubt || self.forms.iter().any(|form| form.in_doubt);
+    }
 }
 
 impl Item {

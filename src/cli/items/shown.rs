@@ -170,7 +170,7 @@ fn spool(text: &mut String, item: &Item, now: i64, paint: Paint) {
         );
     }
     if spool.in_doubt {
-        row(text, "in doubt", "the last attempt broke off at its end: the message may be there already");
+        row(text, "in doubt", "an attempt broke off at its end: the message may be there already");
     }
     row(text, "last", spool.last.as_ref().map_or("", |last| &last.said));
     for delivery in spool.deliveries.iter().take(LINES_MAX) {
