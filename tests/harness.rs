@@ -22,7 +22,7 @@ use portcullis::store::StateDir;
 use portcullis::vault::{Item, Scope, Vault, VaultError, VaultWriter};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -53,7 +53,11 @@ pub struct Downstream {
     messages: Arc<Mutex<Vec<Vec<u8>>>>,
     /// The octets of each DATA as they came, to the end of data and with it; BDAT octets likewise.
     raw: Arc<Mutex<Vec<Vec<u8>>>>,
+    at_end: Arc<Mutex<Happens>>,
 }
+
+/// What happens when the automatic server has a message, before it says so; it is given the message.
+type Happens = Option<Box<dyn FnMut(&[u8]) + Send>>;
 
 impl Downstream {
     pub fn new(mode: Mode, keywords: &[&str]) -> Arc<Self> {
@@ -65,6 +69,7 @@ impl Downstream {
             heard: Arc::default(),
             messages: Arc::default(),
             raw: Arc::default(),
+            at_end: Arc::default(),
         })
     }
 
@@ -79,6 +84,11 @@ impl Downstream {
 
     pub fn set_keywords(&self, keywords: Vec<String>) {
         *self.keywords.lock().unwrap() = keywords;
+    }
+
+    /// What happens from now on when a message is there, before that is said.
+    pub fn at_end(&self, happens: Happens) {
+        *self.at_end.lock().unwrap() = happens;
     }
 
     /// The next connection that the gateway opened.
@@ -132,6 +142,7 @@ impl Dial for Pipes {
                         heard: Arc::clone(&self.0.heard),
                         messages: Arc::clone(&self.0.messages),
                         raw: Arc::clone(&self.0.raw),
+                        at_end: Arc::clone(&self.0.at_end),
                         input: Vec::new(),
                         chunks: Vec::new(),
                     };
@@ -151,6 +162,7 @@ struct AutoServer {
     heard: Arc<Mutex<Vec<u8>>>,
     messages: Arc<Mutex<Vec<Vec<u8>>>>,
     raw: Arc<Mutex<Vec<Vec<u8>>>>,
+    at_end: Arc<Mutex<Happens>>,
     input: Vec<u8>,
     chunks: Vec<u8>,
 }
@@ -230,8 +242,7 @@ impl AutoServer {
             message.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
         }
         self.raw.lock().unwrap().push(raw);
-        self.messages.lock().unwrap().push(message);
-        self.say("250 2.0.0 Ok: queued\r\n").await
+        self.took(message).await
     }
 
     async fn chunk(&mut self, line: &str) -> Option<()> {
@@ -244,8 +255,16 @@ impl AutoServer {
         if words.next() == Some("LAST") {
             let message = std::mem::take(&mut self.chunks);
             self.raw.lock().unwrap().push(message.clone());
-            self.messages.lock().unwrap().push(message);
+            return self.took(message).await;
         }
+        self.say("250 2.0.0 Ok: queued\r\n").await
+    }
+
+    async fn took(&mut self, message: Vec<u8>) -> Option<()> {
+        if let Some(happens) = &mut *self.at_end.lock().unwrap() {
+            happens(&message);
+        }
+        self.messages.lock().unwrap().push(message);
         self.say("250 2.0.0 Ok: queued\r\n").await
     }
 }
@@ -485,6 +504,11 @@ impl Harness {
     /// The store takes nothing any more.
     pub fn close_vault(&mut self) {
         self.vault.close();
+    }
+
+    /// The folder of the store.
+    pub fn vault_dir(&self) -> PathBuf {
+        self.dir.path().join("state/vault")
     }
 
     /// The messages that are ours, in the order in which they came.

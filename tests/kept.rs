@@ -6,6 +6,7 @@ use portcullis::config::model::{Engine, Lane, OnInfected, ScannerRules};
 use portcullis::scan::{Job, ScanFuture, ScanVerdict, Scanner, Scanners};
 use portcullis::verdict::Folder;
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -333,6 +334,78 @@ async fn a_full_folder_of_copies_puts_no_mail_off() {
     let audit = harness.audit();
     let noted = audit.iter().filter(|line| line.contains("no copy in copies")).count();
     assert_eq!(noted, 1, "{audit:?}");
+}
+
+/// The items whose bodies wait in files to become ours.
+fn ready(vault: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(vault.join("incoming")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".body")).map(|name| name[..8].to_owned()).collect()
+}
+
+/// Puts a file where that of an item would be, so that nothing becomes this item.
+fn occupy(vault: &Path, id: &str) {
+    let [first, second, third] = [&id[..1], &id[1..2], &id[2..3]];
+    let folder = vault.join("items").join(first).join(second).join(third);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{id}.item")), "not ours").unwrap();
+}
+
+/// A copy that nobody waits for cannot become durable, alone, when the downstream has the message already and what is kept for
+/// others is durable: the client hears what the downstream said, everybody has the message once, and it is noted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_fails_behind_the_downstreams_250_puts_no_mail_off() {
+    let rules = "[[rule]]\nid = \"watch\"\naction = \"continue\"\nsender = \"a@example.com\"\ncopy = \"copies\"\n\
+        [[rule]]\nid = \"box\"\naction = \"quarantine\"\nfolder = \"spam\"\nrecipient = \"c@example.net\"\n";
+    let quarantine = "[[folder]]\nname = \"copies\"\n";
+    // Too large for memory once it is sealed, so that its file tells the name.
+    let words =
+        (0..200_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (n << 17).wrapping_mul(0xbf58_476d));
+    let large =
+        format!("Subject: x\r\n\r\n{}", words.map(|word| format!("{word:016x}\r\n")).collect::<String>());
+    for (to, kept, note) in [
+        (&["b@example.net"][..], &[][..], "no copy in copies"),
+        (&["b@example.net", "c@example.net"], &["spam"], "1 of its recipients: spam; no copy in copies"),
+    ] {
+        let keys = Keys { protocol: rules.into(), quarantine: quarantine.into(), ..Keys::default() };
+        let harness = harness(keys);
+        harness.probe().await;
+        let vault = harness.vault_dir();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (waits, told) = (to.len(), Arc::clone(&seen));
+        harness.downstream.at_end(Some(Box::new(move |message: &[u8]| {
+            let ready = ready(&vault);
+            told.lock().unwrap().push(ready.len());
+            // What is kept instead of being delivered has the reference of the message.
+            let head = String::from_utf8_lossy(&message[..1_000]).into_owned();
+            let copy = ready.iter().find(|id| waits == 1 || !head.contains(&***id));
+            occupy(&vault, copy.expect("a copy is ready"));
+        })));
+        let mut client = Client::connect(&harness).await;
+        let reply = client.send_to("a@example.com", to, &large).await;
+        assert_eq!(reply, "250 2.0.0 Ok: queued\r\n", "{to:?}");
+        assert_eq!(*seen.lock().unwrap(), [to.len()], "{to:?}: made ready before");
+        let folders = |harness: &Harness| {
+            let mut folders: Vec<String> = harness.items().iter().map(|item| item.folder.clone()).collect();
+            folders.sort();
+            folders
+        };
+        assert_eq!(
+            (folders(&harness), harness.downstream.take_messages().len()),
+            (kept.iter().map(|f| (*f).to_owned()).collect(), 1)
+        );
+        // It goes on.
+        harness.downstream.at_end(None);
+        let reply = client.send_to("a@example.com", to, "Subject: y\r\n\r\ny\r\n").await;
+        assert!(reply.starts_with("250"), "{to:?}: {reply}");
+        assert_eq!(harness.downstream.take_messages().len(), 1, "{to:?}");
+        assert_eq!(folders(&harness).iter().filter(|folder| **folder == "copies").count(), 1, "{to:?}");
+        let audit = harness.audit();
+        let lines: Vec<serde_json::Value> =
+            audit.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let noted = lines.iter().find(|line| line["kind"] == "message").unwrap();
+        assert_eq!(noted["note"], note, "{noted}");
+    }
 }
 
 /// What rules take out is durable before anybody gets the rest: with a store that takes nothing, nobody does.

@@ -202,7 +202,7 @@ impl Session {
             match pending.commit().await {
                 Ok(_) => self.note_kept(leg, delivered),
                 Err(error) if leg.is_favour() => {
-                    let _ = self.not_kept(&error);
+                    tracing::warn!(session = %self.id, client = %self.client.ip, %error, "the copy cannot be kept");
                     self.no_copy(leg);
                 }
                 Err(error) => failed = Some(self.not_kept(&error)),
