@@ -144,7 +144,7 @@ async fn the_desk_answers_in_lines_and_names_who_asked() {
     let text = format!("From: a@b.example\r\nSubject: x\r\n\r\n{}", "line of a long text\r\n".repeat(10_000));
     std::fs::write(&mail, &text).unwrap();
     let path = mail.to_str().unwrap().to_owned();
-    let done = asked(desk::Request::Import { path, folder: "spam".into() }).await;
+    let done = asked(desk::Request::Import { path, folder: "spam".into(), skip: 0 }).await;
     let Some(desk::Answer::Done(outcome)) = done.last() else { panic!("{done:?}") };
     assert_eq!(outcome.changed, 1);
     assert!(s.harness.gateway.vault.catch_up());

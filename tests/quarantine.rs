@@ -335,6 +335,11 @@ fn an_export_writes_new_files_only() {
     let mbox = out.join("quarantine.mbox");
     place.says(&["q", "import", mbox.to_str().unwrap(), "--folder", "policy"], 0, &["import: 2 messages"]);
     place.says(&["q", "count", "folder:policy"], 0, &["2 messages"]);
+    // An import that stopped goes on behind what it took.
+    let behind = |skip| ["q", "import", mbox.to_str().unwrap(), "--folder", "policy", "--skip", skip];
+    place.says(&behind("1"), 0, &["import: 1 message\n"]);
+    place.says(&behind("2"), 1, &["has no message behind the first 2"]);
+    place.says(&["q", "count", "folder:policy"], 0, &["3 messages"]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Summaries: what lies in quarantine for each recipient, as text and as HTML.
 //!
 //! Everything in them is escaped; there are no links and nothing that a mail program fetches. Given back, or sent
-//! through the spool to recipients of our own domains.
+//! through the spool to recipients of our own domains, where they wait for a downstream that is away. Failure: what cannot
+//! be put there ends it, and it says at whom, in the order of their names: those before have theirs.
 
 use super::jobs::Ticket;
 use super::refusal::{Refusal, blocking};
@@ -39,7 +40,7 @@ impl Desk {
         let (mut given, mut tally) = (Vec::new(), Tally::default());
         let done = Box::pin(self.summaries(pick, send, (&ticket, answers), (&mut given, &mut tally))).await;
         match done {
-            // What was sent by then is on its way.
+            // What was sent by then is on its way, and who is behind can be seen.
             Err(refusal) if tally.outcome.changed > 0 => tally.stop(&refusal),
             done => done?,
         }
@@ -65,7 +66,9 @@ impl Desk {
         let mut after = String::new();
         loop {
             let (vault, query, from) = (Arc::clone(&self.vault), pick.query.clone(), after.clone());
-            let step = blocking(move || vault.recipients(&query, &from, STEP)).await??;
+            let step = blocking(move || vault.recipients(&query, &from, STEP)).await;
+            let step = step.and_then(|step| step.map_err(Refusal::from));
+            let step = step.map_err(|why| if send { ends(&format!("behind {after}"), why) } else { why })?;
             let Some((last, _)) = step.last() else { return Ok(()) };
             after.clone_from(last);
             for (rcpt, items) in step {
@@ -73,10 +76,12 @@ impl Desk {
                     tally.outcome.cancelled = true;
                     return Ok(());
                 }
-                let summary = self.summary(&pick.query, rcpt, items).await?;
+                let at = format!("at {rcpt}");
+                let summary = self.summary(&pick.query, rcpt, items).await;
+                let summary = summary.map_err(|why| if send { ends(&at, why) } else { why })?;
                 ticket.running().add(1);
                 if send {
-                    Box::pin(self.send_summary(&summary, tally)).await;
+                    Box::pin(self.send_summary(&summary, tally)).await.map_err(|why| ends(&at, why))?;
                 } else if given.len() < GIVEN_MAX {
                     given.push(summary);
                 } else {
@@ -103,12 +108,13 @@ impl Desk {
         Ok(Summary { rcpt, items, rows, text, html })
     }
 
-    async fn send_summary(self: &Arc<Self>, summary: &Summary, tally: &mut Tally) {
+    async fn send_summary(self: &Arc<Self>, summary: &Summary, tally: &mut Tally) -> Result<(), Refusal> {
         let (id, now, policy) = (self.ids.next(), self.now_ms(), self.world.policy());
         let ours = Mailbox::parse(summary.rcpt.as_bytes())
             .is_ok_and(|m| m.domain().is_some_and(|d| policy.relay.domains.contains(d)));
         if !ours {
-            return tally.skip(id, "not in relay.domains: a summary goes to our own recipients only");
+            tally.skip(id, "not in relay.domains: a summary goes to our own recipients only");
+            return Ok(());
         }
         let subject = format!("{} messages in quarantine ({})", summary.items, date(now));
         let text = report::summary(
@@ -120,11 +126,16 @@ impl Desk {
             [&summary.text, &summary.html],
         );
         let path = format!("<{}>", summary.rcpt);
-        match self.send_own(id, path.as_bytes(), &summary.rcpt, &self.notice_downstream(), &text).await {
-            Ok(()) => tally.outcome.changed += 1,
-            Err(refusal) => tally.skip(id, &refusal.text),
-        }
+        self.send_own(id, path.as_bytes(), &summary.rcpt, &self.notice_downstream(), &text).await?;
+        tally.outcome.changed += 1;
+        Ok(())
     }
+}
+
+/// Why no more are sent, and who has one.
+fn ends(place: &str, why: Refusal) -> Refusal {
+    let text = format!("{place}: {}; who comes before, in the order of names, has a summary", why.text);
+    Refusal { text, ..why }
 }
 
 fn date(ms: i64) -> String {

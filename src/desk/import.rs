@@ -2,8 +2,9 @@
 //!
 //! The envelope is that of the header fields that a delivery writes: the sender of `Return-Path`, the recipients of
 //! `X-Envelope-To`, `Delivered-To` or `X-Original-To`; where they are missing, `From`, and `To` with `Cc`. A message
-//! without recipients is released with `--to`. Each message is durable before the next is read; a message that cannot be
-//! taken (too large, no space) is named and left out.
+//! without recipients is released with `--to`. Each message is durable before the next is read. Failure: a message that is
+//! too large is left out; what others would fare no better with (no space, a disk that fails) ends it, and it says at which
+//! message of the file, so that another import goes on there.
 
 use super::jobs::Ticket;
 use super::mbox::{Event, Mbox};
@@ -15,12 +16,12 @@ use super::tally::Tally;
 use crate::body::{BodyError, BodyWriter};
 use crate::mail::{Id, Mailbox, escape};
 use crate::message::header::{HEADER_OCTETS_MAX, HeaderScan};
-use crate::vault::{BodyKind, ClientView, EnvelopeView, HeaderView, Item, Line, RecipientView};
+use crate::vault::{BodyKind, ClientView, EnvelopeView, HeaderView, Item, Line, RecipientView, VaultError};
 use crate::verdict::Direction;
 use mail_parser::{Address, MessageParser};
 use nix::unistd::{Uid, User, geteuid};
 use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -39,14 +40,66 @@ struct Incoming {
     head: Vec<u8>,
     eight_bit: bool,
     /// Why it is not taken.
-    problem: Option<String>,
+    problem: Option<Problem>,
+}
+
+/// Why a message is not taken.
+enum Problem {
+    /// This one.
+    Own(String),
+    /// Nor would be those behind it.
+    All(String),
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        Self::All(error.to_string())
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        let text = error.to_string();
+        match error {
+            VaultError::Missing(_) | VaultError::Conflict(_) | VaultError::Damaged { .. } => Self::Own(text),
+            // More is known of it than an item takes.
+            VaultError::Io { source, .. } if source.kind() == ErrorKind::InvalidInput => Self::Own(text),
+            VaultError::NoSpace(_)
+            | VaultError::Io { .. }
+            | VaultError::Index { .. }
+            | VaultError::Slow(_)
+            | VaultError::Closed => Self::All(text),
+        }
+    }
+}
+
+/// Where the messages come from and go to, and how far that is.
+struct Work<'a> {
+    path: &'a str,
+    folder: &'a str,
+    by: &'a str,
+    /// So many of the file are left out.
+    skip: u64,
+    /// So many have begun, those left out among them.
+    begun: u64,
+    incoming: Option<Incoming>,
+}
+
+impl Work<'_> {
+    /// It ends with the message that is being read, or the next one.
+    fn stop(&self, why: &str, tally: &mut Tally) {
+        let before = if self.incoming.is_some() { self.begun.saturating_sub(1) } else { self.begun };
+        let on = if before > 0 { format!("; `--skip {before}` goes on with it") } else { String::new() };
+        let text = format!("message {} of {}: {why}{on}", before + 1, escape(self.path.as_bytes()));
+        tally.stop(&Refusal::new(text));
+    }
 }
 
 impl Desk {
-    /// Takes in the messages of a file.
+    /// Takes in the messages of a file, but for the first `skip`.
     pub(super) async fn import(
         self: &Arc<Self>,
-        path: &str,
+        (path, skip): (&str, u64),
         folder: &str,
         by: &str,
         answers: &Sender<Answer>,
@@ -54,7 +107,8 @@ impl Desk {
         self.check_folder(folder)?;
         let mut file = open(path, by, self.world.serves_others()).await?;
         let ticket = self.ticket("import", by, 0)?;
-        let (mut mbox, mut incoming) = (Some(Mbox::default()), None);
+        let mut mbox = Some(Mbox::default());
+        let mut work = Work { path, folder, by, skip, begun: 0, incoming: None };
         let mut tally = Tally::default();
         while let Some(cutter) = mbox.as_mut() {
             let piece = match next_piece(file, path).await {
@@ -64,7 +118,7 @@ impl Desk {
                 }
                 // What was taken by then is ours.
                 Err(refusal) => {
-                    tally.stop(&refusal);
+                    work.stop(&refusal.text, &mut tally);
                     break;
                 }
             };
@@ -78,31 +132,33 @@ impl Desk {
                 cutter.push(&piece, &mut events);
             }
             for event in events {
-                Box::pin(self.take(event, &mut incoming, (path, folder, by), &mut tally)).await;
+                Box::pin(self.take(event, &mut work, &mut tally)).await;
+                if tally.is_stopped() {
+                    mbox = None;
+                    break;
+                }
             }
             tell(&ticket, &tally, answers);
             self.give_way().await;
         }
         tracing::info!(by, path, folder, messages = tally.outcome.changed, "messages imported");
-        if tally.is_empty() {
+        if tally.is_empty() && !tally.outcome.cancelled {
             return Err(match &tally.outcome.stopped {
                 Some(why) => Refusal::new(why),
+                None if work.begun > 0 => {
+                    Refusal::nothing(format!("{path} has no message behind the first {}", work.begun))
+                }
                 None => Refusal::nothing(format!("{path} has no message")),
             });
         }
         Ok(self.conclude(&ticket, tally))
     }
 
-    async fn take(
-        self: &Arc<Self>,
-        event: Event,
-        incoming: &mut Option<Incoming>,
-        about: (&str, &str, &str),
-        tally: &mut Tally,
-    ) {
+    async fn take(self: &Arc<Self>, event: Event, work: &mut Work<'_>, tally: &mut Tally) {
         match event {
             Event::Begin => {
-                *incoming = Some(Incoming {
+                work.begun += 1;
+                work.incoming = (work.begun > work.skip).then(|| Incoming {
                     id: self.ids.next(),
                     writer: BodyWriter::new(Arc::clone(&self.budget)),
                     scan: HeaderScan::new(HEADER_OCTETS_MAX),
@@ -112,16 +168,19 @@ impl Desk {
                 });
             }
             Event::Octets(octets) => {
-                if let Some(message) = incoming {
+                if let Some(message) = &mut work.incoming {
                     self.more(message, &octets).await;
                 }
             }
             Event::End => {
-                if let Some(message) = incoming.take() {
-                    let id = message.id;
-                    match Box::pin(self.keep(message, about)).await {
-                        Ok(()) => tally.outcome.changed += 1,
-                        Err(why) => tally.skip(id, &why),
+                let Some(message) = work.incoming.take() else { return };
+                let id = message.id;
+                match Box::pin(self.keep(message, work)).await {
+                    Ok(()) => tally.outcome.changed += 1,
+                    Err(Problem::Own(why)) => tally.skip(id, &why),
+                    Err(Problem::All(why)) => {
+                        work.begun -= 1;
+                        work.stop(&why, tally);
                     }
                 }
             }
@@ -143,9 +202,10 @@ impl Desk {
             other => other,
         };
         if let Err(error) = spilled {
-            message.problem = Some(error.to_string());
+            message.problem = Some(error.into());
         } else if message.writer.len() > most {
-            message.problem = Some(format!("larger than max_message_size ({most} octets)"));
+            let why = format!("larger than max_message_size ({most} octets)");
+            message.problem = Some(Problem::Own(why));
         }
         if message.problem.is_some() {
             // Its share of the budget is for others.
@@ -153,15 +213,12 @@ impl Desk {
         }
     }
 
-    async fn keep(
-        self: &Arc<Self>,
-        message: Incoming,
-        (path, folder, by): (&str, &str, &str),
-    ) -> Result<(), String> {
+    async fn keep(self: &Arc<Self>, message: Incoming, work: &Work<'_>) -> Result<(), Problem> {
+        let Work { path, folder, by, .. } = *work;
         if let Some(problem) = message.problem {
             return Err(problem);
         }
-        let body = message.writer.finish().await.map_err(|e: BodyError| e.to_string())?;
+        let body = message.writer.finish().await?;
         let header = message.scan.finish(&self.trace_key);
         let (now, policy) = (self.now_ms(), self.world.policy());
         let (envelope, recipients) = envelope(&message.head, message.eight_bit);
@@ -203,8 +260,9 @@ impl Desk {
             history: Vec::new(),
         };
         item.happened(now, by, format!("imported from {}", escape(path.as_bytes())));
-        let pending = Box::pin(self.vault.put(item, &body)).await.map_err(|e| e.to_string())?;
-        pending.commit().await.map(|_| ()).map_err(|e| e.to_string())
+        let pending = Box::pin(self.vault.put(item, &body)).await?;
+        pending.commit().await?;
+        Ok(())
     }
 }
 

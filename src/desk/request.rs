@@ -124,6 +124,9 @@ pub enum Request {
         path: String,
         /// Folder.
         folder: String,
+        /// The first ones of the file, which are left out.
+        #[serde(default)]
+        skip: u64,
     },
     /// Apply the retention of the folders now.
     Expire {

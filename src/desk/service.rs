@@ -177,7 +177,9 @@ impl Desk {
             Request::Delete { pick, forever } => Box::pin(self.delete(&pick, forever, by, answers)).await,
             Request::Undelete { pick, batch } => Box::pin(self.undelete(&pick, batch, by, answers)).await,
             Request::Move { pick, folder } => Box::pin(self.put_elsewhere(&pick, &folder, by, answers)).await,
-            Request::Import { path, folder } => Box::pin(self.import(&path, &folder, by, answers)).await,
+            Request::Import { path, folder, skip } => {
+                Box::pin(self.import((&path, skip), &folder, by, answers)).await
+            }
             Request::Expire { dry_run } => self.expire(dry_run, by, answers).await,
             Request::Rebuild {} => self.rebuild(by, answers).await,
             Request::Digest { pick, send } => Box::pin(self.digest(&pick, send, by, answers)).await,

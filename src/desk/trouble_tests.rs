@@ -1,10 +1,10 @@
 //! What goes wrong in the middle: a disk that is full or fails, an index that cannot be read, damaged files, and thousands
 //! that exceptions keep.
 
-use super::request::{Outcome, Request};
+use super::request::{Answer, Outcome, Request};
 use super::stage::{NOW, RULES, Stage, folder, one};
 use crate::mail::Id;
-use crate::vault::Scope;
+use crate::vault::{Item, Scope};
 use crate::verdict::Direction;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -291,4 +291,120 @@ async fn work_that_stops_in_the_middle_tells_what_was_done_and_its_name() {
     stage.forward(400 * 86_400_000);
     let gone = blinded(&stage, 500, Request::Expire { dry_run: false }).await.changed;
     assert!((500..2_100).contains(&gone), "{gone}");
+}
+
+/// Work during which the disk gets full, some steps on; there is room again behind it.
+async fn filled(stage: &Stage, request: Request) -> Outcome {
+    let faults = stage.desk.vault.faults();
+    faults.full_from.store(faults.steps() + 150, SeqCst);
+    let (tell, mut told) = mpsc::channel(10_000);
+    Box::pin(Arc::clone(&stage.desk).serve(request, "alice", tell)).await;
+    faults.full_from.store(0, SeqCst);
+    let mut last = None;
+    while let Some(answer) = told.recv().await {
+        last = Some(answer);
+    }
+    wait_for("files follow", || stage.desk.vault.catch_up()).await;
+    let Some(Answer::Done(done)) = last else { panic!("{last:?}") };
+    let audit = stage.world.audit.lock().unwrap();
+    let line = audit.last().unwrap();
+    let why = done.stopped.as_deref().expect("it was stopped");
+    assert!(why.contains("no space for messages in ") && line["error"] == why, "{done:?} {line}");
+    assert_eq!(line["changed"], done.changed);
+    done
+}
+
+fn in_folder(stage: &Stage, name: &str) -> Vec<Item> {
+    let ids = stage.desk.vault.ids(&folder(name).query, Scope::Everything, i64::MIN, 10_000).unwrap();
+    ids.into_iter().map(|(id, _)| stage.get(id).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_import_that_stops_in_the_middle_says_where_and_another_goes_on_there() {
+    let stage = Stage::new();
+    stage.rules(|p| p.max_message_octets = 1_000);
+    let path = stage.dir.path().join("old.mbox");
+    // The second one is too large, which stops nothing.
+    let message = |n: usize| {
+        let text = "x".repeat(if n == 2 { 2_000 } else { 100 });
+        format!("From a@x.example Sat Nov 21\nTo: bob@example.org\nSubject: number {n}\n\n{text}\n\n")
+    };
+    std::fs::write(&path, (1..=60).map(message).collect::<String>()).unwrap();
+    let path = path.display().to_string();
+    let import = |skip| Request::Import { path: path.clone(), folder: "policy".into(), skip };
+    let done = filled(&stage, import(0)).await;
+    let left_out = done.skipped.iter().map(|(_, count, _)| *count).collect::<Vec<_>>();
+    assert!((2..59).contains(&done.changed) && left_out == [1], "{done:?}");
+    let before = done.changed + 1;
+    let why = done.stopped.unwrap();
+    assert!(why.starts_with(&format!("message {} of {path}: no space", before + 1)), "{why}");
+    assert!(why.ends_with(&format!("; `--skip {before}` goes on with it")), "{why}");
+    assert_eq!(in_folder(&stage, "policy").len() as u64, done.changed);
+    let rest = stage.done(import(before)).await;
+    assert_eq!((rest.changed, rest.stopped), (60 - before, None));
+    let subjects = in_folder(&stage, "policy").into_iter().map(|item| item.header.subject.unwrap());
+    let want = (1..=60).filter(|n| *n != 2).map(|n| format!("number {n}"));
+    assert_eq!(subjects.collect::<Vec<_>>(), want.collect::<Vec<_>>(), "each once, in order");
+    // Nothing is left; and nothing at all can be taken.
+    assert!(stage.refused(import(60)).await.ends_with("has no message behind the first 60"));
+    stage.desk.vault.faults().full.store(true, SeqCst);
+    let text = stage.refused(import(0)).await;
+    stage.desk.vault.faults().full.store(false, SeqCst);
+    assert!(
+        text.starts_with(&format!("message 1 of {path}: no space")) && !text.contains("--skip"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn summaries_that_stop_in_the_middle_say_at_whom_and_the_next_ones_go_to_all() {
+    let stage = Stage::new();
+    let names: Vec<String> = (0..60).map(|n| format!("r{n:02}@example.org")).collect();
+    for name in &names {
+        stage.put(stage.item("spam", &[name]));
+    }
+    let digest = || Request::Digest { pick: folder("spam"), send: true };
+    let done = filled(&stage, digest()).await;
+    let sent = usize::try_from(done.changed).unwrap();
+    assert!((1..60).contains(&sent), "{done:?}");
+    let why = done.stopped.unwrap();
+    assert!(why.starts_with(&format!("at {}: no space", names[sent])), "{why}");
+    assert!(why.ends_with("; who comes before, in the order of names, has a summary"), "{why}");
+    let to = |items: &[Item]| items.iter().map(|item| item.recipients[0].rcpt.clone()).collect::<Vec<_>>();
+    assert_eq!(to(&in_folder(&stage, "spool")), names[..sent]);
+    assert_eq!(stage.done(digest()).await.changed, 60);
+    assert_eq!(to(&in_folder(&stage, "spool")), [&names[..sent], &names[..]].concat());
+}
+
+/// They are in the spool by then: nobody who has his gets it again, and nobody goes without.
+#[tokio::test]
+async fn summaries_wait_for_a_downstream_that_goes_away_between_them() {
+    let stage = Stage::new();
+    let names: Vec<String> = (0..5).map(|n| format!("r{n}@example.org")).collect();
+    for name in &names {
+        stage.put(stage.item("spam", &[name]));
+    }
+    let done = stage.done(Request::Digest { pick: folder("spam"), send: true }).await;
+    assert_eq!((done.changed, &done.stopped, done.skipped.len()), (5, &None, 0));
+    let summaries: Vec<Id> = in_folder(&stage, "spool").iter().map(|item| item.id).collect();
+    for (n, id) in summaries.iter().enumerate() {
+        if n == 2 {
+            stage.script(|s| (s.down, s.mail) = (true, "421 4.3.2 bye".to_owned()));
+        }
+        stage.desk.attempt(*id, false).await;
+    }
+    assert_eq!(in_folder(&stage, "spool").len(), 3);
+    stage.script(|s| {
+        (s.down, s.mail) = (false, String::new());
+        s.heard.truncate(4);
+    });
+    stage.forward(3_600_000);
+    for id in &summaries {
+        stage.desk.attempt(*id, false).await;
+    }
+    stage.settled();
+    assert_eq!(in_folder(&stage, "spool").len(), 0);
+    let mut heard = stage.script(|s| std::mem::take(&mut s.heard));
+    heard.retain(|line| line.starts_with("RCPT"));
+    assert_eq!(heard, names.iter().map(|name| format!("RCPT TO:<{name}>")).collect::<Vec<_>>());
 }

@@ -430,7 +430,8 @@ async fn an_mbox_is_taken_in_with_its_envelopes() {
         ));
     }
     std::fs::write(&path, text).unwrap();
-    let import = |folder: &str| Request::Import { path: path.display().to_string(), folder: folder.into() };
+    let import =
+        |folder: &str| Request::Import { path: path.display().to_string(), folder: folder.into(), skip: 0 };
     assert_eq!(stage.done(import("policy")).await.changed, 30);
     let ids = all(&stage, "policy");
     let item = stage.get(ids[29]).unwrap();
@@ -442,7 +443,7 @@ async fn an_mbox_is_taken_in_with_its_envelopes() {
     stage.rules(|p| p.max_message_octets = 10_000);
     let done = stage.done(import("spam")).await;
     assert_eq!((done.changed, done.skipped[0].1), (2, 28));
-    let gone = Request::Import { path: "/no/such".into(), folder: "spam".into() };
+    let gone = Request::Import { path: "/no/such".into(), folder: "spam".into(), skip: 0 };
     assert!(stage.refused(gone).await.contains("/no/such cannot be read"));
 }
 

@@ -269,6 +269,8 @@ pub(super) mod faults {
         pub(crate) dies_at: u64,
         /// No space.
         pub(crate) full: AtomicBool,
+        /// The same from this step on; 0 is never.
+        pub(crate) full_from: AtomicU64,
         /// Every flush fails.
         pub(crate) ill: AtomicBool,
         /// The index cannot be read in the middle of work.
@@ -299,7 +301,9 @@ pub(super) mod faults {
 
         pub(super) fn room(&self) -> io::Result<()> {
             self.step()?;
-            if self.full.load(SeqCst) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+            let from = self.full_from.load(SeqCst);
+            let full = self.full.load(SeqCst) || (from > 0 && self.steps() >= from);
+            if full { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
 
         pub(super) fn seen(&self) -> io::Result<()> {

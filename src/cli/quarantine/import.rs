@@ -15,6 +15,9 @@ pub(super) struct Options {
     /// The folder that they come into
     #[arg(long, value_name = "FOLDER")]
     folder: String,
+    /// Leave out the first ones: an import that stopped says how many are in
+    #[arg(long, value_name = "MESSAGES", default_value_t = 0, hide_default_value = true)]
+    skip: u64,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -27,7 +30,7 @@ pub(super) fn run(rules: &Path, options: &Options) -> Result<u8, ExitCode> {
         complain!("portcullis: {}: a path has to be UTF-8", options.file.display());
         return Err(REFUSED.into());
     };
-    let request = Request::Import { path, folder: options.folder.clone() };
+    let request = Request::Import { path, folder: options.folder.clone(), skip: options.skip };
     let outcome = watched(&Asker::find(rules)?, "import", request)?;
     Ok(told("import", &outcome, options.json))
 }
