@@ -93,6 +93,10 @@ impl From<rusqlite::Error> for DatabaseError {
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            // What is read is what was written: another shape of it is damage that has no other signs.
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
+                Self::Damaged(error.to_string())
+            }
             Some(ErrorCode::DiskFull) => Self::NoSpace,
             Some(ErrorCode::OperationInterrupted) => Self::Slow(Duration::ZERO),
             _ => Self::Other(error.to_string()),

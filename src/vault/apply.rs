@@ -322,8 +322,12 @@ pub(super) fn drop_bodies(core: &Core, digests: &BTreeSet<&str>) -> Result<(), V
     }
     for digest in digests {
         let Some(path) = core.layout.body(digest) else { continue };
-        if !core.index.uses_body(digest)? {
-            core.disk.unlink(&path)?;
+        match core.index.uses_body(digest) {
+            Ok(true) => {}
+            Ok(false) => drop(core.disk.unlink(&path)?),
+            // It is made anew, and what it left over is looked for then.
+            Err(_) if core.index.is_damaged() => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -80,8 +80,8 @@ pub(super) struct State {
     pub(super) rebuilding: Option<u64>,
     /// Why it could not be made anew the last time.
     pub(super) failing: Option<Failing>,
-    /// It was made anew of late: damage has to wait until then.
-    pub(super) mended_until: Option<Instant>,
+    /// It was made anew of late: damage has to wait until then; until the other moment also where mail waits for it.
+    pub(super) mended_until: Option<(Instant, Instant)>,
     /// Bodies without items have to be looked for.
     pub(super) leftovers: Option<Leftovers>,
     /// Changes of items that were there before, but for the folding's own: how busy people and deliveries are.

@@ -2,7 +2,8 @@
 //! say who else had it. They are looked for behind every making of the index, and go.
 //!
 //! The index is asked for each body, and for those that it does not have every item is looked at once more before they go:
-//! a page that is damaged may say no without an error, and a body that is gone does not come back.
+//! a page that is damaged may say no without an error, and a body that is gone does not come back. Where most bodies are
+//! without items, these were lost, and all bodies stay.
 //!
 //! State: a mark on disk, `vault/leftovers`, that takes the place of the mark of the making; when the next look is due, in
 //! the vault's state. Failure: a crash, a closed vault or a folder that cannot be listed leaves the mark: the next start
@@ -19,6 +20,8 @@ use std::time::Instant;
 
 /// Bodies that are removed at once.
 const AT_ONCE: usize = 1_000;
+/// So many may be without items in any case: what a crash in the midst of work leaves.
+const FEW: u64 = 16;
 /// A look that failed is made again behind so many times what it took.
 const RESTS: u32 = 10;
 
@@ -77,49 +80,69 @@ pub(super) fn look(core: &Core) {
 }
 
 fn remove(core: &Core) -> Result<(), VaultError> {
+    let (used, unused) = survey(core)?;
+    if unused > used.max(FEW) {
+        // Rather than so many removals that nobody finished, the items of these were lost.
+        let what = "most of its files belong to no message that is there";
+        core.damaged(&VaultError::Damaged { path: core.layout.bodies.clone(), what });
+        return Ok(());
+    }
     let (mut found, mut removed) = (Vec::new(), 0);
-    let unread = walk(core, &core.layout.bodies, 2, &mut |path| {
-        let Some(digest) = body_digest(path) else { return Ok(()) };
-        if !core.index.uses_body(digest)? {
-            found.push(path.to_owned());
-        }
-        if found.len() >= AT_ONCE {
-            removed += unlink(core, &std::mem::take(&mut found))?;
-        }
-        Ok(())
-    });
-    let rest = unlink(core, &found);
-    removed += rest.as_ref().copied().unwrap_or(0);
+    if unused > 0 {
+        each(core, &mut |path, is_used| {
+            if !is_used {
+                found.push(path.to_owned());
+            }
+            if found.len() >= AT_ONCE {
+                removed += unlink(core, &std::mem::take(&mut found))?;
+            }
+            Ok(())
+        })?;
+        removed += unlink(core, &found)?;
+    }
     if removed > 0 {
         tracing::info!(bodies = removed, "bodies that no message had were removed");
     }
-    unread?.map_or(rest.map(drop), Err)
+    // An index that somebody found damaged meanwhile says that it uses all of them.
+    if core.index.is_damaged() { Err(VaultError::Closed) } else { Ok(()) }
+}
+
+/// How many bodies items have, and how many none has.
+fn survey(core: &Core) -> Result<(u64, u64), VaultError> {
+    let (mut used, mut unused) = (0, 0);
+    each(core, &mut |_, is_used| {
+        *if is_used { &mut used } else { &mut unused } += 1;
+        Ok(())
+    })?;
+    Ok((used, unused))
+}
+
+/// Every body, and whether the index has it.
+fn each(core: &Core, take: &mut dyn FnMut(&Path, bool) -> Result<(), VaultError>) -> Result<(), VaultError> {
+    let unread = walk(core, &core.layout.bodies, 2, &mut |path| match body_digest(path) {
+        Some(digest) => take(path, core.index.uses_body(digest)?),
+        None => Ok(()),
+    })?;
+    unread.map_or(Ok(()), Err)
 }
 
 /// Those of them that no item has; how many went.
 fn unlink(core: &Core, paths: &[PathBuf]) -> Result<u64, VaultError> {
+    let digests: Vec<&str> = paths.iter().filter_map(|path| body_digest(path)).collect();
+    if digests.is_empty() {
+        return Ok(0);
+    }
+    core.index.has_none_of(&digests)?;
     // Bodies come into their place and items into the index under this lock together; unless the index could not be
     // written, and then the item is still on its way.
     let _applying = core.applying();
-    let may_go = |path: &Path| {
-        let Some(digest) = body_digest(path) else { return Ok(false) };
-        Ok::<_, VaultError>(!core.index.uses_body(digest)? && !core.state().awaits_body(digest))
-    };
-    let mut going = Vec::new();
-    for path in paths {
-        if may_go(path)? {
-            going.push(path);
-        }
-    }
-    // Who makes the index anew looks for them at its end.
-    if going.is_empty() || core.state().rebuilding.is_some() {
-        return Ok(0);
-    }
-    let digests: Vec<&str> = going.iter().filter_map(|path| body_digest(path)).collect();
-    core.index.has_none_of(&digests)?;
     let mut removed = 0;
-    for path in going {
-        removed += u64::from(core.disk.unlink(path)?);
+    for (path, digest) in paths.iter().filter_map(|path| Some((path, body_digest(path)?))) {
+        // Who makes the index anew looks for them at its end.
+        let may_go = core.state().rebuilding.is_none() && !core.index.uses_body(digest)?;
+        if may_go && !core.state().awaits_body(digest) {
+            removed += u64::from(core.disk.unlink(path)?);
+        }
     }
     Ok(removed)
 }

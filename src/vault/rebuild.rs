@@ -55,7 +55,8 @@ pub(super) fn rebuild(core: &Core, progress: &dyn Fn(u64)) -> Result<u64, VaultE
     }
     let items = done?;
     // A disk that damages it again and again is not kept busy by that alone.
-    core.state().mended_until = Some(Instant::now() + core.limits.retry.max(begun.elapsed()));
+    let (now, took) = (Instant::now(), begun.elapsed());
+    core.state().mended_until = Some((now + core.limits.retry.max(took), now + took));
     leftovers::look(core);
     progress(items);
     Ok(items)
@@ -96,9 +97,10 @@ pub(super) fn is_due(core: &Core) -> bool {
         (Some(failing), Some(_)) => failing.again <= now,
         (None, Some(_)) => true,
         (_, None) => {
-            let rested = state.mended_until.is_none_or(|until| until <= now);
-            // Mail waits for it: there is no rest then.
-            core.index.is_damaged() && (rested || state.stuck.is_some())
+            let stuck = state.stuck.is_some();
+            let rested =
+                state.mended_until.is_none_or(|(long, short)| now >= if stuck { short } else { long });
+            core.index.is_damaged() && rested
         }
     }
 }

@@ -44,8 +44,9 @@ pub fn names_any_of(connection: &Connection, digests: &[&str]) -> Result<bool> {
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
         let Some(digest) = wanted.get(&row.get(0)?) else { continue };
-        if exact.query_row(params![digest, row.get::<_, i64>(1)?], |row| row.get(0)).optional()? == Some(true)
-        {
+        let at = params![digest, row.get::<_, i64>(1)?];
+        // One without its other half is damage too.
+        if exact.query_row(at, |row| row.get::<_, bool>(0)).optional()? != Some(false) {
             return Ok(true);
         }
     }
