@@ -352,6 +352,27 @@ fn nobody_works_beside_a_silent_gateway() {
     place.says(&["q", "list"], 0, &["buy now"]);
 }
 
+/// Without a gateway nobody else makes the index: the command does, and waits for it.
+#[test]
+fn an_index_that_is_gone_or_damaged_is_made_before_anything_is_said() {
+    let place = Place::new(nowhere());
+    place.keep(&[("spam", "", SPAM), ("spam", "", INVOICE)]);
+    let index = place.path("state").join("vault.db");
+    let damage = || {
+        let mut octets = fs::read(&index).unwrap();
+        octets[8192..].fill(0xaa);
+        fs::write(&index, octets).unwrap();
+    };
+    for command in [["q", "count"], ["q", "rebuild"]] {
+        damage();
+        place.says(&command, 0, &["2 messages"]);
+        place.says(&["q", "list"], 0, &["buy now"]);
+        fs::remove_file(&index).unwrap();
+        place.says(&command, 0, &["2 messages"]);
+    }
+    assert!(index.with_extension("db.damaged").exists());
+}
+
 #[test]
 fn the_doctor_names_what_is_wrong_and_what_to_do() {
     let (address, _told) = server();

@@ -72,7 +72,7 @@ pub(super) fn schema(options: &Schema) -> ExitCode {
     let Some(settings) = FILES.iter().find(|settings| settings.name == options.file) else {
         let names: Vec<&str> = FILES.iter().map(|settings| settings.name).collect();
         let hint = nearest(&options.file, names.iter().copied());
-        let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let hint = hint.map_or_else(|| ".".to_owned(), |near| format!("; did you mean {near}?"));
         complain!("portcullis: there is no schema of {}{hint} There are {}", options.file, names.join(", "));
         return REFUSED.into();
     };

@@ -166,7 +166,7 @@ impl Desk {
             return Ok(());
         }
         let hint = nearest(folder, folders.iter().map(|f| &*f.name));
-        let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let hint = hint.map_or_else(|| ".".to_owned(), |near| format!("; did you mean {near}?"));
         let names: Vec<&str> = folders.iter().map(|f| &*f.name).collect();
         let text = format!("there is no folder {folder}{hint} There are {}", names.join(", "));
         Err(Refusal::new(text))

@@ -23,7 +23,7 @@
 //!
 //! What people type behind `show` and `release` is references: `7F3K9QAB 7F3K`. A bare word *looks like* a reference
 //! where it has 4 to 8 characters of those that references have (`I`, `L` and `O` read as 1, 1 and 0) and a digit among
-//! them, or is eight capital letters of their alphabet. Where every bare word of a query looks like one, these are
+//! them, or is capital letters of their alphabet alone, as references are shown. Where every bare word of a query looks like one, these are
 //! references, else all of them are words: `invoice 2026` is two words, `2026` alone is a reference and `"2026"` a word.
 //! An item has one reference, so several (also behind `id:`) stand for any of them.
 

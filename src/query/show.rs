@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 /// Whether a bare word is taken as a reference; see the head of the module.
 pub fn looks_like_reference(word: &str) -> bool {
     let digits = word.bytes().any(|b| b.is_ascii_digit());
-    let capitals = word.len() == 8 && word.bytes().all(|b| b.is_ascii_uppercase() && !b"ILOU".contains(&b));
+    let capitals = word.bytes().all(|b| b.is_ascii_uppercase() && !b"ILOU".contains(&b));
     Id::prefix(word).is_ok() && (digits || capitals)
 }
 

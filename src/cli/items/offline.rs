@@ -5,7 +5,7 @@ use crate::body::Budget;
 use crate::cli::daemon;
 use crate::cli::exit::{REFUSED, UNREACHABLE};
 use crate::config::model::{AuditTarget, Policy};
-use crate::desk::{Answer, Desk, Request, World};
+use crate::desk::{Answer, Desk, Outcome, Request, World};
 use crate::downstream::{Dial, Pool, TcpDial};
 use crate::gateway::audit::{Audit, AuditWriter};
 use crate::gateway::{Generation, load_rules};
@@ -27,6 +27,8 @@ use tokio::sync::{mpsc, watch};
 const DELIVERY_LIMIT: Duration = Duration::from_secs(120);
 /// Between two looks whether they are done.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two words on how far an index is.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Answers that wait.
 const ANSWERS_WAITING: usize = 16;
 
@@ -128,8 +130,12 @@ impl Offline {
         Ok(Self { desk, runtime, writer, audit: audit_writer, by, _lock: lock })
     }
 
-    /// Serves one request. What it asked to be delivered or scanned is tried once.
+    /// Serves one request, with an index that is complete. What it asked to be delivered or scanned is tried once.
     pub(super) fn ask(&self, request: Request, take: &mut dyn FnMut(Answer)) {
+        let made = self.complete();
+        if let (Some(changed), Request::Rebuild {}) = (made, &request) {
+            return take(Answer::Done(Outcome { changed, ..Outcome::default() }));
+        }
         let delivers =
             matches!(request, Request::Release { .. } | Request::Try { .. } | Request::Rescan { .. });
         let desk = Arc::clone(&self.desk);
@@ -148,6 +154,32 @@ impl Offline {
                 deliver(desk).await;
             }
         });
+    }
+}
+
+impl Offline {
+    /// Waits for an index that is being made anew: a damaged one, or none, would say that there is nothing. How many
+    /// messages are in it then, if it was not complete before.
+    fn complete(&self) -> Option<u64> {
+        let (mut waited, mut told) = (None, Instant::now());
+        loop {
+            let report = self.desk.vault.report();
+            let Some(rebuild) = &report.rebuild else { return waited.map(|()| report.items) };
+            if rebuild.failures > 0 && !rebuild.running {
+                report.troubles.iter().for_each(|trouble| complain!("portcullis: {trouble}"));
+                return None;
+            }
+            if waited.replace(()).is_none() {
+                complain!(
+                    "portcullis: the index of the quarantine is not complete: it is made anew from its files first"
+                );
+            }
+            if told.elapsed() >= TOLD_EVERY {
+                complain!("portcullis: {} messages are in it", rebuild.items);
+                told = Instant::now();
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 }
 
