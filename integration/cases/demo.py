@@ -5,7 +5,10 @@ import shutil
 import signal
 import subprocess
 
+from cases.content import EXE, message, zipped
 from lib import proc
+from lib.client import send
+from lib.engines import EICAR
 
 
 def test_demo(env):
@@ -62,3 +65,33 @@ def test_once(env):
     assert len(references) == 7 and all(r in audit for r in references), done.stdout
     again = subprocess.run([env.binary, "demo", "--once", "--dir", folder], capture_output=True, text=True, timeout=60)
     assert again.returncode == 2 and "not empty" in again.stderr, again
+
+
+def test_shipped_rules(env):
+    """The demo filters with the shipped rules: EICAR in a zip is refused, a program that calls itself a document and spam
+    are kept, and nothing of it is in mail/."""
+    folder = os.path.join(env.folder("demo"), "kept")
+    out = os.path.join(env.folder("out"), "out")
+    env.log("demo", out)
+    process = env.process("demo", [env.binary, "demo", "--dir", folder, "--listen", "127.0.0.1:0"], out)
+
+    def text():
+        with open(out, errors="replace") as f:
+            return f.read()
+    found = process.ready(lambda: re.search(r"--server (\S+) --port (\d+)", text()), 60)
+    address = f"{found.group(1)}:{found.group(2)}"
+    mail = sorted(os.listdir(os.path.join(folder, "mail")))
+    spam = ("Dear winner,\r\n\r\nyour email address has won 5,000,000.00 United States dollars in the international\r\n"
+            "lottery. To claim your prize, contact our claims agent Barrister John Smith urgently and\r\n"
+            "send your full name, bank account details and phone number. The transfer\r\n"
+            "fee has to be paid by Western Union. Act now, this is strictly confidential. God bless you.")
+    assert send(address, message("bad", name="a.zip", octets=zipped("inside.txt", EICAR.encode()))).code == 550
+    assert send(address, message("invoice", name="invoice.pdf", octets=EXE, kind="application/pdf")).code == 250
+    assert send(address, message("CONGRATULATIONS!!! YOU HAVE WON $5,000,000 IN THE LOTTERY", spam)).code == 250
+    assert send(address, message("clean")).code == 250
+    assert len(os.listdir(os.path.join(folder, "mail"))) == len(mail) + 1, text()
+    done = subprocess.run([env.binary, "quarantine", "list", "--json", "--rules", os.path.join(folder, "rules")],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and '"policy"' in done.stdout and '"spam"' in done.stdout, done
+    process.signal(signal.SIGTERM)
+    assert process.wait(30) == 0, text()

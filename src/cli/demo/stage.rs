@@ -7,13 +7,23 @@ use std::path::{Path, PathBuf};
 
 /// The rules that are shipped, as they are.
 const SHIPPED: &str = include_str!("../../../rules/gateway.toml");
-/// What is shipped beside it.
-const BESIDE: [(&str, &str); 4] = [
+/// The shipped file that says what senders have to prove.
+const CONTENT: &str = include_str!("../../../rules/content.toml");
+/// What else is shipped, as it is.
+const BESIDE: [(&str, &str); 10] = [
     ("limits.toml", include_str!("../../../rules/limits.toml")),
     ("protocol.toml", include_str!("../../../rules/protocol.toml")),
+    ("quarantine.toml", include_str!("../../../rules/quarantine.toml")),
+    ("scanners.toml", include_str!("../../../rules/scanners.toml")),
+    ("attachments.toml", include_str!("../../../rules/attachments.toml")),
+    ("policies.toml", include_str!("../../../rules/policies.toml")),
     ("lists/blocks.list", include_str!("../../../rules/lists/blocks.list")),
     ("lists/allow.list", include_str!("../../../rules/lists/allow.list")),
+    ("signatures/test.yar", include_str!("../../../rules/signatures/test.yar")),
+    ("signatures/local.sha256", include_str!("../../../rules/signatures/local.sha256")),
 ];
+/// The folders that they lie in.
+const FOLDERS: [&str; 2] = ["lists", "signatures"];
 /// Where the gateway listens if that is free.
 const PORT: u16 = 2525;
 
@@ -54,8 +64,11 @@ impl Stage {
         let stage = Self { folder, listen: choose(listen)?, behind: socket.local_addr()? };
         fs::create_dir(stage.mail())?;
         fs::create_dir(stage.rules())?;
-        fs::write(stage.rules().join("gateway.toml"), adapted(stage.listen, stage.behind)?)?;
-        fs::create_dir(stage.rules().join("lists"))?;
+        for folder in FOLDERS {
+            fs::create_dir(stage.rules().join(folder))?;
+        }
+        fs::write(stage.rules().join("gateway.toml"), gateway(stage.listen, stage.behind)?)?;
+        fs::write(stage.rules().join("content.toml"), content()?)?;
         for (name, text) in BESIDE {
             fs::write(stage.rules().join(name), text)?;
         }
@@ -107,9 +120,8 @@ fn choose(wanted: Option<SocketAddr>) -> std::io::Result<SocketAddr> {
 }
 
 /// The shipped rules with the demo's own folder and addresses, and a size limit that a sample can break.
-fn adapted(listen: SocketAddr, behind: SocketAddr) -> Result<String, String> {
-    let mut text = SHIPPED.to_owned();
-    for (old, new) in [
+fn gateway(listen: SocketAddr, behind: SocketAddr) -> Result<String, String> {
+    let changes = [
         ("\nstate_dir = \"/var/lib/portcullis\"\n", "\nstate_dir = \"../state\"\n".to_owned()),
         ("\nmax_message_size = \"50M\"\n", "\nmax_message_size = \"1M\"\n".to_owned()),
         // So that an ordinary user's limit of open files will do.
@@ -117,11 +129,30 @@ fn adapted(listen: SocketAddr, behind: SocketAddr) -> Result<String, String> {
         ("\naddress = \"0.0.0.0:25\"\n", format!("\naddress = \"{listen}\"\n")),
         ("\naddresses = [\"10.0.0.5:25\"]\n", format!("\naddresses = [\"{behind}\"]\n")),
         ("\n# level = \"info\"\n", "\nlevel = \"warn\"\n".to_owned()),
-    ] {
+    ];
+    adapted(SHIPPED, &changes)
+}
+
+/// The shipped score rules. Nobody has to prove anything: senders are on this machine, and no name server is to be asked.
+fn content() -> Result<String, String> {
+    let off = |key: &str| format!("\n{key} = false\n");
+    let changes = [
+        ("\n# spf = true\n", off("spf")),
+        ("\n# dkim = true\n", off("dkim")),
+        ("\n# arc = true\n", off("arc")),
+        ("\n# dmarc = \"log\"\n", "\ndmarc = \"off\"\n".to_owned()),
+        ("\n# author = \"log\"\n", "\nauthor = \"off\"\n".to_owned()),
+    ];
+    adapted(CONTENT, &changes)
+}
+
+fn adapted(shipped: &str, changes: &[(&str, String)]) -> Result<String, String> {
+    let mut text = shipped.to_owned();
+    for (old, new) in changes {
         if text.matches(old).count() != 1 {
             return Err(format!("the shipped rules have no line {:?} any more", old.trim()));
         }
-        text = text.replacen(old, &new, 1);
+        text = text.replacen(old, new, 1);
     }
     Ok(text)
 }
@@ -132,8 +163,9 @@ mod tests {
 
     #[test]
     fn the_shipped_rules_fit_the_demo() {
-        let text = adapted("127.0.0.1:2525".parse().unwrap(), "127.0.0.1:3535".parse().unwrap()).unwrap();
-        let mut texts = vec![("gateway.toml", text.as_str())];
+        let text = gateway("127.0.0.1:2525".parse().unwrap(), "127.0.0.1:3535".parse().unwrap()).unwrap();
+        let content = content().unwrap();
+        let mut texts = vec![("gateway.toml", text.as_str()), ("content.toml", content.as_str())];
         texts.extend(BESIDE);
         let sources = config::Sources::of(&texts);
         let (policy, problems) =
@@ -143,6 +175,27 @@ mod tests {
         assert_eq!(policy.listeners[0].address.port(), 2525);
         assert_eq!(policy.downstreams[0].addresses[0].socket.port(), 3535);
         assert_eq!(policy.max_message_octets, 1 << 20);
+        // Nothing is asked of name servers.
+        assert!(!policy.content.authentication.is_on());
+    }
+
+    #[test]
+    fn every_shipped_file_is_in_the_demo() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+        let names = |folder: &str| {
+            let entries = fs::read_dir(shipped.join(folder)).unwrap().map(|entry| entry.unwrap());
+            let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+            files.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let mut want: Vec<String> = names("");
+        want.retain(|name| name.ends_with(".toml"));
+        for folder in FOLDERS {
+            want.extend(names(folder).iter().map(|name| format!("{folder}/{name}")));
+        }
+        for name in want {
+            let adapted = ["gateway.toml", "content.toml"].contains(&name.as_str());
+            assert!(adapted || BESIDE.iter().any(|(beside, _)| *beside == name), "{name}");
+        }
     }
 
     #[test]

@@ -98,6 +98,7 @@ fn invitation(stage: &Stage, paint: Paint) -> String {
          swaks --server {ip} --port {port} --from you@example.com --to alice@example.net --header 'Subject: my own mail' --body 'Hello!'\n\n\
          Any name at example.net is taken, unknown@example.net is refused by the mail server behind.\n\
          See what the gateway says of itself:   {program} status --rules {rules}\n\
+         What it took and keeps in quarantine:  {program} quarantine list --rules {rules}\n\
          Change its rules and take them over:   {program} reload --rules {rules}\n\
          Every connection and message, as JSON: {}\n\
          Ctrl-C ends the demo.\n",
