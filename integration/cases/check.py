@@ -4,6 +4,7 @@ import os
 import re
 import socket
 
+from cases.content import shipped
 from lib import proc
 from lib.downstream import Close
 
@@ -163,8 +164,25 @@ def test_smallest_file(env):
     """hostname, state_dir, one listener, one downstream and relay.domains: every other key has a default."""
     rules = env.rules(env.downstream())
     assert rules.text().count("\n") < 20
-    assert rules.check().returncode == 0
+    done = rules.check()
+    assert done.returncode == 0, said(done)
+    # what such a gateway does not look at is said, and no mistake
+    unjudged = ("not judged: attachments (no attachments.toml), text (no content.toml), malware by signatures (no signatures/), "
+                "malware by engines (no scanners.toml); copy the shipped ones into ")
+    assert re.search(r"^  note +" + re.escape(unjudged), done.stdout, re.M), said(done)
     rules.start()
+    assert unjudged in rules.log(), rules.log()
+    assert "no content.toml" in rules.command("doctor").stdout
+
+
+def test_shipped_files_are_there(env):
+    """With all files that filter content there is nothing to be told."""
+    rules = env.rules(env.downstream(KNOWS), files={name: shipped(name) for name in (
+        "attachments.toml", "content.toml", "scanners.toml", "signatures/test.yar")})
+    done = rules.check("--strict")
+    assert done.returncode == 0 and "not judged" not in said(done), said(done)
+    rules.start()
+    assert "not judged" not in rules.log(), rules.log()
 
 
 def test_every_mistake(env):

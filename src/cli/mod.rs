@@ -40,6 +40,7 @@ mod systemd;
 mod test;
 mod throttles;
 mod top;
+mod unjudged;
 mod upkeep;
 mod who;
 

@@ -1,7 +1,7 @@
 //! `portcullis run`: the gateway in the foreground.
 
 use super::exit::REFUSED;
-use super::{daemon, logging};
+use super::{daemon, logging, unjudged};
 use crate::gateway::load_rules;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +18,9 @@ pub(super) fn run(rules: &Path) -> ExitCode {
         return REFUSED.into();
     };
     logging::start(&policy.log);
+    if let Some(words) = unjudged::words(&policy.rules_dir) {
+        tracing::warn!("{words}; {}", unjudged::fix(&policy.rules_dir));
+    }
     let done = daemon::prepare(policy, rules).and_then(|daemon| {
         let runtime = daemon::runtime()?;
         daemon.serve(runtime, std::future::pending())

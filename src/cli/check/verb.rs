@@ -5,6 +5,7 @@ use super::report::Report;
 use crate::cli::exit::REFUSED;
 use crate::cli::out::{Paint, count};
 use crate::cli::privileges::{self, PrivilegeError};
+use crate::cli::unjudged;
 use crate::config::model::Policy;
 use crate::gateway::load_rules;
 use nix::unistd::User;
@@ -38,6 +39,9 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
                 count(policy.downstreams.len(), "downstream"),
                 count(policy.relay.domains.len(), "relay domain")
             ));
+            if let Some(words) = unjudged::words(&policy.rules_dir) {
+                report.note(format!("{words}; {}", unjudged::fix(&policy.rules_dir)));
+            }
             surroundings(&mut report, &policy);
         }
         None => report.note("the surroundings are looked at when the rules are without errors"),

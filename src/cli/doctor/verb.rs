@@ -5,6 +5,7 @@ use crate::cli::check::Around;
 use crate::cli::exit::REFUSED;
 use crate::cli::out::Paint;
 use crate::cli::privileges::{self, PrivilegeError};
+use crate::cli::unjudged;
 use crate::config::model::Policy;
 use crate::gateway::load_rules;
 use std::path::Path;
@@ -26,6 +27,9 @@ pub(in crate::cli) fn run(rules: &Path, options: &Options) -> ExitCode {
     match policy {
         Some(policy) => {
             report.ok("rules", format!("{} can be used", rules.display()));
+            if let Some(words) = unjudged::words(&policy.rules_dir) {
+                report.warn("rules", words, unjudged::fix(&policy.rules_dir));
+            }
             examine(&mut report, &policy);
         }
         None => problems.iter().filter(|p| p.is_error()).for_each(|problem| {
