@@ -222,8 +222,11 @@ def test_several_addresses_stand_in(env):
     down = env.downstream()
     one, two = env.fake_clamd("ok"), env.fake_clamd("hang")
     gate = gateway(env, down, one.scanner(addresses=[two.address, one.address], timeout="4s"))
+    assert gate.command("scanners", "list").stdout.count("not asked yet") == 2
     for n in range(4):
         assert send(gate.address, text(f"m{n}")).code == 250
+    shown = gate.command("scanners", "list").stdout
+    assert "not asked yet" not in shown and "not asked yet" not in gate.command("status").stdout, shown
     assert one.scans >= 4 and len(down.messages) == 4
 
 
@@ -352,7 +355,15 @@ def test_check_and_doctor_tell(env):
     done = gate.check()
     assert done.returncode == 2 and "did you mean `on_error`" in done.stdout + done.stderr, done
     gate.put("scanners.toml", fake.scanner(mode="on"))
+    done = gate.check()
+    assert done.returncode == 0 and f'"fake": {fake.address} answers: ' in done.stdout, done
     fake.stop()
+    done = gate.check()
+    assert done.returncode == 0 and f'warning  "fake": {fake.address}: cannot connect' in done.stdout, done
+    assert 'on_error = "tempfail"' in done.stdout and gate.check("--strict").returncode == 2, done
+    gate.put("scanners.toml", fake.scanner(mode="off"))
+    assert fake.address not in gate.check().stdout
+    gate.put("scanners.toml", fake.scanner(mode="on"))
     done = gate.command("doctor")
     assert f'"fake": {fake.address}: cannot connect' in done.stdout, done
 

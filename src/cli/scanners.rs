@@ -140,8 +140,10 @@ pub(super) fn text(scanners: &[ScannerReport], now_ms: i64, paint: Paint) -> Str
         let ScannerReport { name, engine, busy, most, waiting, .. } = scanner;
         let waiting = if *waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
         let _ = writeln!(out, "  {name:<12} {state} ({engine}): {busy} of {most} scans{waiting}");
-        for EndpointReport { address, healthy, last_error, since_unix_ms, version } in &scanner.endpoints {
+        for endpoint in &scanner.endpoints {
+            let EndpointReport { address, healthy, answered, last_error, since_unix_ms, version } = endpoint;
             let state = match (healthy, last_error) {
+                (true, _) if !answered => paint.ink(Ink::Faint, "not asked yet"),
                 (true, _) => paint.ink(Ink::Good, version.as_deref().unwrap_or("healthy")),
                 (false, Some(error)) => {
                     let ago = ago(*since_unix_ms, now_ms);
@@ -176,11 +178,21 @@ mod tests {
             endpoints: vec![EndpointReport {
                 address: "127.0.0.1:3310".into(),
                 healthy: true,
+                answered: true,
                 last_error: None,
                 since_unix_ms: 0,
                 version: Some("ClamAV 1.0".into()),
             }],
         }
+    }
+
+    #[test]
+    fn an_address_is_healthy_from_its_first_answer_on() {
+        let mut report = report("on", None);
+        report.endpoints[0].version = None;
+        assert!(text(&[report.clone()], 0, Paint::none()).ends_with("127.0.0.1:3310         healthy\n"));
+        report.endpoints[0].answered = false;
+        assert!(text(&[report], 0, Paint::none()).ends_with("127.0.0.1:3310         not asked yet\n"));
     }
 
     #[test]

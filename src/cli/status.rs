@@ -191,7 +191,7 @@ mod tests {
                 "addresses":[{"address":"10.0.0.5:25","healthy":true,"last_error":null},
                              {"address":"10.0.0.6:25","healthy":false,"last_error":"it is away"}]}],
             "scanners":[{"name":"clamav","engine":"clamd","mode":"on","disabled_unix_ms":null,"on_error":"hold","busy":1,
-                "most":8,"waiting":2,"endpoints":[{"address":"unix:/c","healthy":false,"last_error":"it is gone",
+                "most":8,"waiting":2,"endpoints":[{"address":"unix:/c","healthy":false,"answered":true,"last_error":"it is gone",
                 "since_unix_ms":90060000,"version":null}]}],
             "kept":3,"vault":{"items":12,"spooled":4,"held":2,"damaged":["x.item"],"damaged_count":1,"behind":5000,
                 "canary":"the canary was removed","troubles":["the index cannot be written"],

@@ -38,6 +38,8 @@ struct State {
     failures: u32,
     /// Left alone; a task asks whether it is back.
     open: bool,
+    /// It gave an answer, whenever that was.
+    answered: bool,
     last_error: Option<String>,
     failed_unix_ms: i64,
     version: Option<(Arc<str>, Instant)>,
@@ -63,6 +65,7 @@ impl Endpoint {
     pub(super) fn answered(&self) {
         if let Ok(mut state) = self.state.lock() {
             (state.failures, state.open, state.last_error) = (0, false, None);
+            state.answered = true;
         }
     }
 
@@ -90,6 +93,7 @@ impl Endpoint {
         let said = said.unwrap_or_else(|_| Err(format!("no answer within {} s", PING_LIMIT.as_secs())))?;
         if let Ok(mut state) = self.state.lock() {
             state.version = Some((said.as_str().into(), Instant::now()));
+            state.answered = true;
         }
         Ok(said)
     }
@@ -124,6 +128,7 @@ impl Endpoint {
             return EndpointReport {
                 address,
                 healthy: false,
+                answered: false,
                 last_error: None,
                 since_unix_ms: 0,
                 version: None,
@@ -132,6 +137,7 @@ impl Endpoint {
         EndpointReport {
             address,
             healthy: !state.open && state.last_error.is_none(),
+            answered: state.answered,
             last_error: state.last_error.clone(),
             since_unix_ms: state.failed_unix_ms,
             version: state.version.as_ref().map(|(version, _)| version.to_string()),

@@ -37,7 +37,7 @@ pub use build::build;
 pub use finding::{findings, own_lane};
 pub use job::{Input, Job};
 pub use run::{Results, Scanned, scan, scan_again, scan_parts};
-pub use sample::{TestReport, test};
+pub use sample::{Pinged, TestReport, ping, test};
 pub use scanner::{EndpointReport, PingFuture, ScanFuture, Scanner, ScannerReport, Scanners};
 pub use switches::{SwitchError, SwitchedOff, Switches};
 pub use verdict::{ScanVerdict, Scored, Symbol};

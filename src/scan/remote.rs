@@ -158,9 +158,16 @@ impl Scanner for Remote {
 
     fn ping(&self) -> PingFuture<'_> {
         Box::pin(async {
-            let mut out = Vec::with_capacity(self.endpoints.len());
-            for endpoint in &self.endpoints {
-                out.push((endpoint.report().address, endpoint.ask().await));
+            let ask = |endpoint: &Arc<Endpoint>| {
+                let endpoint = Arc::clone(endpoint);
+                tokio::spawn(async move { endpoint.ask().await })
+            };
+            // All at the same time.
+            let asked: Vec<_> = self.endpoints.iter().map(|endpoint| (endpoint, ask(endpoint))).collect();
+            let mut out = Vec::with_capacity(asked.len());
+            for (endpoint, said) in asked {
+                let said = said.await.unwrap_or_else(|error| Err(format!("asking it broke off: {error}")));
+                out.push((endpoint.report().address, said));
             }
             out
         })

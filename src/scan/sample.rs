@@ -38,6 +38,9 @@ pub struct TestReport {
     pub good: bool,
 }
 
+/// A scanner, and each of its addresses with its version, or with what is wrong.
+pub type Pinged = (String, Vec<(String, Result<String, String>)>);
+
 /// Tries the scanner of that name, or all at the same time; also one that is switched off.
 pub async fn test(scanners: &Scanners, name: Option<&str>) -> Vec<TestReport> {
     let mut tried = JoinSet::new();
@@ -57,6 +60,25 @@ pub async fn test(scanners: &Scanners, name: Option<&str>) -> Vec<TestReport> {
     }
     reports.sort_by_key(|(n, _)| *n);
     reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// Asks each address of the scanners that the rules switch on whether it lives, all at the same time: the name of the
+/// scanner, and its addresses with their versions or what is wrong.
+pub async fn ping(scanners: &Scanners) -> Vec<Pinged> {
+    let asked = scanners.all().iter().filter(|scanner| scanner.rules().mode != Mode::Off).map(|scanner| {
+        let scanner = Arc::clone(scanner);
+        let name = scanner.rules().name.to_string();
+        (name, tokio::spawn(async move { scanner.ping().await }))
+    });
+    let asked: Vec<_> = asked.collect();
+    let mut out = Vec::with_capacity(asked.len());
+    for (name, said) in asked {
+        match said.await {
+            Ok(said) => out.push((name, said)),
+            Err(error) => tracing::error!(%error, scanner = name, "asking a scanner broke off"),
+        }
+    }
+    out
 }
 
 async fn one(scanner: &dyn Scanner) -> TestReport {

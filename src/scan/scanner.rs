@@ -150,8 +150,10 @@ pub struct ScannerReport {
 pub struct EndpointReport {
     /// Where.
     pub address: String,
-    /// Whether messages are given to it, and its last answer was one.
+    /// Whether messages are given to it, and its last answer was one; also before it was ever asked.
     pub healthy: bool,
+    /// Whether it ever gave an answer.
+    pub answered: bool,
     /// What went wrong last, if nothing went well since.
     pub last_error: Option<String>,
     /// When that was, milliseconds since 1970; 0 if nothing ever went wrong.

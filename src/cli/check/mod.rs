@@ -10,6 +10,7 @@
 
 mod around;
 mod dialogue;
+mod engines;
 mod folders;
 mod kept;
 mod listeners;

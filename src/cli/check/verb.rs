@@ -72,6 +72,7 @@ fn surroundings(report: &mut Report, policy: &Policy) {
     super::kept::check(report, policy);
     super::names::check(report, policy);
     super::dialogue::run(report, policy, &around, downstreams);
+    super::engines::check(report, policy);
 }
 
 /// Whom to become, and what is said of it.
