@@ -93,6 +93,34 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn a_threshold_that_is_never_reached_is_told() {
+    let tag = "which is then never reached: no message that goes on is marked as spam";
+    let kept = "which is then never reached: what would be kept for its score is refused";
+    for (text, want) in [
+        ("[default]\nreject = 7\n", vec![format!("2:10: warning: `reject` is below `quarantine`, {kept}")]),
+        ("[default]\ntag = 9\n", vec![format!("2:7: warning: `quarantine` is below `tag`, {tag}")]),
+        (
+            "[default]\ntag = 4\n[[policy]]\nname = \"a\"\nreject = 3\n",
+            vec![
+                format!("5:10: warning: `reject` is below `quarantine`, {kept}"),
+                format!("5:10: warning: `reject` is below `tag`, {tag}"),
+            ],
+        ),
+        // Told once, where it stands.
+        (
+            "[default]\nquarantine = 4\n[[policy]]\nname = \"a\"\nreject = 9\n",
+            vec![format!("2:14: warning: `quarantine` is below `tag`, {tag}")],
+        ),
+        // In order, equal, and off.
+        ("[default]\ntag = 1\nquarantine = 2\nreject = 3\n", vec![]),
+        ("[default]\ntag = 8\nquarantine = 8\nreject = 8\n", vec![]),
+        ("[default]\ntag = 1000.0\nquarantine = 1000\n", vec![]),
+    ] {
+        assert_eq!(told(text), want, "{text:?}");
+    }
+}
+
+#[test]
 fn mistakes_are_told() {
     for (text, want) in [
         ("mixed = \"splitt\"\n", "1:9: error: `mixed`: expected \"split\" or \"defer\""),

@@ -10,6 +10,8 @@ use crate::rules::Kind;
 use crate::verdict::Direction;
 use std::sync::Arc;
 
+/// From this on a threshold is off, in thousandths: no message has so many points.
+const OFF_MILLI: i32 = 1_000_000;
 /// Longest tag in characters.
 const TAG_CHARS_MAX: usize = 40;
 
@@ -84,11 +86,32 @@ fn treatment(table: &Table<'_>, others: &Others<'_>, base: &MailPolicy) -> MailP
         subject_tag: subject_tag(table, base),
         headers: flag("headers", base.headers),
     };
+    thresholds(table, &policy);
     if table.has("malware") && !policy.malware {
         let span = table.boolean("malware").span;
         table.sink.warning(&span, "`malware`: infected mail is delivered to these recipients");
     }
     policy
+}
+
+/// A threshold that is never reached, because what would reach it meets a stronger one before. One that is out of the
+/// reach of all messages is off, and meant so.
+fn thresholds(table: &Table<'_>, policy: &MailPolicy) {
+    let (tag, quarantine) = (("tag", policy.tag_milli), ("quarantine", policy.quarantine_milli));
+    let reject = ("reject", policy.reject_milli);
+    let stronger = if reject.1 < quarantine.1 { reject } else { quarantine };
+    for (low, high, so) in [
+        (reject, quarantine, "what would be kept for its score is refused"),
+        (stronger, tag, "no message that goes on is marked as spam"),
+    ] {
+        // What a policy has of [default] was told there.
+        let given = [low.0, high.0].into_iter().find(|key| table.has(key));
+        let span = given.and_then(|key| table.decimal(key)).map(|got| got.span);
+        if let Some(span) = span.filter(|_| low.1 < high.1 && high.1 < OFF_MILLI) {
+            let message = format!("`{}` is below `{}`, which is then never reached: {so}", low.0, high.0);
+            table.sink.warning(&span, message);
+        }
+    }
 }
 
 /// The lane that is given; `None` is that of each scanner.
