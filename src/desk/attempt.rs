@@ -34,6 +34,8 @@ pub(super) struct Report {
     pub away: Option<String>,
     /// The downstream, where it took something.
     pub back: Option<String>,
+    /// It ended, and not all have it.
+    pub undelivered: bool,
     /// It could not even be tried, and nothing of it was noted.
     pub failed: bool,
 }

@@ -283,6 +283,11 @@ impl Run<'_> {
         self.tally.outcome.changed += 1;
     }
 
+    /// Changed as was asked for, but in vain: it was to be delivered, and that failed for good.
+    pub(super) fn failed(&mut self) {
+        self.tally.fail();
+    }
+
     /// How many were changed.
     pub(super) fn done(&self) -> u64 {
         self.tally.outcome.changed

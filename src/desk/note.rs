@@ -6,7 +6,7 @@
 
 use super::attempt::Report;
 use super::edit::Decision;
-use super::outcome::{Attempted, Fate, enter, summary};
+use super::outcome::{Attempted, Fate, enter, is_undelivered, summary};
 use super::refusal::Refusal;
 use super::service::Desk;
 use super::spooling::SPOOL;
@@ -45,8 +45,12 @@ impl Desk {
         let away = attempted.away.then(|| downstream.to_owned());
         let back = (delivered || !attempted.away).then(|| downstream.to_owned());
         let done = Done { id: item.id, attempted, at_ms: self.now_ms() };
+        let mut undelivered = false;
         let said = match self.note(&done).await {
-            Ok(now_is) => summary(&now_is, &done.attempted),
+            Ok(now_is) => {
+                undelivered = is_undelivered(&now_is, &done.attempted);
+                summary(&now_is, &done.attempted)
+            }
             // Somebody deleted it for good meanwhile.
             Err(refusal) if delivered && refusal.nothing => summary(item, &done.attempted),
             Err(refusal) if delivered => {
@@ -58,7 +62,7 @@ impl Desk {
             }
             Err(refusal) => return Err(refusal),
         };
-        Ok(Report { said, away, back, failed: false })
+        Ok(Report { said, away, back, undelivered, failed: false })
     }
 
     /// Writes it, and does what follows.

@@ -143,6 +143,11 @@ fn tell(item: &mut Item, events: Vec<String>, now_ms: i64) {
     }
 }
 
+/// Whether it ended with this attempt, and not all of its recipients got the message.
+pub(super) fn is_undelivered(item: &Item, attempted: &Attempted) -> bool {
+    item.waiting() == 0 && attempted.fates.iter().any(|(_, fate)| !matches!(fate, Fate::Delivered(_)))
+}
+
 /// The attempt in a sentence.
 pub(super) fn summary(item: &Item, attempted: &Attempted) -> String {
     let count = |wanted: fn(&Fate) -> bool| attempted.fates.iter().filter(|(_, f)| wanted(f)).count();

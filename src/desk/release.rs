@@ -11,11 +11,12 @@ use super::judge::Scanned;
 use super::refusal::Refusal;
 use super::request::{Answer, Pick};
 use super::service::Desk;
-use super::spooling::{DEAD, SPOOL, deliveries, downstream_of, mark, recipient, spool};
+use super::spooling::{SPOOL, deliveries, downstream_of, mark, recipient, spool};
 use super::terms::Terms;
 use crate::config::model::{Policy, QuarantineFolder};
 use crate::mail::{Id, rfc3339};
-use crate::vault::{Delivery, Item, SpoolCause};
+use crate::query::State;
+use crate::vault::{Delivery, Item, SpoolCause, state_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -161,6 +162,9 @@ impl Desk {
                 None => return,
                 Some(Ok((id, report))) => {
                     self.heard(&report);
+                    if report.undelivered {
+                        run.failed();
+                    }
                     run.say(id, report.said);
                 }
                 Some(Err(error)) => tracing::error!(%error, "a delivery broke off"),
@@ -248,9 +252,15 @@ fn lease(item: &mut Item, now_ms: i64) {
 }
 
 fn released_by(item: &Item) -> String {
+    if state_of(item) == State::Failed {
+        let last = item.spool.as_ref().and_then(|spool| spool.last.as_ref());
+        let said = last.map(|last| format!(" ({})", last.said)).unwrap_or_default();
+        return format!(
+            "its delivery failed{said}: `spool retry` begins anew, `release --again --to` sends it to others"
+        );
+    }
     let event = item.history.iter().rev().find(|e| e.what.starts_with(RELEASED));
     match event {
-        None if item.folder == DEAD => "it was given up: `spool retry` begins anew".to_owned(),
         Some(event) => format!("released by {} at {}", event.by, rfc3339(event.at_ms)),
         None => "it waits for delivery already".to_owned(),
     }

@@ -1,9 +1,9 @@
 //! Release: once, by whom it may be, after a scan where one is asked for.
 
-use super::request::{Grant, Request};
+use super::request::{Answer, Grant, Request};
 use super::stage::{NOW, Stage, folder, one, release};
 use crate::scan::ScanVerdict;
-use crate::vault::{Item, SpoolCause};
+use crate::vault::{Item, PageRequest, Scope, SpoolCause};
 use std::sync::Arc;
 
 fn events(item: &Item) -> String {
@@ -45,6 +45,33 @@ async fn a_release_is_delivered_at_once_with_its_mark_and_stays_in_its_folder() 
     };
     assert_eq!(stage.done(again).await.changed, 1);
     stage.script(|s| assert_eq!(s.heard.last().unwrap(), "RCPT TO:<carol@example.org>"));
+}
+
+#[tokio::test]
+async fn what_the_downstream_refuses_for_good_is_not_released_and_says_so() {
+    let stage = Stage::new();
+    stage.script(|s| {
+        s.rcpt.insert("no@example.org".into(), "550 5.1.1 unknown".into());
+    });
+    let id = stage.put(stage.item("spam", &["no@example.org"]));
+    let done = stage.done(release(one(id))).await;
+    assert_eq!((done.changed, done.failed), (0, 1), "{done:?}");
+    assert_eq!(done.messages, [(id, "refused: 550 5.1.1 unknown".to_owned())]);
+    // Nothing will be tried, and so there is no time of it.
+    let page = PageRequest { scope: Scope::Spool, rows: 10, ..PageRequest::default() };
+    let Answer::Page(page) = stage.ask(Request::List { page }).await.pop().unwrap() else { panic!() };
+    let row = page.rows[0].spool.as_ref().unwrap();
+    assert_eq!((&*row.status, row.next_ms), ("failed", None));
+    // A second time: it was never delivered, and there is a way on.
+    let done = stage.done(release(one(id))).await;
+    let why = &*done.skipped[0].0;
+    assert_eq!((done.changed, done.failed), (0, 0));
+    assert!(why.starts_with("its delivery failed (550 5.1.1 unknown): `spool retry`"), "{why}");
+    let again = |reset| Request::Try { pick: one(id), reset };
+    let done = stage.done(again(false)).await;
+    assert!(done.skipped[0].0.contains("`spool retry`"), "{done:?}");
+    let done = stage.done(again(true)).await;
+    assert_eq!((done.changed, done.failed), (0, 1), "refused again: {done:?}");
 }
 
 #[tokio::test]

@@ -239,6 +239,9 @@ pub struct Outcome {
     /// Left alone, with the reason: reason, how many, one of them.
     #[serde(default)]
     pub skipped: Vec<(String, u64, Id)>,
+    /// Those whose delivery failed for good; they are not among the changed.
+    #[serde(default)]
+    pub failed: u64,
     /// What was said of single messages, at most 100.
     #[serde(default)]
     pub messages: Vec<(Id, String)>,

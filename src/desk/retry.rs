@@ -61,7 +61,9 @@ fn due_now(item: &mut Item, reset: bool, by: &str, now_ms: i64, policy: &Policy)
         }
     }
     if !spool.deliveries.iter().any(|d| d.progress == Progress::Waiting) {
-        return Decision::Leave("all its deliveries ended; --reset tries those again that failed".into());
+        return Decision::Leave(
+            "all its deliveries ended; `spool retry` tries those again that failed".into(),
+        );
     }
     spool.frozen = false;
     spool.next_ms = now_ms;

@@ -33,6 +33,7 @@ impl Desk {
             "verb": job.verb,
             "by": job.by,
             "changed": outcome.changed,
+            "failed": outcome.failed,
             "batch": outcome.batch,
             "cancelled": outcome.cancelled,
             "error": outcome.stopped,
@@ -52,6 +53,12 @@ impl Tally {
         self.skipped.entry(why.to_owned()).or_insert((0, id)).0 += 1;
     }
 
+    /// Counted as done before; its delivery failed for good.
+    pub(super) fn fail(&mut self) {
+        self.outcome.changed = self.outcome.changed.saturating_sub(1);
+        self.outcome.failed += 1;
+    }
+
     /// The rest cannot be done; the first reason counts.
     pub(super) fn stop(&mut self, why: &Refusal) {
         self.outcome.stopped.get_or_insert_with(|| why.text.clone());
@@ -63,7 +70,7 @@ impl Tally {
 
     /// Whether there was nothing at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.outcome.changed == 0 && self.skipped.is_empty()
+        self.outcome.changed == 0 && self.outcome.failed == 0 && self.skipped.is_empty()
     }
 
     /// The end.

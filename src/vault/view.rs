@@ -48,8 +48,9 @@ pub struct SpoolRow {
     pub attempts: u32,
     /// Since when, milliseconds since 1970.
     pub since_ms: i64,
-    /// Next attempt.
-    pub next_ms: i64,
+    /// Next attempt; `None` where nothing waits any more.
+    #[serde(default)]
+    pub next_ms: Option<i64>,
     /// Priority.
     pub priority: super::item::Priority,
     /// `waiting`, `frozen`, `in doubt`, `delivered`, `failed`.

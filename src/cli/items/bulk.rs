@@ -162,7 +162,8 @@ pub(crate) fn told(verb: &str, outcome: &Outcome, json: bool) -> u8 {
     } else {
         out::print(&text(verb, outcome));
     }
-    match (outcome.changed, outcome.cancelled || outcome.stopped.is_some()) {
+    let undone = outcome.cancelled || outcome.stopped.is_some() || outcome.failed > 0;
+    match (outcome.changed, undone) {
         (_, true) => REFUSED,
         // What matched was left alone.
         (0, false) => {
@@ -189,6 +190,10 @@ fn text(verb: &str, outcome: &Outcome) -> String {
     for (why, n, id) in &outcome.skipped {
         let _ = writeln!(out, "left alone: {}: {} (such as {id})", messages(*n), plain(why));
     }
+    if outcome.failed > 0 {
+        let way = "`portcullis spool retry` begins anew";
+        let _ = writeln!(out, "delivery failed: {}: {way}", messages(outcome.failed));
+    }
     if let Some(batch) = &outcome.batch {
         let _ = writeln!(out, "to undo: portcullis quarantine undelete --batch {batch}");
     }
@@ -205,6 +210,7 @@ mod tests {
         let outcome = Outcome {
             changed: 2,
             skipped: vec![("in the trash already".into(), 1, id)],
+            failed: 0,
             messages: vec![(id, "550 no\x1b".into())],
             batch: Some("delete-7F3K9QAC".into()),
             cancelled: false,
@@ -219,6 +225,11 @@ mod tests {
         let said = text("delete", &stopped);
         assert!(said.contains("\nstopped after 2 messages: the index\\x1b\n"), "{said}");
         assert!(said.ends_with("undelete --batch delete-7F3K9QAC\n"), "{said}");
+        let failed = Outcome { failed: 1, batch: None, skipped: Vec::new(), ..outcome.clone() };
+        let said = text("release", &failed);
+        let way = "delivery failed: 1 message: `portcullis spool retry` begins anew\n";
+        assert!(said.ends_with(way), "{said}");
+        assert_eq!(told("release", &failed, true), REFUSED, "also where others were delivered");
         assert_eq!(told("delete", &stopped, true), REFUSED);
         assert_eq!(told("delete", &Outcome::default(), false), NOTHING);
         assert_eq!(

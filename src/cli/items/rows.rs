@@ -68,7 +68,8 @@ struct JsonSpool<'a> {
     total: u32,
     attempts: u32,
     since: String,
-    next: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     priority: crate::vault::Priority,
     status: &'a str,
     last: &'a str,
@@ -81,7 +82,7 @@ pub(crate) fn json_row(row: &Row) -> JsonRow<'_> {
         total: s.total,
         attempts: s.attempts,
         since: rfc3339(s.since_ms),
-        next: rfc3339(s.next_ms),
+        next: s.next_ms.map(rfc3339),
         priority: s.priority,
         status: &s.status,
         last: &s.last,
@@ -170,7 +171,7 @@ fn cells(row: &Row, scope: Scope, now_ms: i64, narrow: bool) -> Vec<String> {
     let (from, to) = (sender(&row.from), recipients(row));
     let spool = row.spool.as_ref();
     let last = spool.map(|s| plain(&s.last)).unwrap_or_default();
-    let next = spool.map(|s| ago(s.next_ms, now_ms)).unwrap_or_default();
+    let next = spool.and_then(|s| s.next_ms).map(|next| ago(next, now_ms)).unwrap_or_default();
     let since =
         spool.map(|s| ago(s.since_ms, now_ms).trim_end_matches(" ago").to_owned()).unwrap_or_default();
     let attempts = spool.map(|s| s.attempts.to_string()).unwrap_or_default();

@@ -96,7 +96,7 @@ fn a_row_says_what_the_item_says() {
     let spool = odd.spool.as_ref().unwrap();
     assert_eq!(
         (spool.delivered, spool.total, spool.next_ms, spool.status.as_str()),
-        (0, 1, NOW + 5, "waiting")
+        (0, 1, Some(NOW + 5), "waiting")
     );
     assert_eq!(spool.priority, Priority::High);
 }
