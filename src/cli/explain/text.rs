@@ -1,7 +1,7 @@
 //! A story for people.
 
 use super::find::Story;
-use super::today::Today;
+use super::today::{PASS, Today};
 use crate::cli::out::{Ink, Paint, count, octets};
 use crate::records::{Found, Kind, Record, Transcript};
 use serde_json::Value;
@@ -193,20 +193,22 @@ fn judged(out: &mut String, today: &[Today], paint: Paint) {
     }
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Title, "today's rules would say"));
     for one in today.iter().take(FULL_MAX) {
-        let ink = if one.outcome == "pass" { Ink::Good } else { Ink::Bad };
-        let mut words = paint.ink(ink, one.outcome);
+        let ink = if one.outcome == PASS { Ink::Good } else { Ink::Bad };
+        let mut words = match one.caveat {
+            Some(caveat) => format!("envelope: {} ({caveat})", paint.ink(ink, one.outcome)),
+            None => paint.ink(ink, one.outcome),
+        };
         if let Some(rule) = &one.rule {
             let place = one.place.as_deref().unwrap_or("built in");
             let reason = one.reason.as_deref().unwrap_or_default();
             let _ = write!(words, ": {rule} ({place}): {reason}");
-        } else if one.outcome != "pass" {
+        } else if one.outcome != PASS {
             words.push_str(": a path cannot be read back (the record has long and strange ones cut)");
         }
         row(out, &one.reference, &words);
     }
-    if today.iter().any(|one| one.outcome == "pass") {
-        let words = "what a message says is not judged again: `portcullis test message FILE` does that";
-        row(out, "", &paint.ink(Ink::Faint, words));
+    if today.iter().any(|one| one.caveat.is_some()) {
+        row(out, "", &paint.ink(Ink::Faint, "`portcullis test message FILE` judges what a message says"));
     }
     let assumed = today.first().map(|one| one.assumed.join(", ")).unwrap_or_default();
     if !assumed.is_empty() {
@@ -236,6 +238,7 @@ fn transcript(out: &mut String, story: &Story, paint: Paint) {
 #[cfg(test)]
 mod tests {
     use super::super::find::tests::{MESSAGE, SESSION};
+    use super::super::today::UNREAD;
     use super::*;
 
     #[test]
@@ -288,11 +291,15 @@ mod tests {
             rule: Some("blocks".into()),
             place: Some("lists/blocks.list:9".into()),
             reason: Some("sender is listed".into()),
+            caveat: None,
             assumed: vec!["DNS lists"],
         };
-        let text = text(&story, &[today], Paint::none());
+        let passes = Today { outcome: PASS, rule: None, caveat: Some(UNREAD), ..today.clone() };
+        let text = text(&story, &[today, passes], Paint::none());
         for words in [
             "  7F3K0000    reject: blocks (lists/blocks.list:9): sender is listed\n",
+            "  7F3K0000    envelope: pass (what a message says is not judged again)\n",
+            "`portcullis test message FILE` judges what a message says\n",
             "not looked up then, taken as harmless: DNS lists\n",
             "session 7F3K9QAB\n  client      192.0.2.7, port 4711\n",
             "after 1.5 s: quit; 0 messages, 1 error\n",

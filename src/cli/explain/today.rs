@@ -8,6 +8,11 @@ use crate::mail::Mailbox;
 use crate::records::{Kind, Record};
 use crate::verdict::{Direction, Fact, Finding, Gathered};
 
+/// The word for what nothing objects to.
+pub(super) const PASS: &str = "pass";
+/// The record has no message in it.
+pub(super) const UNREAD: &str = "what a message says is not judged again";
+
 /// What they would say of one record.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Today {
@@ -21,6 +26,9 @@ pub(super) struct Today {
     pub(super) place: Option<String>,
     /// Why.
     pub(super) reason: Option<String>,
+    /// What the outcome does not say; only of one that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) caveat: Option<&'static str>,
     /// Facts that nobody had asked for then: they are taken to be harmless.
     pub(super) assumed: Vec<&'static str>,
 }
@@ -41,6 +49,7 @@ fn of(record: &Record<'_>, policy: &Policy, now: i64) -> Today {
     let place = |f: &Finding| (f.source.line > 0).then(|| format!("{}:{}", f.source.file, f.source.line));
     Today {
         reference: record.message.said().unwrap_or(&record.session).to_owned(),
+        caveat: (outcome_word(outcome) == PASS && record.kind == Kind::Message).then_some(UNREAD),
         outcome: outcome_word(outcome),
         rule: decided_by.as_ref().map(|f| f.id.to_string()),
         place: decided_by.as_ref().and_then(place),
@@ -133,11 +142,12 @@ mod tests {
         let (_dir, lax) = rules("");
         let [today] = &today(&story(MESSAGE), &lax, 1_900_000_000)[..] else { panic!() };
         assert_eq!((today.outcome, today.reference.as_str()), ("pass", "7F3K0000"));
+        assert_eq!(today.caveat, Some(UNREAD), "only the envelope is judged");
         assert!(today.assumed.contains(&"DNS lists") && !today.assumed.contains(&"country"), "{today:?}");
         let rule = "[[rule]]\nid = \"no-a\"\nsender = \"a@example.com\"\naction = \"reject\"\n";
         let (_dir, strict) = rules(rule);
         let [today] = &super::today(&story(MESSAGE), &strict, 1_900_000_000)[..] else { panic!() };
-        assert_eq!((today.outcome, today.rule.as_deref()), ("reject", Some("no-a")));
+        assert_eq!((today.outcome, today.rule.as_deref(), today.caveat), ("reject", Some("no-a"), None));
         assert_eq!(today.place.as_deref(), Some("protocol.toml:1"));
     }
 
