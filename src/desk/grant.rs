@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The list of those that may pass.
+const ALLOW: &str = "allow";
 /// Changes of others that are waited out.
 const TRIES: usize = 5;
 
@@ -34,7 +36,7 @@ impl Desk {
         by: &str,
     ) -> Vec<String> {
         let mut said = Vec::new();
-        for (grant, list) in [(&terms.allow_sender, "allow"), (&terms.block_sender, "blocks")] {
+        for (grant, list) in [(&terms.allow_sender, ALLOW), (&terms.block_sender, "blocks")] {
             let Some(grant) = grant.clone() else { continue };
             let (senders, by, now) = (senders.clone(), by.to_owned(), self.now_ms() / 1000);
             let desk = Arc::clone(self);
@@ -44,11 +46,15 @@ impl Desk {
                     created: Some(now),
                     note: Some(grant.note.as_str()).filter(|n| !n.is_empty()).map(Into::into),
                     by: Some(by.as_str().into()),
+                    auth_any: grant.auth_any && list == ALLOW,
                     ..Attributes::default()
                 };
                 let (entries, left) = entries(&senders, grant.domain);
                 let done = enter(&desk.rules_dir, list, &entries, &attributes, now)?;
-                Ok::<_, String>(done.into_iter().chain(left).collect::<Vec<_>>())
+                let allowed = entries.iter().filter(|_| list == ALLOW);
+                let claimed = allowed.filter_map(|entry| entry.claimed(&attributes)).take(1);
+                let warning = claimed.map(|claimed| format!("warning: {claimed}"));
+                Ok::<_, String>(done.into_iter().chain(left).chain(warning).collect::<Vec<_>>())
             });
             match entered.await {
                 Ok(Ok(lines)) => said.extend(lines),

@@ -1,6 +1,6 @@
 //! Release: once, by whom it may be, after a scan where one is asked for.
 
-use super::request::{Answer, Grant, Request};
+use super::request::{Answer, Grant, Outcome, Request};
 use super::stage::{NOW, Stage, folder, one, release};
 use crate::scan::ScanVerdict;
 use crate::vault::{Item, PageRequest, Scope, SpoolCause};
@@ -198,7 +198,8 @@ async fn the_sender_is_entered_in_a_list_that_the_rules_load_with() {
         allow_sender: Some(grant.clone()).filter(|_| !block),
         block_sender: Some(grant).filter(|_| block),
     };
-    let grant = Grant { domain: false, until: Some("2027-01-01".into()), note: "said \"so\"".into() };
+    let until = Some("2027-01-01".into());
+    let grant = Grant { domain: false, auth_any: false, until, note: "said \"so\"".into() };
     let done = stage.done(ask(grant.clone(), false)).await;
     assert_eq!(done.changed, 3);
     let text = std::fs::read_to_string(rules.join("lists/allow.list")).unwrap();
@@ -209,15 +210,24 @@ async fn the_sender_is_entered_in_a_list_that_the_rules_load_with() {
     assert!(text.contains("note=\"said \\\"so\\\"\"; by=alice; created=2026-11-21T20:00Z\n"), "{text}");
     assert_eq!(text.lines().count(), 4);
     assert!(done.messages.iter().any(|(_, m)| m.contains("the null sender")), "{done:?}");
-    let grant = Grant { domain: true, ..grant };
-    stage.done(ask(grant.clone(), true)).await;
+    // The entry alone does not let the next one pass, and that is said as `allow` says it.
+    let warns = |done: &Outcome| done.messages.iter().filter(|(_, m)| m.starts_with("warning: ")).count();
+    assert_eq!(warns(&done), 1, "{done:?}");
+    assert!(done.messages.last().unwrap().1.contains("SPF or DKIM prove the sender; --auth-any"), "{done:?}");
+    let done = stage.done(ask(Grant { auth_any: true, ..grant.clone() }, false)).await;
+    assert_eq!(warns(&done), 0, "{done:?}");
+    let text = std::fs::read_to_string(rules.join("lists/allow.list")).unwrap();
+    assert_eq!(text.matches("auth=any").count(), 2, "{text}");
+    let grant = Grant { domain: true, auth_any: true, ..grant };
+    assert_eq!(warns(&stage.done(ask(grant.clone(), true)).await), 0);
     let text = std::fs::read_to_string(rules.join("lists/blocks.list")).unwrap();
-    assert!(text.starts_with("from:x.example; until="), "{text}");
+    assert!(text.starts_with("from:x.example; until=") && !text.contains("auth=any"), "{text}");
     assert_eq!(text.lines().count(), 1);
     let bad = Grant { until: Some("tomorrow".into()), ..grant };
-    assert!(stage.refused(ask(bad, false)).await.contains("expected a date"));
+    assert!(stage.refused(ask(bad.clone(), false)).await.contains("expected a date"));
     // Rules that do not load are not edited.
     std::fs::write(rules.join("gateway.toml"), "hostname = 5\n").unwrap();
-    let done = stage.done(ask(Grant { domain: false, until: None, note: String::new() }, false)).await;
+    let plain = Grant { domain: false, until: None, ..bad };
+    let done = stage.done(ask(plain, false)).await;
     assert!(done.messages.iter().any(|(_, m)| m.contains("allow is unchanged")), "{done:?}");
 }

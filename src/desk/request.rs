@@ -24,6 +24,9 @@ pub struct Grant {
     /// The sender's whole domain rather than the mailbox.
     #[serde(default)]
     pub domain: bool,
+    /// An allowed sender counts also where nothing proves it.
+    #[serde(default)]
+    pub auth_any: bool,
     /// Until, RFC 3339 or a date; `None` is without end.
     #[serde(default)]
     pub until: Option<String>,

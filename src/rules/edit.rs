@@ -10,6 +10,9 @@ use super::pattern::Pattern;
 use ipnet::IpNet;
 use std::fmt;
 
+/// What commands say of a sender that is to be allowed.
+const CLAIMED: &str = "anybody can write this sender, so the entry counts only for clients that logged in, and where SPF or DKIM prove the sender; --auth-any lets it count for everybody";
+
 /// An entry as somebody typed it: `192.0.2.0/24`, `spammer@x.example`, `ehlo:localhost`, `!10.1.2.3`.
 #[derive(Debug, Clone)]
 pub struct Typed {
@@ -161,6 +164,13 @@ impl Typed {
             none if none.is_empty() => self.to_string(),
             some => format!("{self}; {some}"),
         }
+    }
+
+    /// What an allow entry says that is only a claim: a sender, where nothing has to prove it.
+    #[must_use]
+    pub fn claimed(&self, attributes: &Attributes) -> Option<&'static str> {
+        let about = matches!(self.kind, Kind::Sender | Kind::HeaderFrom) && !self.exception;
+        (about && !attributes.auth_any).then_some(CLAIMED)
     }
 
     /// Whether both are the same entry.

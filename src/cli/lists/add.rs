@@ -89,9 +89,9 @@ fn warnings(
         Use::Block => out.extend(warn::own_sender(&done.policy, typed, attributes)),
         // Says what to type, where the warning of the file says what to write.
         Use::Allow => {
-            if let Some(claimed) = warn::claimed(typed, attributes) {
+            if let Some(claimed) = typed.claimed(attributes) {
                 out.retain(|said| !said.starts_with("anybody can write this sender"));
-                out.push(claimed);
+                out.push(claimed.to_owned());
             }
         }
     }

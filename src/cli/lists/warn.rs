@@ -48,11 +48,3 @@ pub(super) fn own_sender(policy: &Policy, typed: &Typed, attributes: &Attributes
         format!("{domain} is in relay.domains: what its own people send out is blocked as well; --dir in is for strangers who claim it")
     })
 }
-
-/// A sender on an allow list is only a claim.
-pub(super) fn claimed(typed: &Typed, attributes: &Attributes) -> Option<String> {
-    let about = matches!(typed.kind(), Kind::Sender | Kind::HeaderFrom) && !typed.is_exception();
-    (about && !attributes.auth_any).then(|| {
-        "anybody can write this sender, so the entry counts only for clients that logged in, and where SPF or DKIM prove the sender; --auth-any lets it count for everybody".to_owned()
-    })
-}

@@ -49,6 +49,9 @@ struct Grants {
     /// Note of the entry
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     note: String,
+    /// The allowed sender counts also where nothing proves it: for anybody who claims that address
+    #[arg(long, requires = "allow_sender")]
+    auth_any: bool,
     /// The entry is the sender's whole domain
     #[arg(long, requires = "which")]
     domain: bool,
@@ -82,7 +85,7 @@ impl Grants {
             }
             (None, None) => None,
         };
-        Ok(Grant { domain: self.domain, until, note: self.note.clone() })
+        Ok(Grant { domain: self.domain, auth_any: self.auth_any, until, note: self.note.clone() })
     }
 }
 
