@@ -157,7 +157,9 @@ fn downstream(out: &mut String, report: &Report, now: i64, paint: Paint) {
     row(out, name, &words);
     if let Some(reduced) = reduced {
         let age = duration(seconds(reduced.since_unix_ms, now));
-        let words = format!("under pressure for {age} (max_connections = {limit}): {}", reduced.why);
+        let (is, trouble) =
+            if reduced.recovering { ("recovering", "it was away: ") } else { ("under pressure", "") };
+        let words = format!("{is} for {age} (max_connections = {limit}): {trouble}{}", reduced.why);
         let _ = writeln!(out, "    {}", paint.ink(Ink::Warn, &words));
     }
     for AddressReport { address, healthy, last_error } in addresses {
@@ -232,5 +234,29 @@ mod tests {
         ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
+    }
+    #[test]
+    fn a_downstream_that_is_away_is_not_slow_and_one_that_is_back_recovers() {
+        let said = |healthy: bool, recovering: bool| {
+            let status = serde_json::json!({"version":"0.1.0","pid":7,"started_unix_ms":0,"generation":3,"phase":"running",
+                "sessions":2,"sessions_limit":10,"connections":1,"turned_away":4,"delivered":5,"refused":6,
+                "last_reload_error":null,"memory":{"now":0,"peak":0},"disk":{"now":0,"peak":0},
+                "audit_losses":{"lines":0,"writes":0},"listeners":[],"oldest":[],
+                "downstreams":[{"name":"mx","in_use":0,"resting":0,"limit":9,"waiting":0,"shed":0,
+                    "reduced":{"limit":3,"why":"cannot connect","since_unix_ms":0,"recovering":recovering},
+                    "addresses":[{"address":"10.0.0.5:25","healthy":healthy,"last_error":null}]}]});
+            text(&serde_json::from_value(status).unwrap(), 1000, Paint::none())
+        };
+        let down = said(false, false);
+        assert!(down.contains("  AWAY         downstream mx does not answer\n"), "{down}");
+        assert!(down.contains("under pressure for 1 s") && !down.contains("is slow"), "{down}");
+        let back = said(true, true);
+        assert!(
+            back.contains("recovering for 1 s (max_connections = 9): it was away: cannot connect\n"),
+            "{back}"
+        );
+        assert!(!back.contains("is slow") && !back.contains("AWAY") && !back.contains("pressure"), "{back}");
+        let slow = said(true, false);
+        assert!(slow.contains("downstream mx is slow for 1 s"), "{slow}");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::out::{Ink, Paint, count, duration, octets};
 use crate::desk::{NotNoted, UnnotedReport};
+use crate::downstream::{Reduced, Report};
 use crate::gateway::{Level, Status, Volume};
 use crate::mail::rfc3339;
 use crate::vault::{RebuildReport, VaultReport};
@@ -19,6 +20,11 @@ pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str
     let slow = slow_or_full(status, now);
     if !slow.is_empty() {
         rows.push(("slow or full", paint.ink(Ink::Warn, &slow.join("; "))));
+    }
+    let away: Vec<&str> = status.downstreams.iter().filter(|d| is_away(d)).map(|d| d.name.as_str()).collect();
+    if !away.is_empty() {
+        let words = format!("downstream {} does not answer", away.join(", "));
+        rows.push(("AWAY", paint.ink(Ink::Bad, &words)));
     }
     if status.unnoted.count > 0 {
         rows.push(("NOT NOTED", paint.ink(Ink::Bad, &unnoted(&status.unnoted, now))));
@@ -37,6 +43,11 @@ pub(super) fn rows(status: &Status, now: i64, paint: Paint) -> Vec<(&'static str
     }
     rows.extend(troubles.iter().map(|trouble| ("trouble", paint.ink(Ink::Bad, trouble))));
     rows
+}
+
+/// Whether none of its addresses answered when it was asked last.
+fn is_away(downstream: &Report) -> bool {
+    !downstream.addresses.is_empty() && downstream.addresses.iter().all(|one| !one.healthy)
 }
 
 /// What was delivered and may be delivered again.
@@ -89,7 +100,9 @@ fn slow_or_full(status: &Status, now: i64) -> Vec<String> {
         ));
     }
     for pool in &status.downstreams {
-        if let Some(reduced) = &pool.reduced {
+        // Away is not slow, and neither is who is back.
+        let slow = |reduced: &&Reduced| !reduced.recovering && !is_away(pool);
+        if let Some(reduced) = pool.reduced.as_ref().filter(slow) {
             out.push(format!("downstream {} is slow {}", pool.name, for_time(reduced.since_unix_ms)));
         }
     }

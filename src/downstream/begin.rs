@@ -79,7 +79,14 @@ impl Pool {
         self.make_room();
         let begun = self.on_fresh(wanted).await.inspect_err(|error| {
             if let Some(why) = of_opening(error) {
-                self.pressure.bad(&why, tokio::time::Instant::now());
+                let now = tokio::time::Instant::now();
+                match error {
+                    DownstreamError::Connect { .. } | DownstreamError::Unreachable { .. } => {
+                        self.pressure.unreached(&why, now);
+                    }
+                    // It answers, and wants no more sessions.
+                    _ => self.pressure.bad(&why, now),
+                }
             }
         })?;
         Ok(Self::with_slot(begun, &mut slot))

@@ -43,7 +43,10 @@ impl Pool {
             other => other,
         };
         match &opened {
-            Ok(session) => self.addresses.succeeded(socket, session.tls.is_some(), &session.capabilities),
+            Ok(session) => {
+                self.addresses.succeeded(socket, session.tls.is_some(), &session.capabilities);
+                self.pressure.reached();
+            }
             Err(error) => self.addresses.failed(socket, Instant::now(), error.to_string()),
         }
         opened

@@ -39,6 +39,9 @@ pub struct Reduced {
     pub why: String,
     /// Since when it is reduced, milliseconds since 1970.
     pub since_unix_ms: i64,
+    /// What it fell for is over: it could not be reached, and can be again. The limit rises as it is used.
+    #[serde(default)]
+    pub recovering: bool,
 }
 
 /// The limit of one downstream; shared by the pool and its sessions.
@@ -64,6 +67,8 @@ struct State {
     fell: Option<Instant>,
     trouble: Option<Instant>,
     reduced: Option<(String, i64)>,
+    /// What the limit fell for last is that no session could be had, and whether one was had since.
+    unreached: Option<bool>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -83,6 +88,7 @@ impl Pressure {
             fell: None,
             trouble: None,
             reduced: None,
+            unreached: None,
         };
         Arc::new(Self { name, gate, max, wanted, state: Mutex::new(state) })
     }
@@ -124,6 +130,19 @@ impl Pressure {
         self.rise(state, f64::min(step, a_second * seconds));
     }
 
+    /// No session could be had.
+    pub(super) fn unreached(&self, why: &str, now: Instant) {
+        self.bad(why, now);
+        self.lock().unreached = Some(false);
+    }
+
+    /// A session was had. The limit stays and rises with what is taken: who just came back is not stormed.
+    pub(super) fn reached(&self) {
+        if let Some(again) = &mut self.lock().unreached {
+            *again = true;
+        }
+    }
+
     /// A transaction met trouble; said once for each.
     pub(super) fn bad(&self, why: &str, now: Instant) {
         if !self.wanted {
@@ -131,6 +150,7 @@ impl Pressure {
         }
         let mut state = self.lock();
         state.share += SHARE_WEIGHT * (1.0 - state.share);
+        state.unreached = None;
         state.trouble = Some(now);
         let lately = state.fell.is_some_and(|fell| now.duration_since(fell) < FALL_PAUSE);
         if state.share < SHARE_BAD || lately {
@@ -179,7 +199,8 @@ impl Pressure {
     pub(super) fn reduced(&self) -> Option<Reduced> {
         let state = self.lock();
         let (why, since) = state.reduced.as_ref()?;
-        Some(Reduced { limit: state.limit as usize, why: why.clone(), since_unix_ms: *since })
+        let recovering = state.unreached == Some(true);
+        Some(Reduced { limit: state.limit as usize, why: why.clone(), since_unix_ms: *since, recovering })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -297,6 +318,23 @@ mod tests {
             }
         }
         panic!("it never recovers");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_can_be_reached_again_recovers_and_is_not_told_to_be_away() {
+        let (pressure, gate) = pressure(8);
+        let _busy = places(&gate, 4).await;
+        for _ in 0..2 {
+            pressure.unreached("cannot connect", Instant::now());
+        }
+        assert!(!pressure.reduced().unwrap().recovering);
+        pressure.reached();
+        let reduced = pressure.reduced().unwrap();
+        assert_eq!((reduced.limit, reduced.recovering), (2, true), "it is not stormed");
+        pressure.bad("452 4.3.1 full", Instant::now());
+        assert!(!pressure.reduced().unwrap().recovering, "that is another trouble, and a new one");
+        pressure.reached();
+        assert!(!pressure.reduced().unwrap().recovering, "a session says nothing about it");
     }
 
     #[tokio::test(start_paused = true)]
