@@ -3,10 +3,12 @@
 //! kept or refused, or cannot be read.
 
 use super::envelopes::{self, About};
+use super::sender;
 use super::tried::{Tried, World};
 use crate::cli::exit::REFUSED;
 use crate::cli::out::{self, Ink, Paint};
 use crate::config::{self, Moment};
+use crate::mail::escape;
 use crate::rules::Problem;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -42,7 +44,7 @@ pub(super) struct Options {
     /// Forward-confirmed reverse name of the client
     #[arg(long, value_name = "NAME")]
     reverse_name: Option<String>,
-    /// Envelope sender; "" or "<>" is the null one
+    /// Envelope sender; "" or "<>" is the null one. Without it and --envelopes that of the Return-Path field at the top of the message, else the address of its From field
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
     /// Recipient; may be given several times
@@ -100,7 +102,8 @@ fn all(options: &Options, world: &World) -> Result<bool, String> {
     let mut good = true;
     for batch in files.chunks(BATCH) {
         for tried in in_parallel(batch, |file| {
-            let about = table.as_ref().and_then(|table| table.of(file)).unwrap_or(&common);
+            let Some(table) = &table else { return alone(world, file, &common) };
+            let about = table.of(file).unwrap_or(&common);
             world.tried(file, about.envelope(&world.policy)?, &contents(file)?)
         }) {
             match tried {
@@ -120,6 +123,16 @@ fn all(options: &Options, world: &World) -> Result<bool, String> {
         }
     }
     Ok(good)
+}
+
+/// A message without a table; who sends it, its header may say.
+fn alone(world: &World, file: &Path, common: &About) -> Result<Tried, String> {
+    let message = contents(file)?;
+    let found = common.sender.is_none().then(|| sender::of(&message)).flatten();
+    let about = About { sender: found.clone().or_else(|| common.sender.clone()), ..common.clone() };
+    let mut tried = world.tried(file, about.envelope(&world.policy)?, &message)?;
+    tried.header_sender = found.map(|sender| sender.to_string());
+    Ok(tried)
 }
 
 /// In the order of the files, as many at once as there are cores.
@@ -145,6 +158,10 @@ fn in_parallel<T: Send>(files: &[PathBuf], each: impl Fn(&Path) -> T + Sync) -> 
 fn words(tried: &Tried, paint: Paint) -> String {
     let ink = if matches!(tried.verdict, "pass") { Ink::Good } else { Ink::Bad };
     let mut text = format!("{}: {} {}\n", tried.file, tried.score, paint.ink(ink, tried.verdict));
+    if let Some(sender) = &tried.header_sender {
+        let shown = if sender.is_empty() { "<>".into() } else { escape(sender.as_bytes()) };
+        text.push_str(&format!("         sender: {shown}, from the header\n"));
+    }
     for scanner in &tried.scanners {
         text.push_str(&format!("         {}: {}\n", scanner.name, scanner.said));
     }
@@ -251,6 +268,24 @@ mod tests {
         let both = files(&[folder.path().to_owned()]).unwrap();
         assert_eq!(in_parallel(&both, |file| file.file_name().unwrap().to_owned()), ["a.eml", "b.eml"]);
         assert!(contents(Path::new("/nowhere")).is_err());
+    }
+
+    #[test]
+    fn the_header_names_the_sender_where_nobody_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.eml");
+        std::fs::write(&file, "From: Ann <a@example.org>\nSubject: hi\n\nhello\n").unwrap();
+        let world = World::of(policy(), false, 0).unwrap();
+        let tried = alone(&world, &file, &About::default()).unwrap();
+        assert_eq!((tried.score, tried.symbols[0].id.as_str()), (0.25, "from-us"));
+        assert_eq!(serde_json::to_value(&tried).unwrap()["header_sender"], "a@example.org");
+        let text = words(&tried, Paint::none());
+        assert!(text.contains("\n         sender: a@example.org, from the header\n"), "{text}");
+        // The null sender still is the null sender.
+        let null = About { sender: Some(envelopes::path("--from", "<>").unwrap()), ..About::default() };
+        let tried = alone(&world, &file, &null).unwrap();
+        assert_eq!((tried.score, tried.header_sender.as_deref()), (0.0, None));
+        assert!(!words(&tried, Paint::none()).contains("sender:"));
     }
 
     #[test]

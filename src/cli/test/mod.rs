@@ -4,6 +4,7 @@
 mod envelopes;
 mod message;
 mod script;
+mod sender;
 mod session;
 mod tried;
 mod verb;

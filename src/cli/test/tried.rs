@@ -45,6 +45,9 @@ pub(super) struct Tried {
     pub(super) score: f64,
     pub(super) verdict: &'static str,
     pub(super) octets: usize,
+    /// The envelope sender, where it was taken from the header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) header_sender: Option<String>,
     pub(super) symbols: Vec<Symbol>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) scanners: Vec<Asked>,
@@ -146,6 +149,7 @@ impl World {
             score: points(if mail.score { weighed.score_milli } else { 0 }),
             verdict: if verdict == "accept" { "pass" } else { verdict },
             octets,
+            header_sender: None,
             symbols: weighed.findings.iter().filter(|f| &*f.id != SCORE).map(symbol).collect(),
             scanners: found.results.iter().filter(|r| r.part.is_none()).map(asked).collect(),
             authentication: found.authentication.as_ref().map(proved),
