@@ -7,7 +7,7 @@
 //!
 //! State: a mark on disk, `vault/leftovers`, that takes the place of the mark of the making; when the next look is due, in
 //! the vault's state. Failure: a crash, a closed vault or a folder that cannot be listed leaves the mark: the next start
-//! looks again, and so does `upkeep` every minute. Nothing that has its items depends on it.
+//! looks again, and so does `upkeep`, after a minute or ten times what the look took. Nothing that has its items depends on it.
 
 use super::anew::Making;
 use super::core::{Core, Leftovers};
@@ -73,9 +73,7 @@ pub(super) fn look(core: &Core) {
     let before = state.leftovers.replace(Leftovers { due, failed: true });
     drop(state);
     if !matches!(error, VaultError::Closed) && !before.is_some_and(|before| before.failed) {
-        tracing::warn!(
-            "bodies that no message has could not all be removed, it is tried again every minute: {error}"
-        );
+        tracing::warn!("bodies that no message has could not all be removed, it is tried again: {error}");
     }
 }
 
@@ -103,8 +101,12 @@ fn remove(core: &Core) -> Result<(), VaultError> {
     if removed > 0 {
         tracing::info!(bodies = removed, "bodies that no message had were removed");
     }
-    // An index that somebody found damaged meanwhile says that it uses all of them.
-    if core.index.is_damaged() { Err(VaultError::Closed) } else { Ok(()) }
+    if core.index.is_damaged() {
+        // It says that it uses all of them.
+        let what = "it was found damaged meanwhile".to_owned();
+        return Err(VaultError::Index { path: core.layout.index.clone(), what });
+    }
+    Ok(())
 }
 
 /// How many bodies items have, and how many none has.
