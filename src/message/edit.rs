@@ -103,6 +103,12 @@ fn blank_line(message: &[u8], at: usize) -> usize {
     }
 }
 
+/// Name and value of each field of the header, with its continuation lines; what is no field is left out.
+pub fn fields(message: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    let header = message.get(..header_end(message)).unwrap_or(message);
+    Fields { rest: header }.filter_map(split)
+}
+
 /// A field with its continuation lines; a line that is no field stands alone.
 struct Fields<'h> {
     rest: &'h [u8],

@@ -4,6 +4,7 @@
 
 use super::envelopes::path;
 use crate::mail::Path;
+use crate::message::edit::fields;
 use crate::message::from::Authors;
 
 /// Octets of the header that are looked at.
@@ -12,28 +13,17 @@ const HEADER_MAX: usize = 256 * 1024;
 /// The sender that a message names. It ends its lines with CRLF.
 pub(super) fn of(message: &[u8]) -> Option<Path> {
     let header = message.get(..HEADER_MAX).unwrap_or(message);
-    let mut lines = header.split_inclusive(|b| *b == b'\n').peekable();
     let (mut authors, mut top) = (Authors::default(), true);
-    while let Some(line) = lines.next().filter(|line| !line.trim_ascii().is_empty()) {
-        let mut field = line.to_vec();
-        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
-            field.extend_from_slice(more);
-        }
-        let Some((name, body)) =
-            field.iter().position(|b| *b == b':').and_then(|at| field.split_at_checked(at))
-        else {
-            continue;
-        };
-        let (name, body) = (name.trim_ascii(), body.get(1..).unwrap_or_default());
-        let returned = if top && name.eq_ignore_ascii_case(b"return-path") { returned(body) } else { None };
+    for (name, body) in fields(header) {
+        let returned = if top && name.eq_ignore_ascii_case("return-path") { returned(body) } else { None };
         if returned.is_some() {
             return returned;
         }
-        if name.eq_ignore_ascii_case(b"from") {
+        if name.eq_ignore_ascii_case("from") {
             authors.add_field(body);
         }
         // What stands further down a sender may have written.
-        top &= !name.eq_ignore_ascii_case(b"received") && !name.eq_ignore_ascii_case(b"from");
+        top &= !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("from");
     }
     authors.mailboxes.first().and_then(|mailbox| path("From", &mailbox.to_string()).ok())
 }
